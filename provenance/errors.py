@@ -1,0 +1,64 @@
+"""The one tree of errors that people see: what happened, where, and what to do about it."""
+
+from __future__ import annotations
+
+
+class ProvenanceError(Exception):
+    """What went wrong, for a person.
+
+    The message says what happened and where, in lower case with names in backticks; the hint says what to do.
+    Commands print both, never a traceback; `exit_code` is what the command ends with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Message and hint, each on a line of its own."""
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(ProvenanceError):
+    """The command line or what it names is wrong."""
+
+    exit_code = 2
+
+
+class UnreadableError(ProvenanceError):
+    """Something that had to be read is missing, too large, or not of its format."""
+
+    exit_code = 2
+
+
+class ConfigError(ProvenanceError):
+    """`provenance.toml` is wrong; the message has one line for each mistake in it."""
+
+    exit_code = 2
+
+
+class ToolError(ProvenanceError):
+    """An external tool is missing, failed, or answered what we do not understand."""
+
+
+class BuildError(ToolError):
+    """The build itself failed; the tool has already said why on the terminal."""
+
+
+class InputChangedError(ProvenanceError):
+    """An input changed while it was being built."""
+
+
+class StoreError(ProvenanceError):
+    """The output folder can't be read or written."""
+
+
+class KeyFileError(ProvenanceError):
+    """A key is missing, unreadable, encrypted, of the wrong kind, or readable by others."""
+
+
+class VerificationError(ProvenanceError):
+    """Evidence does not hold."""

@@ -1,0 +1,78 @@
+"""The record: the small file that ties one artifact's digest, its inputs' digest and its evidence's digests together.
+
+It is written last and is no evidence itself: whoever verifies computes every digest again. Its JSON Schema is
+`docs/record.schema.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .digest import Digest
+from .errors import UnreadableError
+
+SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/record.schema.json#v1"
+LIMIT = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_NAME = re.compile(r"[^/\0]+\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What one artifact's folder holds.
+
+    Attributes:
+        artifact: its id.
+        file: the artifact's file name in the folder.
+        digest: of that file.
+        inputs: sha256 of the list of inputs (`attest/slsa.py` says how it is computed).
+        evidence: file name to sha256, of every other file of the folder but the record.
+        generator: the version of this program that made the evidence.
+    """
+
+    artifact: str
+    file: str
+    digest: Digest
+    inputs: str
+    evidence: Mapping[str, str]
+    generator: str
+
+    def to_json(self) -> bytes:
+        """Return the record's bytes."""
+        document = {
+            "schema": SCHEMA,
+            "artifact": self.artifact,
+            "file": self.file,
+            "digest": {"sha256": self.digest.sha256, "sha512": self.digest.sha512, "size": self.digest.size},
+            "inputs": self.inputs,
+            "evidence": dict(self.evidence),
+            "generator": self.generator,
+        }
+        return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Record:
+        """Read a record strictly.
+
+        Raises:
+            UnreadableError: these bytes are no record of this version.
+        """
+        try:
+            document = json.loads(data)
+            if document.pop("schema") != SCHEMA:
+                raise ValueError("another schema version")  # noqa: TRY301 - translated below
+            digest = Digest(**document.pop("digest"))
+            record = cls(digest=digest, **document)
+            texts = (record.artifact, record.file, record.inputs, record.generator)
+            if not all(isinstance(t, str) for t in texts) or not isinstance(record.evidence, dict):
+                raise ValueError("a field has the wrong type")  # noqa: TRY301
+            if not all(_NAME.match(n) and n not in {".", ".."} for n in (record.file, *record.evidence)):
+                raise ValueError("a file name leads out of the folder")  # noqa: TRY301
+            if not all(_SHA256.match(d) for d in (record.inputs, *record.evidence.values())):
+                raise ValueError("a digest is malformed")  # noqa: TRY301
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UnreadableError(f"not a record: {error}") from error
+        return record

@@ -1,0 +1,1 @@
+"""Whether evidence holds, and whom to trust."""

@@ -1,0 +1,1 @@
+"""All that is known of cargo: discovery, the build, and what it put into each binary."""

@@ -1,0 +1,59 @@
+"""What an ELF file asks of the machine that runs it: its shared libraries and the symbol versions it needs of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UnreadableError
+
+_MAGIC = b"\x7fELF"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """One shared library (ELF specification, DT_NEEDED).
+
+    Attributes:
+        name: its SONAME, as `libc.so.6`.
+        versions: symbol versions that are asked of it (LSB, section .gnu.version_r), as `GLIBC_2.34`; sorted.
+    """
+
+    name: str
+    versions: tuple[str, ...]
+
+
+def needed_libraries(path: Path) -> tuple[Needed, ...] | None:
+    """Return the shared libraries that the file at `path` needs, sorted by name, its interpreter among them.
+
+    `None`: it is not an ELF file, so this is not known.
+
+    Raises:
+        UnreadableError: it starts as an ELF file and is not a whole one.
+    """
+    from elftools.common.exceptions import ELFError  # noqa: PLC0415 - only those who describe an ELF pay for it
+    from elftools.elf.dynamic import DynamicSection  # noqa: PLC0415
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+    from elftools.elf.gnuversions import GNUVerNeedSection  # noqa: PLC0415
+    from elftools.elf.segments import InterpSegment  # noqa: PLC0415
+
+    with path.open("rb") as stream:
+        if stream.read(4) != _MAGIC:
+            return None
+        stream.seek(0)
+        found: dict[str, set[str]] = {}
+        try:
+            file = ELFFile(stream)
+            for segment in file.iter_segments():
+                if isinstance(segment, InterpSegment):
+                    found.setdefault(segment.get_interp_name().rsplit("/", 1)[-1], set())
+            for section in file.iter_sections():
+                if isinstance(section, DynamicSection):
+                    for tag in section.iter_tags("DT_NEEDED"):
+                        found.setdefault(tag.needed, set())
+                elif isinstance(section, GNUVerNeedSection):
+                    for entry, versions in section.iter_versions():
+                        found.setdefault(entry.name, set()).update(v.name for v in versions)
+        except (ELFError, ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
+            raise UnreadableError(f"`{path.name}` is no whole ELF file: {error}") from error
+    return tuple(Needed(name=name, versions=tuple(sorted(found[name]))) for name in sorted(found))

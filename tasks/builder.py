@@ -1,0 +1,131 @@
+"""What a builder is, and what passes between builders and the flow of one artifact."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from ..provenance.attest.slsa import ResourceDescriptor
+from ..provenance.config import Config
+from ..provenance.digest import Digest
+from ..provenance.errors import ConfigError
+from ..provenance.json import JSONValue
+from ..provenance.sbom.inventory import Inventory
+from ..provenance.source import Source
+
+_NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One thing that ships.
+
+    Attributes:
+        builder: the builder's name, as `cargo`.
+        name: unique per builder; a feature set is part of it (`wash+fips`).
+        platform: in the builder's own words: for cargo the target triple.
+        group: id of the group of artifacts that one call of the tool builds.
+        file: the name of its file.
+    """
+
+    builder: str
+    name: str
+    platform: str
+    group: str
+    file: str
+
+    def __post_init__(self) -> None:
+        """Refuse names that could not be a task's or a folder's."""
+        for part in (self.builder, self.name, self.platform):
+            if not _NAME.match(part) or set(part.split("/")) & {".", ".."}:
+                raise ConfigError(
+                    f"`{part}` can't be part of an artifact's id: it is used as a task's and a folder's name",
+                    hint="give the artifact another name, for cargo with `[cargo.rename]` in provenance.toml",
+                )
+
+    @property
+    def id(self) -> str:
+        """`BUILDER:NAME@PLATFORM`, which is the name of its doit task."""
+        return f"{self.builder}:{self.name}@{self.platform}"
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies below the output folder."""
+        return Path(self.builder, self.name.replace("/", "-"), self.platform.replace("/", "-"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a builder made of one artifact, and what it alone knows of that build.
+
+    Attributes:
+        path: the artifact as the tool left it; the flow copies it from there.
+        build_type: URI of the page that says what the parameters mean.
+        external: SLSA externalParameters: what the user chose.
+        internal: SLSA internalParameters: what the environment gave.
+        dependencies: SLSA resolvedDependencies that the builder knows: packages and tools, by digest.
+        inputs: every file of the user's that went in: path from the repository's root to sha256.
+        started, finished: UTC, of the tool's call.
+    """
+
+    path: Path
+    build_type: str
+    external: Mapping[str, JSONValue]
+    internal: Mapping[str, JSONValue]
+    dependencies: Sequence[ResourceDescriptor]
+    inputs: Mapping[str, str]
+    started: datetime
+    finished: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """The user's repository, as read once per run.
+
+    Attributes:
+        root: the folder of `dodo.py` or `provenance.toml`, absolute.
+        config: its configuration.
+        source: what git says of it.
+    """
+
+    root: Path
+    config: Config
+    source: Source = field(repr=False)
+
+    @property
+    def output(self) -> Path:
+        """The output folder, `dist/` by default."""
+        return self.root / self.config.project.output
+
+    @property
+    def state(self) -> Path:
+        """State that may be lost without losing evidence."""
+        return self.root / ".provenance"
+
+
+class Builder(Protocol):
+    """What knows one build tool."""
+
+    name: str
+
+    def discover(self) -> Sequence[Artifact]:
+        """Return every artifact of the workspace, without building.
+
+        Raises:
+            ProvenanceError: the tool is missing, or what it says can't be understood.
+        """
+
+    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
+        """Build `artifacts`, all of `group`, in one call of the tool.
+
+        Raises:
+            BuildError: the tool failed; it has said why on the terminal.
+            InputChangedError: an input changed meanwhile.
+        """
+
+    def describe(self, artifact: Artifact, path: Path, digest: Digest) -> Inventory:
+        """Return the inventory of what `build` has just made; `path` is a copy of it with that digest."""

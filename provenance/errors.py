@@ -62,3 +62,16 @@ class KeyFileError(ProvenanceError):
 
 class VerificationError(ProvenanceError):
     """Evidence does not hold."""
+
+
+_QUOTED = 200
+
+
+def quoted(text: str) -> str:
+    """Return `text`, which came from outside, in backticks and safe to print: escaped and cut to a line's length.
+
+    A file's name or a field of a stranger's statement must not move the cursor, colour the terminal or reverse what
+    stands beside it.
+    """
+    cut = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
+    return "`" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "`"

@@ -16,8 +16,49 @@ from .errors import UnreadableError
 
 SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/record.schema.json#v1"
 LIMIT = 1 << 20
+RECORD_SUFFIX = ".record.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[^/\0]+\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileNames:
+    """The names of the files in one artifact's folder; `file_names` makes them."""
+
+    artifact: str
+    inventory: str
+    spdx: str
+    cyclonedx: str
+    provenance_bundle: str
+    spdx_bundle: str
+    cyclonedx_bundle: str
+    record: str
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Every file but the artifact and the record: the keys of `Record.evidence`."""
+        return (
+            self.inventory,
+            self.spdx,
+            self.cyclonedx,
+            self.provenance_bundle,
+            self.spdx_bundle,
+            self.cyclonedx_bundle,
+        )
+
+
+def file_names(file: str) -> FileNames:
+    """Return the names of what stands beside the artifact `file`, all named after it, its extension included."""
+    return FileNames(
+        artifact=file,
+        inventory=f"{file}.inventory.json",
+        spdx=f"{file}.spdx.json",
+        cyclonedx=f"{file}.cdx.json",
+        provenance_bundle=f"{file}.provenance.sigstore.json",
+        spdx_bundle=f"{file}.spdx.sigstore.json",
+        cyclonedx_bundle=f"{file}.cdx.sigstore.json",
+        record=f"{file}{RECORD_SUFFIX}",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

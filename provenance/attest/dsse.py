@@ -1,0 +1,92 @@
+"""DSSE envelopes: what exactly is signed, and how payload and signature travel (secure-systems-lab/dsse, v1)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..json import JSONValue
+    from .document import JSONObject
+
+_TO_STANDARD = str.maketrans("-_", "+/")
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """Return the bytes that are signed: the pre-authentication encoding (DSSE v1, protocol.md)."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A payload and the one signature over it.
+
+    DSSE allows several signatures; a Sigstore bundle holds exactly one (bundle v0.3, dsse_envelope), and so do we.
+
+    Attributes:
+        payload: the signed bytes, never serialised again.
+        payload_type: its media type; signed too.
+        signature: as its algorithm has it, for ECDSA in DER.
+    """
+
+    payload: bytes
+    payload_type: str
+    signature: bytes
+
+    def signed_bytes(self) -> bytes:
+        """Return what the signature is over."""
+        return pae(self.payload_type, self.payload)
+
+    def to_document(self) -> dict[str, JSONValue]:
+        """Return the envelope as JSON (DSSE v1, envelope.md)."""
+        return {
+            "payload": base64.b64encode(self.payload).decode(),
+            "payloadType": self.payload_type,
+            "signatures": [{"sig": base64.b64encode(self.signature).decode()}],
+        }
+
+    @classmethod
+    def from_document(cls, document: JSONObject) -> Envelope:
+        """Read an envelope strictly. `keyid` may be there, but is nothing to decide by (DSSE v1, protocol.md).
+
+        Raises:
+            UnreadableError: it is none, or does not hold exactly one signature.
+        """
+        document.refuse_others(("payload", "payloadType", "signatures"))
+        signatures = document.children("signatures")
+        if len(signatures) != 1:
+            raise document.error("signatures", f"must hold exactly one signature, not {len(signatures)}")
+        signature = signatures[0]
+        signature.refuse_others(("sig", "keyid"))
+        if "keyid" in signature.found:
+            signature.text("keyid")
+        return cls(
+            payload=decode_base64(document, "payload"),
+            payload_type=document.text("payloadType"),
+            signature=decode_base64(signature, "sig"),
+        )
+
+
+def decode_base64(document: JSONObject, key: str) -> bytes:
+    """Return the bytes that the text at `key` stands for.
+
+    The standard and the URL-safe alphabet are allowed (DSSE v1, protocol.md; ProtoJSON), but not mixed, and only the
+    one canonical text of the bytes: no white space, no stray bits, padding as it must be.
+
+    Raises:
+        UnreadableError: it is missing or not canonical base64.
+    """
+    text = document.text(key)
+    url_safe = "-" in text or "_" in text
+    try:
+        standard = text.translate(_TO_STANDARD) if url_safe else text
+        decoded = binascii.a2b_base64(standard.encode("ascii"), strict_mode=True)
+    except ValueError as error:
+        raise document.error(key, f"is not base64: {error}") from error
+    encode = base64.urlsafe_b64encode if url_safe else base64.b64encode
+    if encode(decoded).decode() != text:
+        raise document.error(key, "is not the canonical base64 of its bytes")
+    return decoded

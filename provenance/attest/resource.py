@@ -1,0 +1,74 @@
+"""ResourceDescriptor of in-toto v1: what went into a build or came out of it (spec/v1/resource_descriptor.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..json import JSONValue
+    from .document import JSONObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceDescriptor:
+    """A resource, by URI, digest or both. Empty means: not said.
+
+    Attributes:
+        digest: algorithm to digest (in-toto v1, DigestSet).
+        annotations: further facts.
+    """
+
+    uri: str = ""
+    name: str = ""
+    digest: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = ""
+    download_location: str = ""
+    annotations: Mapping[str, JSONValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what names nothing. The specification's third way, `content`, is neither written nor read."""
+        if not self.uri and not self.digest:
+            raise ValueError("a resource needs a URI or a digest")
+
+    def to_document(self) -> dict[str, JSONValue]:
+        """Return the descriptor as JSON."""
+        return said(
+            uri=self.uri,
+            name=self.name,
+            digest=dict(self.digest),
+            mediaType=self.media_type,
+            downloadLocation=self.download_location,
+            annotations=dict(self.annotations),
+        )
+
+
+def read_descriptors(found: JSONObject, key: str) -> tuple[ResourceDescriptor, ...]:
+    """Return the descriptors of the list at `key`; none where there is no such list.
+
+    Raises:
+        UnreadableError: one of them is malformed.
+    """
+    return tuple(_read(item) for item in found.children(key)) if key in found.found else ()
+
+
+def said(**values: JSONValue) -> dict[str, JSONValue]:
+    """Return the fields that say something: neither empty nor `None`."""
+    return {key: value for key, value in values.items() if value not in ("", None, {}, [])}
+
+
+def _read(found: JSONObject) -> ResourceDescriptor:
+    found.refuse_lookalikes(("uri", "name", "digest", "mediaType", "downloadLocation", "annotations", "content"))
+    try:
+        return ResourceDescriptor(
+            uri=found.text("uri") if "uri" in found.found else "",
+            name=found.text("name") if "name" in found.found else "",
+            digest=found.texts("digest") if "digest" in found.found else {},
+            media_type=found.text("mediaType") if "mediaType" in found.found else "",
+            download_location=found.text("downloadLocation") if "downloadLocation" in found.found else "",
+            annotations=found.child("annotations").found if "annotations" in found.found else {},
+        )
+    except ValueError as error:
+        raise found.error("uri", "and `digest` are both missing") from error

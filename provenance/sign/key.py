@@ -1,0 +1,210 @@
+"""The local signing key: ECDSA on P-256 with SHA-256, the one kind that every Sigstore verifier takes.
+
+It is made at first use, outside the repository and never silently in CI. Nothing here shows a secret: not a
+representation, not an error.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..attest.bundle import key_hint, write_key_bundle
+from ..attest.dsse import Envelope, pae
+from ..attest.statement import PAYLOAD_TYPE
+from ..digest import read_limited
+from ..errors import KeyFileError
+from . import keyfile
+
+# cryptography takes longer to import than everything else here together; `doit list` has no use for it.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+    from .passphrase import PassphraseSource
+
+KEY_VARIABLE = "DOIT_PROVENANCE_KEY"
+
+_CI_VARIABLES = (
+    "CI",
+    "GITHUB_ACTIONS",
+    "GITLAB_CI",
+    "BUILDKITE",
+    "CIRCLECI",
+    "JENKINS_URL",
+    "TEAMCITY_VERSION",
+    "TF_BUILD",
+)
+_PUBLIC_LIMIT = 64 << 10
+_MAKE = "openssl ecparam -genkey -name prime256v1 -noout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalKey:
+    """A private key that is ready to sign.
+
+    Attributes:
+        path: where the private key lies.
+        public_pem: the public key, SubjectPublicKeyInfo in PEM.
+        hint: of the public key, as bundles name it.
+    """
+
+    path: Path
+    public_pem: bytes
+    hint: str
+    _private: EllipticCurvePrivateKey = field(repr=False, compare=False)
+
+    @property
+    def public_path(self) -> Path:
+        """Where the public key lies for `doit verify`: beside the private one."""
+        return public_path(self.path)
+
+    def sign_statement(self, statement: bytes) -> bytes:
+        """Return the bytes of a Sigstore bundle that holds exactly these bytes as its payload."""
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA  # noqa: PLC0415 - see above
+        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see above
+
+        signature = self._private.sign(pae(PAYLOAD_TYPE, statement), ECDSA(SHA256()))
+        envelope = Envelope(payload=statement, payload_type=PAYLOAD_TYPE, signature=signature)
+        return write_key_bundle(envelope, hint=self.hint)
+
+
+def default_key_path(environ: Mapping[str, str]) -> Path:
+    """Return where the user's key lies: `$DOIT_PROVENANCE_KEY`, else `key.pem` in the user's configuration folder.
+
+    Raises:
+        KeyFileError: the variable begins with the home folder of somebody who has none.
+    """
+    if given := environ.get(KEY_VARIABLE, ""):
+        try:
+            return Path(given).expanduser()
+        except RuntimeError as error:
+            raise KeyFileError(f"`{KEY_VARIABLE}` names an unknown home folder: `{given}`") from error
+    import platformdirs  # noqa: PLC0415 - only where it is needed
+
+    return platformdirs.user_config_path("doit-provenance") / "key.pem"
+
+
+def public_path(path: Path) -> Path:
+    """Return where the public half of the private key at `path` lies: beside it, with the extension `pub`."""
+    return path.parent / f"{path.stem}.pub"
+
+
+def is_ci(environ: Mapping[str, str]) -> bool:
+    """Return whether this is a job of a CI system, by the variables that these set."""
+    return any(environ.get(name, "").lower() not in {"", "0", "false"} for name in _CI_VARIABLES)
+
+
+def load_key(path: Path, passphrase: PassphraseSource) -> LocalKey:
+    """Load the private key at `path`.
+
+    Raises:
+        KeyFileError: it is missing, unsafe (see `keyfile.read_private`), no P-256 key, or can't be decrypted.
+        UnreadableError: the passphrase's file can't be read.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+
+    private = _decode(path, keyfile.read_private(path), passphrase)
+    if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
+        raise KeyFileError(f"the key `{path}` is not an ECDSA key on P-256", hint=f"make one: {_MAKE}")
+    public = private.public_key()
+    return LocalKey(
+        path=path,
+        public_pem=public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        hint=key_hint(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)),
+        _private=private,
+    )
+
+
+def load_or_create(
+    path: Path, passphrase: PassphraseSource, *, workspace: Path | None, environ: Mapping[str, str]
+) -> LocalKey:
+    """Load the private key at `path`; make it where there is none, encrypted when a passphrase is given.
+
+    Its public half is kept beside it, unless that folder may not be written (a mounted secret). Several processes that
+    do this at once end with the same key.
+
+    Args:
+        path: of the private key; as a rule `default_key_path`.
+        passphrase: asked only for a key that is encrypted.
+        workspace: the repository that is built; no key is made inside it. `None`: there is none.
+        environ: says whether this is CI, where no key is made.
+
+    Raises:
+        KeyFileError: as `load_key`; or there is none and none may be made; or the public key beside it is another's.
+        UnreadableError: the passphrase's file or the public key can't be read.
+    """
+    if path == public_path(path):
+        raise KeyFileError(f"`{path}` is named as a public key", hint="name private keys `NAME.pem`")
+    if not os.path.lexists(path):
+        _refuse_to_create(path, workspace, environ)
+        keyfile.create_private(path, _new_key(passphrase))
+    key = load_key(path, passphrase)
+    _keep_public(key)
+    return key
+
+
+def _refuse_to_create(path: Path, workspace: Path | None, environ: Mapping[str, str]) -> None:
+    if is_ci(environ):
+        raise KeyFileError(
+            f"there is no signing key at `{path}`, and none is made in CI, where it would be lost",
+            hint=f"make a key once ({_MAKE}), keep it as a secret, write it to a file of mode 0600 "
+            f"and set `{KEY_VARIABLE}` to its path",
+        )
+    if workspace is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(workspace)):
+        raise KeyFileError(
+            f"no key is made at `{path}`: it lies inside the repository and could be committed",
+            hint=f"set `{KEY_VARIABLE}` to a path outside",
+        )
+
+
+def _new_key(passphrase: PassphraseSource) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        BestAvailableEncryption,
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    given = passphrase.given()
+    protection = NoEncryption() if given is None else BestAvailableEncryption(given)
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
+
+
+def _decode(path: Path, pem: bytes, passphrase: PassphraseSource) -> object:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    # Causes are cut off (`from None`): a decoder's message may quote what it could not decode.
+    try:
+        return load_pem_private_key(pem, password=None)
+    except TypeError:
+        pass  # encrypted
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(f"`{path}` holds no private key in PEM", hint=f"make one: {_MAKE}") from None
+    secret = passphrase.required_for(path)
+    try:
+        return load_pem_private_key(pem, password=secret)
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(f"the key `{path}` can't be decrypted: the passphrase is wrong") from None
+
+
+def _keep_public(key: LocalKey) -> None:
+    path = key.public_path
+    if os.path.lexists(path):
+        if read_limited(path, _PUBLIC_LIMIT) != key.public_pem:
+            raise KeyFileError(
+                f"`{path}` is not the public key of `{key.path}`", hint=f"remove `{path}`; it is written again"
+            )
+        return
+    try:
+        keyfile.replace_public(path, key.public_pem)
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise KeyFileError(f"can't write the public key `{path}`: {error.strerror}") from error

@@ -1,0 +1,85 @@
+"""Where the passphrase of a private key comes from: the environment, a file, or the person at the terminal."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..digest import read_limited
+from ..errors import KeyFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+VARIABLE = "DOIT_PROVENANCE_PASSPHRASE"
+FILE_VARIABLE = "DOIT_PROVENANCE_PASSPHRASE_FILE"
+
+_LIMIT = 1023
+"""Bytes; cryptography encrypts keys with no longer ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassphraseSource:
+    """Gives the passphrase when a key turns out to need one.
+
+    Attributes:
+        environ: where the variables are looked up; never shown.
+        prompt: asks a person and returns what was typed, unseen; `None`: nobody is there.
+    """
+
+    environ: Mapping[str, str] = field(repr=False)
+    prompt: Callable[[str], str] | None
+
+    @classmethod
+    def of_this_process(cls) -> PassphraseSource:
+        """Return the source for this process: its environment, and its terminal where it has one."""
+        return cls(environ=os.environ, prompt=getpass.getpass if sys.stdin.isatty() and sys.stderr.isatty() else None)
+
+    def given(self) -> bytes | None:
+        """Return the passphrase that the environment gives or points to; `None` where it does neither.
+
+        An empty variable counts as none: CI systems set variables of missing secrets to nothing.
+
+        Raises:
+            KeyFileError: both variables are set, or the file holds no passphrase.
+            UnreadableError: the file can't be read.
+        """
+        text, file = self.environ.get(VARIABLE, ""), self.environ.get(FILE_VARIABLE, "")
+        if text and file:
+            raise KeyFileError(f"`{VARIABLE}` and `{FILE_VARIABLE}` are both set", hint="unset one of them")
+        if text:
+            if len(secret := os.fsencode(text)) > _LIMIT:
+                raise KeyFileError(f"`{VARIABLE}` is longer than {_LIMIT} bytes")
+            return secret
+        if not file:
+            return None
+        line = read_limited(Path(file), _LIMIT + 2).removesuffix(b"\n").removesuffix(b"\r")
+        if not line or b"\n" in line:
+            raise KeyFileError(f"`{file}` must hold the passphrase on a single line", hint=f"see `{FILE_VARIABLE}`")
+        return line
+
+    def required_for(self, path: Path) -> bytes:
+        """Return the passphrase of the encrypted key at `path`, asking for it where it is not given.
+
+        Raises:
+            KeyFileError: it is not given and nobody can be asked, or nothing was typed.
+            UnreadableError: the passphrase's file can't be read.
+        """
+        if (given := self.given()) is not None:
+            return given
+        hint = f"set `{VARIABLE}`, or `{FILE_VARIABLE}` to a file that holds it"
+        if self.prompt is None:
+            raise KeyFileError(
+                f"the key `{path}` is encrypted and there is no terminal to ask for its passphrase", hint=hint
+            )
+        try:
+            typed = self.prompt(f"passphrase of {path}: ")
+        except EOFError as error:
+            raise KeyFileError(f"no passphrase was given for the key `{path}`", hint=hint) from error
+        if not typed:
+            raise KeyFileError(f"no passphrase was given for the key `{path}`", hint=hint)
+        return typed.encode(errors="surrogateescape")

@@ -1,0 +1,27 @@
+"""`provenance.toml`: what it may say (`keys`), how it is read, and what is written about it for people and editors.
+
+`python -m doit_provenance.provenance.config docs` writes `docs/provenance.schema.json` and the reference in
+`docs/configuration.md` anew from the definitions.
+"""
+
+from .json_schema import schema
+from .keys import FILE, CargoTool, SigningMode
+from .model import Cargo, Config, FeatureSet, Origin, Project, Signing
+from .reader import load, parse
+from .template import starter
+
+__all__ = [
+    "FILE",
+    "Cargo",
+    "CargoTool",
+    "Config",
+    "FeatureSet",
+    "Origin",
+    "Project",
+    "Signing",
+    "SigningMode",
+    "load",
+    "parse",
+    "schema",
+    "starter",
+]

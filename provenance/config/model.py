@@ -1,0 +1,125 @@
+"""The configuration as the rest of the program sees it: parsed, complete, and each setting with its origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from .keys import CargoTool, SigningMode, definition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path, PurePosixPath
+
+    from ..sbom.inventory import Party
+
+
+class Origin(StrEnum):
+    """Where a setting came from."""
+
+    DEFAULT = "default"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """`[project]`. `None`: not configured, to be derived from the repository.
+
+    Attributes:
+        output: the folder that receives artifacts and evidence, from the workspace's root; never leads out of it.
+        supplier: who answers for what is shipped and for its SBOMs.
+    """
+
+    name: str | None
+    source: str | None
+    output: PurePosixPath
+    supplier: Party | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSet:
+    """`[cargo.feature-sets.NAME]`: binaries built once more, as `BINARY+NAME`, with these features alone.
+
+    Attributes:
+        include: globs over the names of the binaries that `[cargo]` selects.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    all_features: bool
+    no_default_features: bool
+    include: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cargo:
+    """`[cargo]`.
+
+    Attributes:
+        manifests: globs of workspace manifests, from the workspace's root; never lead out of it.
+        include: globs over the names of binaries.
+        exclude: likewise; wins over `include`.
+        targets: target triples; empty: the host's.
+        rename: `path/to/Cargo.toml#BINARY` or `PACKAGE/BINARY` to the artifact's name.
+        feature_sets: in the order of the file.
+    """
+
+    manifests: tuple[str, ...]
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    targets: tuple[str, ...]
+    profile: str
+    tool: CargoTool
+    features: tuple[str, ...]
+    all_features: bool
+    no_default_features: bool
+    rename: Mapping[str, str]
+    feature_sets: tuple[FeatureSet, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """`[signing]`.
+
+    Attributes:
+        key: the private key's file, absolute and outside the workspace; `None`: the user's own, made at first use.
+        public_keys: absolute paths of the public keys that `doit verify` trusts.
+    """
+
+    mode: SigningMode
+    key: Path | None
+    public_keys: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of one workspace.
+
+    Attributes:
+        workspace: the absolute path of the user's repository.
+        path: where `provenance.toml` is, or would be.
+        given: the settings that stand in the file, as `cargo.profile` or `cargo.feature-sets.fips.features`.
+    """
+
+    workspace: Path
+    path: Path
+    project: Project
+    cargo: Cargo
+    signing: Signing
+    given: frozenset[str]
+
+    @property
+    def output(self) -> Path:
+        """The absolute path of the output folder."""
+        return self.workspace / self.project.output
+
+    def origin(self, setting: str) -> Origin:
+        """Say where `setting`, a path such as `cargo.profile`, came from; a table came from the file if any of it did.
+
+        Raises:
+            KeyError: there is no such setting.
+        """
+        definition(setting)
+        in_file = any(given == setting or given.startswith(f"{setting}.") for given in self.given)
+        return Origin.FILE if in_file else Origin.DEFAULT

@@ -1,0 +1,165 @@
+"""Read `provenance.toml`: strictly, and all mistakes at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ..digest import read_limited
+from ..errors import ConfigError, UnreadableError
+from ..sbom.inventory import Party
+from .check import failed, mistakes
+from .clauses import KEY_FILE
+from .keys import FILE, CargoTool, SigningMode
+from .model import Cargo, Config, FeatureSet, Project, Signing
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LIMIT = 1 << 20
+"""Bytes."""
+_LISTED = 100
+_HINT = "every key: https://github.com/doit-provenance/doit-provenance/blob/main/docs/configuration.md"
+
+_DEEP_KEY = re.compile(
+    # 33 dotted parts, each bare or quoted. tomllib takes time and memory with the square of their number.
+    r"""(?<![^\s\[{,])(?:(?:[\w-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}"""
+)
+
+
+def load(workspace: Path) -> Config:
+    """Read the `provenance.toml` of `workspace`; where there is none, every setting has its default.
+
+    Raises:
+        ConfigError: it can't be read, is no TOML, or has mistakes; the message has one line for each.
+    """
+    path = workspace / FILE
+    return parse(_read(path), workspace=workspace)
+
+
+def parse(data: bytes, *, workspace: Path) -> Config:
+    """Read `data` as the `provenance.toml` of `workspace`.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    document = _parse_toml(data)
+    settings = Settings(document)
+    root = workspace.absolute()
+    lines = list(islice(chain(mistakes(document), _misplaced_key(settings, root)), _LISTED + 1))
+    if lines:
+        more = [f"more mistakes follow; these are the first {_LISTED}"] if len(lines) > _LISTED else []
+        raise ConfigError("\n".join(f"{FILE}: {line}" for line in lines[:_LISTED] + more), hint=_HINT)
+    return Config(
+        workspace=root,
+        path=root / FILE,
+        project=_project(settings),
+        cargo=_cargo(settings),
+        signing=_signing(settings, root),
+        given=settings.given(),
+    )
+
+
+def _read(path: Path) -> bytes:
+    if not os.path.lexists(path) and path.parent.is_dir():
+        return b""
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise ConfigError(f"`{path}` is not a file")
+    try:
+        return read_limited(path, LIMIT)
+    except UnreadableError as error:
+        raise ConfigError(error.message) from error
+
+
+def _parse_toml(data: bytes) -> Mapping[str, object]:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{FILE}: not UTF-8: byte {data[error.start]:#04x} in line {line}") from error
+    if text.startswith("\ufeff"):
+        raise ConfigError(f"{FILE}: begins with a byte order mark, which TOML does not have", hint="save it without")
+    deep = _DEEP_KEY.search(text)
+    if deep:
+        line = text.count("\n", 0, deep.start()) + 1
+        raise ConfigError(f"{FILE}: not TOML that is read here: a key of more than 32 parts in line {line}")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{FILE}: not TOML that is read here: nested too deeply") from error
+    except ValueError as error:  # TOMLDecodeError is one; an integer of thousands of digits is a plain one
+        raise ConfigError(f"{FILE}: not TOML: {error}") from error
+
+
+def _misplaced_key(settings: Settings, workspace: Path) -> Iterator[str]:
+    """Yield what no pattern can say of `signing.key`: where the file really is."""
+    value = settings.raw("signing.key")
+    if not isinstance(value, str) or failed(KEY_FILE, value):
+        return  # absent, or already told
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:
+        yield "signing.key: the home folder that `~` stands for is not known here"
+        return
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(workspace)):  # unlike resolve(), takes link loops
+        yield "signing.key: expected a path outside the workspace, so that the key is never committed"
+
+
+def _project(settings: Settings) -> Project:
+    return Project(
+        name=settings.text_or_none("project.name"),
+        source=settings.text_or_none("project.source"),
+        output=PurePosixPath(settings.text("project.output")),
+        supplier=_supplier(settings) if settings.has("project.supplier") else None,
+    )
+
+
+def _supplier(settings: Settings) -> Party:
+    return Party(
+        name=settings.text("project.supplier.name"),
+        email=settings.text_or_none("project.supplier.email"),
+        url=settings.text_or_none("project.supplier.url"),
+        person=settings.flag("project.supplier.person"),
+    )
+
+
+def _cargo(settings: Settings) -> Cargo:
+    return Cargo(
+        manifests=settings.texts("cargo.manifests"),
+        include=settings.texts("cargo.include"),
+        exclude=settings.texts("cargo.exclude"),
+        targets=settings.texts("cargo.targets"),
+        profile=settings.text("cargo.profile"),
+        tool=CargoTool(settings.text("cargo.tool")),
+        features=settings.texts("cargo.features"),
+        all_features=settings.flag("cargo.all-features"),
+        no_default_features=settings.flag("cargo.no-default-features"),
+        rename=MappingProxyType(settings.text_map("cargo.rename")),
+        feature_sets=tuple(_feature_set(settings, name) for name in settings.names("cargo.feature-sets")),
+    )
+
+
+def _feature_set(settings: Settings, name: str) -> FeatureSet:
+    at = f"cargo.feature-sets.{name}"
+    return FeatureSet(
+        name=name,
+        features=settings.texts(f"{at}.features"),
+        all_features=settings.flag(f"{at}.all-features"),
+        no_default_features=settings.flag(f"{at}.no-default-features"),
+        include=settings.texts(f"{at}.include"),
+    )
+
+
+def _signing(settings: Settings, workspace: Path) -> Signing:
+    key = settings.text_or_none("signing.key")
+    return Signing(
+        mode=SigningMode(settings.text("signing.mode")),
+        key=Path(key).expanduser() if key else None,
+        public_keys=tuple(workspace / path for path in settings.texts("signing.public-keys")),
+    )

@@ -1,0 +1,91 @@
+"""The starter `provenance.toml` that `doit init` writes: every key, commented, with what was found filled in."""
+
+from __future__ import annotations
+
+import textwrap
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..errors import ConfigError, quoted
+from .check import mistakes
+from .json_schema import URL
+from .keys import ANY, FILE, KEYS, Key, Presence, Value, definition
+from .kinds import NamedTables, Table
+from .toml_text import dotted, rendered
+
+_WIDTH = 88
+_HEAD = f"""\
+#:schema {URL}
+
+# What doit-provenance builds here, and how it is signed. Each setting stands at its default,
+# or at an example where that is nothing; take away the `#` right before one to set it.
+"""
+
+_PLACES = frozenset(key.path for key in KEYS if ANY not in key.path.split("."))
+_SETTINGS = frozenset(key.path for key in KEYS if not isinstance(key.kind, Table | NamedTables)) & _PLACES
+
+
+def starter(found: Mapping[str, Value] | None = None, *, notes: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Return the text of a starter `provenance.toml`, which reads as the defaults and what was `found`.
+
+    Arguments:
+        found: settings, by their path, to write instead of their defaults.
+        notes: lines of text to write above a setting, by its path: what was seen in the workspace.
+
+    Raises:
+        KeyError: there is no such setting, or it stands in a table that the user names.
+        ConfigError: a value that was found is not taken.
+    """
+    found, notes = found or {}, notes or {}
+    unknown = (found.keys() - _SETTINGS) | (notes.keys() - _PLACES)
+    if unknown:
+        raise KeyError(*sorted(unknown))
+    entries = ("\n".join(_entry(key, found.get(key.path), notes.get(key.path, ()))) for key in KEYS)
+    text = "\n".join([_HEAD, *(f"{entry}\n" for entry in entries)])
+    try:
+        wrong = list(mistakes(tomllib.loads(text.encode().decode())))
+    except UnicodeEncodeError as error:  # a path on disk may be any bytes
+        raise ConfigError(
+            f"{FILE}: what was found is not UTF-8: {quoted(text[error.start - 40 : error.end])}"
+        ) from error
+    if wrong:
+        raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong), hint="this was found; write it by hand")
+    return text
+
+
+def _entry(key: Key, found: Value | None, notes: Sequence[str]) -> Iterator[str]:
+    absent = f" Default: {key.absent}." if key.absent and key.presence is Presence.OPTIONAL else ""
+    for paragraph in (key.doc + absent, *notes):
+        words = " ".join("".join(c if c.isprintable() else " " for c in paragraph).split())
+        yield from (f"# {line}" for line in textwrap.wrap(words, _WIDTH, break_long_words=False))
+    if isinstance(key.kind, Table) and not key.parent:
+        yield f"[{key.path}]"
+    elif not isinstance(key.kind, Table | NamedTables):
+        value, mark = (_shown(key), "#") if found is None else (found, "")
+        yield from (f"{mark}{line}" for line in _assignments(key, value))
+
+
+def _shown(key: Key) -> Value:
+    for value in (key.default, key.example):
+        if value not in (None, ()):
+            return value
+    raise ValueError(f"{key.path} has neither a default nor an example to show")
+
+
+def _assignments(key: Key, value: Value) -> Iterator[str]:
+    """Yield lines that each stand for themselves: a dotted key keeps its meaning whatever is above it."""
+    names = _names(key)
+    if isinstance(value, Mapping):
+        yield from (f"{dotted(*names, name)} = {rendered(item)}" for name, item in value.items())
+    else:
+        yield f"{dotted(*names)} = {rendered(value)}"
+
+
+def _names(key: Key) -> Sequence[str]:
+    """Return the parts of the key's path below its top-level table, with an example where the user gives the name."""
+    parts = key.path.split(".")
+    for index, part in enumerate(parts):
+        if part == ANY:
+            named = definition(".".join(parts[:index])).kind
+            parts[index] = named.example if isinstance(named, NamedTables) else part
+    return parts[1:]

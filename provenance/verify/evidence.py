@@ -1,0 +1,139 @@
+"""What stands in an artifact's folder, compared with what its record says should stand there."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..attest import bundle
+from ..errors import ProvenanceError, UnreadableError, VerificationError, quoted
+from ..record import LIMIT, RECORD_SUFFIX, FileNames, Record, file_names
+from .folder import Folder, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from ..digest import Digest
+
+INVENTORY_LIMIT = 64 << 20
+"""Bytes of an inventory."""
+
+_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was read of one folder.
+
+    Attributes:
+        record: as it stands there; nothing in it is proven yet.
+        digest: of the artifact's bytes, computed.
+        files: name to bytes of each file of evidence; what could not be read is a failure already and not here.
+    """
+
+    names: FileNames
+    record: Record
+    digest: Digest
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What does not hold, so that a person sees all of it at once."""
+
+    reasons: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Note what goes wrong with the file `name`, and go on."""
+        try:
+            yield
+        except ProvenanceError as error:
+            self.reasons.append(f"{quoted(name)}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+
+    def raise_for(self, what: str) -> None:
+        """Raise if anything was noted.
+
+        Raises:
+            VerificationError: with a line for each failure.
+        """
+        if self.reasons:
+            lines = "\n".join(f"  {reason}" for reason in self.reasons)
+            raise VerificationError(f"{quoted(what)} is not verified:\n{lines}")
+
+
+def read_evidence(path: Path, artifact: Digest | None, failures: Failures) -> Evidence:
+    """Read an artifact's folder, noting what is missing, unreadable, or should not be there.
+
+    Args:
+        path: of the folder.
+        artifact: the digest of the artifact's bytes where it is known; computed otherwise.
+        failures: where to note.
+
+    Raises:
+        UnreadableError: there is no such folder, or it is not an artifact's.
+        VerificationError: its record or its artifact can't be read, so nothing can be said about the rest.
+    """
+    with opened(path) as folder:
+        names = _names(folder)
+        records, digests, files = [], [], {}
+        with failures.of(names.record):
+            records.append(Record.from_json(folder.read(names.record, LIMIT)))
+        with failures.of(names.artifact):
+            digests.append(_digest(folder, names.artifact, artifact))
+        for name in names.evidence:
+            with failures.of(name):
+                files[name] = folder.read(name, INVENTORY_LIMIT if name == names.inventory else bundle.LIMIT)
+        _note_others(folder, names, failures)
+    if not records or not digests:
+        failures.raise_for(str(path))
+    return Evidence(names=names, record=records[0], digest=digests[0], files=files)
+
+
+def compare_with_record(found: Evidence, failures: Failures) -> None:
+    """Note where the folder's files are not those of the record."""
+    names, record = found.names, found.record
+    with failures.of(names.record):
+        if record.file != names.artifact:
+            raise VerificationError(f"it is the record of {quoted(record.file)}")
+    with failures.of(names.record):
+        if set(record.evidence) != set(names.evidence):
+            raise VerificationError("it does not list the evidence that belongs here, all of it and nothing else")
+    with failures.of(names.artifact):
+        if record.digest != found.digest:
+            raise VerificationError(f"its bytes are {found.digest}, the record says {record.digest}")
+    for name, data in found.files.items():
+        with failures.of(name):
+            if record.evidence.get(name) != hashlib.sha256(data).hexdigest():
+                raise VerificationError("its bytes are not those of the record")
+
+
+def _names(folder: Folder) -> FileNames:
+    records = [name for name in folder.names if name.endswith(RECORD_SUFFIX) and name != RECORD_SUFFIX]
+    if not records:
+        raise UnreadableError(
+            f"{quoted(str(folder.path))} is not an artifact's folder: it holds no record (`NAME{RECORD_SUFFIX}`)"
+        )
+    if len(records) > 1:
+        listed = ", ".join(quoted(name) for name in records[:_LISTED])
+        raise VerificationError(f"{quoted(str(folder.path))} holds {len(records)} records, not one: {listed}")
+    return file_names(records[0].removesuffix(RECORD_SUFFIX))
+
+
+def _digest(folder: Folder, name: str, known: Digest | None) -> Digest:
+    if known is None:
+        return folder.digest(name)
+    if folder.size(name) != known.size:
+        raise VerificationError(f"it is not {known.size:,} bytes long, as what was digested")
+    return known
+
+
+def _note_others(folder: Folder, names: FileNames, failures: Failures) -> None:
+    others = sorted(set(folder.names) - {names.artifact, names.record, *names.evidence})
+    for name in others[:_LISTED]:
+        failures.reasons.append(f"{quoted(name)}: nothing accounts for this file")
+    if len(others) > _LISTED:
+        failures.reasons.append(f"nothing accounts for {len(others) - _LISTED} more files")

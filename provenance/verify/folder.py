@@ -1,0 +1,95 @@
+"""Reading a folder that nobody vouches for: regular files only, each inside it, none larger than expected."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from ..digest import Digest, digest_stream
+from ..errors import UnreadableError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """An open folder. It stays the same folder, whatever is done to its path meanwhile.
+
+    Attributes:
+        path: for messages.
+        names: of everything in it, sorted.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    _descriptor: int
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            UnreadableError: it is missing, no regular file, can't be read, or is larger than `limit` bytes.
+        """
+        with self._open(name) as stream:
+            data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise UnreadableError(f"larger than the {limit:,} bytes that are read of such a file")
+        return data
+
+    def digest(self, name: str) -> Digest:
+        """Digest a file of any size.
+
+        Raises:
+            UnreadableError: it is missing, no regular file, or can't be read.
+        """
+        with self._open(name) as stream:
+            return digest_stream(stream)
+
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes.
+
+        Raises:
+            UnreadableError: it is missing, no regular file, or can't be read.
+        """
+        with self._open(name) as stream:
+            return os.fstat(stream.fileno()).st_size
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[BinaryIO]:
+        # A link could lead to a file that is replaced after it was verified, and a pipe would wait for a writer.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags, dir_fd=self._descriptor)
+            with os.fdopen(descriptor, "rb") as stream:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise UnreadableError("not a regular file")
+                yield stream
+        except FileNotFoundError as error:
+            raise UnreadableError("missing") from error
+        except OSError as error:
+            reason = "a symbolic link" if error.errno == errno.ELOOP else f"can't be read: {error.strerror}"
+            raise UnreadableError(reason) from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Folder]:
+    """Open the folder at `path`.
+
+    Raises:
+        UnreadableError: it is missing, no folder, or can't be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnreadableError(f"can't read the folder {quoted(str(path))}: {error.strerror}") from error
+    try:
+        names = tuple(sorted(os.listdir(descriptor)))  # noqa: PTH208 - of the open folder; pathlib knows paths only
+        yield Folder(path=path, names=names, _descriptor=descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,177 @@
+"""Verifying one bundle, or one artifact's folder with all its evidence; offline, every digest computed again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..attest import bundle as bundles
+from ..attest import statement as statements
+from ..attest.document import JSONObject, read_object
+from ..attest.slsa import parse_provenance
+from ..errors import VerificationError, quoted
+from .evidence import INVENTORY_LIMIT, Evidence, Failures, compare_with_record, read_evidence
+from .policy import About, AllOf, OfType, trusted_signer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ..attest.slsa import Provenance
+    from ..attest.statement import Statement
+    from ..digest import Digest
+    from ..record import Record
+    from .trust import Trust, TrustedKey
+
+INVENTORY_PROPERTY = "doit-provenance:inventory-sha256"
+"""The property of the CycloneDX document's metadata that ties the inventory to what is signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A statement that a trusted key signed about the artifact."""
+
+    statement: Statement
+    signer: TrustedKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedArtifact:
+    """An artifact whose evidence holds.
+
+    Attributes:
+        record: of the folder; every digest in it was computed again.
+        digest: of the artifact's bytes.
+        build: what the signed provenance says.
+        provenance, spdx, cyclonedx: the three signed statements.
+    """
+
+    record: Record
+    digest: Digest
+    build: Provenance
+    provenance: Verified
+    spdx: Verified
+    cyclonedx: Verified
+
+    @property
+    def signers(self) -> tuple[TrustedKey, ...]:
+        """The keys that signed, each once."""
+        return tuple({v.signer.hint: v.signer for v in (self.provenance, self.spdx, self.cyclonedx)}.values())
+
+
+def verify_bundle(bundle: bytes, *, artifact: Digest, trust: Trust, predicate_type: str | None) -> Verified:
+    """Verify one signed statement about an artifact.
+
+    1. The bundle is read strictly (`attest/bundle.py`).
+    2. A trusted key signed its payload as an in-toto statement (`policy.trusted_signer`).
+    3. The statement is read strictly, and only now (`attest/statement.py`).
+    4. It is of the expected type (`policy.OfType`), and about this artifact (`policy.About`).
+
+    Args:
+        bundle: the bundle's bytes.
+        artifact: computed from the artifact's bytes by the caller.
+        trust: whom to trust.
+        predicate_type: URI; `None` takes every type, for a caller that shows it to a person.
+
+    Raises:
+        UnreadableError: the bundle or the statement in it is malformed.
+        VerificationError: signer or statement is not accepted.
+    """
+    found = bundles.Bundle.from_json(bundle)
+    signer = trusted_signer(found, trust)
+    statement = statements.parse_statement(found.envelope.payload)
+    about = About(artifact=artifact)
+    policy = AllOf(policies=(about,) if predicate_type is None else (OfType(predicate_type=predicate_type), about))
+    policy.judge(statement)
+    return Verified(statement=statement, signer=signer)
+
+
+def verify_folder(path: Path, *, trust: Trust, artifact: Digest | None = None) -> VerifiedArtifact:
+    """Verify an artifact's folder: everything that stands in it, and that it is all.
+
+    The record is no evidence: it says what should be there, and every digest in it is computed again. That its id is
+    the one that was asked for is the caller's to compare.
+
+    1. The folder holds one record, and exactly the files that `file_names` has for it; all are regular files.
+    2. The artifact's bytes are those of the record.
+    3. So are those of each file of evidence.
+    4. Each of the three bundles holds, for its own predicate type and these bytes (`verify_bundle`).
+    5. Each SBOM file equals, byte by byte, the predicate that was signed.
+    6. The signed CycloneDX document names the sha256 of the inventory file, and the inventory is that of the artifact
+       with the record's id and these bytes.
+    7. The signed provenance is one by SLSA's rules.
+
+    Args:
+        path: of the folder.
+        trust: whom to trust.
+        artifact: the digest of the artifact's bytes where the caller has just computed it from this very file; it is
+            computed here otherwise.
+
+    Raises:
+        UnreadableError: there is no such folder, or it is not an artifact's.
+        VerificationError: something does not hold; the message has a line for each file that is wrong, and why.
+    """
+    failures = Failures()
+    found = read_evidence(path, artifact, failures)
+    compare_with_record(found, failures)
+    verified = _verify_bundles(found, trust, failures)
+    _compare_sboms(found, verified, failures)
+    with failures.of(found.names.inventory):
+        _compare_inventory(found, verified)
+    builds = []
+    if statements.PROVENANCE in verified:
+        with failures.of(found.names.provenance_bundle):
+            builds.append(parse_provenance(verified[statements.PROVENANCE].statement.predicate))
+    failures.raise_for(found.record.artifact)
+    return VerifiedArtifact(
+        record=found.record,
+        digest=found.digest,
+        build=builds[0],
+        provenance=verified[statements.PROVENANCE],
+        spdx=verified[statements.SPDX],
+        cyclonedx=verified[statements.CYCLONEDX],
+    )
+
+
+def _verify_bundles(found: Evidence, trust: Trust, failures: Failures) -> Mapping[str, Verified]:
+    verified = {}
+    for name, predicate_type in (
+        (found.names.provenance_bundle, statements.PROVENANCE),
+        (found.names.spdx_bundle, statements.SPDX),
+        (found.names.cyclonedx_bundle, statements.CYCLONEDX),
+    ):
+        if name in found.files:
+            with failures.of(name):
+                verified[predicate_type] = verify_bundle(
+                    found.files[name], artifact=found.digest, trust=trust, predicate_type=predicate_type
+                )
+    return verified
+
+
+def _compare_sboms(found: Evidence, verified: Mapping[str, Verified], failures: Failures) -> None:
+    for name, predicate_type in ((found.names.spdx, statements.SPDX), (found.names.cyclonedx, statements.CYCLONEDX)):
+        if name in found.files and predicate_type in verified:
+            with failures.of(name):
+                if found.files[name] != verified[predicate_type].statement.predicate_bytes:
+                    raise VerificationError("its bytes are not those that were signed")
+
+
+def _compare_inventory(found: Evidence, verified: Mapping[str, Verified]) -> None:
+    if found.names.inventory not in found.files or statements.CYCLONEDX not in verified:
+        return  # noted where it was missed
+    data = found.files[found.names.inventory]
+    signed = JSONObject(
+        what="the signed CycloneDX document", path="", found=verified[statements.CYCLONEDX].statement.predicate
+    )
+    properties = signed.child("metadata").children("properties")
+    said = [p.text("value") for p in properties if p.found.get("name") == INVENTORY_PROPERTY]
+    if said != [hashlib.sha256(data).hexdigest()]:
+        raise VerificationError("its sha256 is not the one that the signed CycloneDX document names")
+    inventory = read_object(data, what="the inventory", limit=INVENTORY_LIMIT)
+    if inventory.text("artifact") != found.record.artifact:
+        raise VerificationError(
+            f"it is of {quoted(inventory.text('artifact'))}, the record of {quoted(found.record.artifact)}"
+        )
+    if inventory.child("digest").found.get("sha256") != found.digest.sha256:
+        raise VerificationError("it is of other bytes than the artifact's")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -14,10 +15,14 @@ from ..provenance.config import Config
 from ..provenance.digest import Digest
 from ..provenance.errors import ConfigError
 from ..provenance.json import JSONValue
-from ..provenance.sbom.inventory import Inventory
-from ..provenance.source import Source
+from ..provenance.sbom.inventory import Inventory, Party
+from ..provenance.source import Source, read_source
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
+
+
+STATE = ".provenance"
+"""Folder at the workspace's root for state that may be lost without losing evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,6 @@ class Built:
         build_type: URI of the page that says what the parameters mean.
         external: SLSA externalParameters: what the user chose.
         internal: SLSA internalParameters: what the environment gave.
-        dependencies: SLSA resolvedDependencies that the builder knows: packages and tools, by digest.
         inputs: every file of the user's that went in: path from the repository's root to sha256.
         started, finished: UTC, of the tool's call.
     """
@@ -76,25 +80,41 @@ class Built:
     build_type: str
     external: Mapping[str, JSONValue]
     internal: Mapping[str, JSONValue]
-    dependencies: Sequence[ResourceDescriptor]
     inputs: Mapping[str, str]
     started: datetime
     finished: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Workspace:
     """The user's repository, as read once per run.
 
     Attributes:
         root: the folder of `dodo.py` or `provenance.toml`, absolute.
         config: its configuration.
-        source: what git says of it.
     """
 
     root: Path
     config: Config
-    source: Source = field(repr=False)
+
+    @cached_property
+    def source(self) -> Source:
+        """What git says of it; asked when first needed, as listing tasks needs none of it."""
+        return read_source(self.root)
+
+    @cached_property
+    def source_url(self) -> str | None:
+        """The repository's public address: as configured, else git's `origin`."""
+        return self.config.project.source or self.source.url
+
+    @cached_property
+    def project(self) -> Party:
+        """Who ships what this workspace builds, and answers for its SBOMs."""
+        supplier = self.config.project.supplier
+        if supplier is not None:
+            return Party(name=supplier.name, email=supplier.email, url=supplier.url)
+        name = self.config.project.name or (self.source_url or str(self.root)).rstrip("/").rpartition("/")[2]
+        return Party(name=name, url=self.source_url)
 
     @property
     def output(self) -> Path:
@@ -104,7 +124,7 @@ class Workspace:
     @property
     def state(self) -> Path:
         """State that may be lost without losing evidence."""
-        return self.root / ".provenance"
+        return self.root / STATE
 
 
 class Builder(Protocol):
@@ -127,5 +147,10 @@ class Builder(Protocol):
             InputChangedError: an input changed meanwhile.
         """
 
-    def describe(self, artifact: Artifact, path: Path, digest: Digest) -> Inventory:
-        """Return the inventory of what `build` has just made; `path` is a copy of it with that digest."""
+    def describe(
+        self, artifact: Artifact, path: Path, digest: Digest
+    ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
+        """Return what is in an artifact that `build` has just made, and which packages and tools made it, by digest.
+
+        `path` is a copy of the artifact, with that digest.
+        """

@@ -1,0 +1,249 @@
+"""Cargo's formats: `Cargo.lock`, package tables of `Cargo.toml`, package ids, and components made of them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..digest import read_limited
+from ..errors import UnreadableError
+from .inventory import Component, Kind, Party, Role
+from .licence import normalise
+
+_LOCK_LIMIT = 64 << 20
+_MANIFEST_LIMIT = 8 << 20
+_ANCESTORS = 8
+_DEFAULT_REGISTRY = "https://github.com/rust-lang/crates.io-index"
+_DEFAULT_REGISTRIES = frozenset({f"registry+{_DEFAULT_REGISTRY}", "sparse+https://index.crates.io/"})
+_DEFAULT_SUPPLIER = Party(name="crates.io")
+_OLD_ID = re.compile(r"(?P<name>\S+) (?P<version>\S+) \((?P<source>.+)\)\Z")
+_NEW_ID = re.compile(r"(?P<source>[^#]+)#(?:(?P<name>[^@]+)@)?(?P<version>[^@]+)\Z")
+_AUTHOR = re.compile(r"\s*(?P<name>[^<]*?)\s*(?:<(?P<email>[^>]*)>)?\s*\Z")
+_TABLE = re.compile(r"^\[", re.MULTILINE)
+_PACKAGE = re.compile(r"^\[package\]\s*(?:#.*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageId:
+    """What names one package in a dependency graph.
+
+    Attributes:
+        source: as in `Cargo.lock`, without a git commit (`registry+…`, `git+…?rev=…`, `sparse+…`); `None`: a path.
+    """
+
+    name: str
+    version: str
+    source: str | None
+
+
+def parse_package_id(text: str) -> PackageId:
+    """Read a package id as cargo prints it: a Package ID Specification, or the form before cargo 1.77.
+
+    Raises:
+        UnreadableError: it is neither.
+    """
+    match = _OLD_ID.match(text) or _NEW_ID.match(text)
+    if match is None:
+        raise UnreadableError(f"`{text}` is no package id of cargo's")
+    source = match["source"]
+    name = match["name"] or re.split(r"[/\\]", source.partition("?")[0].rstrip("/"))[-1].removesuffix(".git")
+    return PackageId(name=name, version=match["version"], source=None if source.startswith("path+") else _bare(source))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """One package of `Cargo.lock`: its checksum (sha256 of the `.crate`) or its git commit."""
+
+    checksum: str | None
+    commit: str | None
+
+
+def read_lock(path: Path) -> Mapping[PackageId, Locked]:
+    """Read `Cargo.lock`, versions 1 to 4.
+
+    Raises:
+        UnreadableError: it is missing, too large, or no lock file.
+    """
+    try:
+        document = tomllib.loads(read_limited(path, _LOCK_LIMIT).decode())
+        old = {k.removeprefix("checksum "): v for k, v in document.get("metadata", {}).items()}
+        found = {}
+        for package in document.get("package", []):
+            name, version, source = package["name"], package["version"], package.get("source")
+            checksum = package.get("checksum") or old.get(f"{name} {version} ({source})")
+            commit = source.partition("#")[2] if source and source.startswith("git+") else ""
+            key = PackageId(name=name, version=version, source=_bare(source) if source else None)
+            found[key] = Locked(checksum=checksum if checksum != "<none>" else None, commit=commit or None)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableError(
+            f"`{path.name}` is no lock file of cargo's: {error}", hint="restore it from git, or let cargo make it again"
+        ) from error
+    return found
+
+
+@dataclass(slots=True)
+class Manifests:
+    """Package tables of the `Cargo.toml`s of one build, each read once."""
+
+    _packages: dict[Path, Mapping[str, object]] = field(default_factory=dict)
+    _workspaces: dict[Path, Mapping[str, object]] = field(default_factory=dict)
+
+    def package(self, manifest: Path) -> Mapping[str, object]:
+        """Return the `[package]` table of `manifest`, values inherited from its workspace filled in.
+
+        Raises:
+            UnreadableError: it can't be read.
+        """
+        if manifest not in self._packages:
+            table = dict(_package_table(manifest))
+            for key, value in table.items():
+                if isinstance(value, dict) and value.get("workspace") is True:
+                    table[key] = self._inherited(manifest, table).get(key)
+            self._packages[manifest] = table
+        return self._packages[manifest]
+
+    def _inherited(self, manifest: Path, table: Mapping[str, object]) -> Mapping[str, object]:
+        explicit = table.get("workspace")
+        folders = [manifest.parent, *manifest.parents[1:_ANCESTORS]]
+        candidates = [manifest.parent / explicit] if isinstance(explicit, str) else folders
+        for folder in candidates:
+            path = folder / "Cargo.toml"
+            if path not in self._workspaces:
+                self._workspaces[path] = _workspace_package(path)
+            if found := self._workspaces[path]:
+                return found
+        return {}
+
+
+def _package_table(manifest: Path) -> Mapping[str, object]:
+    text = read_limited(manifest, _MANIFEST_LIMIT).decode(errors="replace")
+    header = _PACKAGE.search(text)
+    if header is not None:
+        # Reading only this table is five times faster than reading the file; where the cut falls into a value, the
+        # rest is no TOML and the file is read whole.
+        end = _TABLE.search(text, header.end())
+        try:
+            return tomllib.loads(text[header.end() : end.start() if end else len(text)])
+        except tomllib.TOMLDecodeError:
+            pass
+    try:
+        table = tomllib.loads(text).get("package", {})
+    except tomllib.TOMLDecodeError as error:
+        raise UnreadableError(f"`{manifest.parent.name}/{manifest.name}` is no manifest: {error}") from error
+    return table if isinstance(table, dict) else {}
+
+
+def _workspace_package(path: Path) -> Mapping[str, object]:
+    if not path.is_file():
+        return {}
+    try:
+        workspace = tomllib.loads(read_limited(path, _MANIFEST_LIMIT).decode(errors="replace")).get("workspace", {})
+    except tomllib.TOMLDecodeError:
+        return {}  # a folder above that is not part of this build
+    package = workspace.get("package", {}) if isinstance(workspace, dict) else {}
+    return package if isinstance(package, dict) else {}
+
+
+def package_url(package: PackageId, locked: Locked | None, project_source: str | None) -> str:
+    """Return the package URL (purl-spec, type `cargo`); what is not from the default registry says where it is from."""
+    from packageurl import PackageURL  # noqa: PLC0415 - only those who describe pay for it
+
+    qualifiers: dict[str, str] = {}
+    if package.source is None:
+        if project_source:
+            qualifiers["vcs_url"] = f"git+{project_source}"
+    elif package.source.startswith("git+"):
+        address = package.source.removeprefix("git+").partition("?")[0]
+        qualifiers["vcs_url"] = f"git+{address}" + (f"@{locked.commit}" if locked and locked.commit else "")
+    elif package.source not in _DEFAULT_REGISTRIES:
+        qualifiers["repository_url"] = package.source.partition("+")[2]
+    return PackageURL(type="cargo", name=package.name, version=package.version, qualifiers=qualifiers).to_string()
+
+
+def component(  # noqa: PLR0913 - each is a fact of its own
+    package: PackageId,
+    *,
+    ref: str,
+    role: Role,
+    features: tuple[str, ...],
+    table: Mapping[str, object],
+    locked: Locked | None,
+    project: Party,
+    project_source: str | None,
+) -> Component:
+    """Return one crate as a component. `table` is its `[package]` table, `project` who ships path packages."""
+    licence = _text(table.get("license"))
+    properties = {"cargo:source": _source_word(package)}
+    if features:
+        properties["cargo:features"] = ",".join(features)
+    if licence is None and (licence_file := _text(table.get("license-file"))):
+        properties["cargo:license-file"] = licence_file
+    if locked and locked.commit:
+        properties["cargo:commit"] = locked.commit
+    authors = table.get("authors")
+    return Component(
+        ref=ref,
+        kind=Kind.LIBRARY,
+        role=role,
+        name=package.name,
+        version=package.version,
+        purl=package_url(package, locked, project_source),
+        hashes={"sha256": locked.checksum} if locked and locked.checksum else {},
+        licence=normalise(licence) if licence else None,
+        supplier=_supplier(package, project),
+        authors=tuple(_author(a) for a in authors if isinstance(a, str)) if isinstance(authors, list) else (),
+        description=_one_line(table.get("description")),
+        homepage=_link(table.get("homepage")),
+        repository=_link(table.get("repository")),
+        download=_download(package, locked),
+        properties=properties,
+    )
+
+
+def _bare(source: str) -> str:
+    return source.partition("#")[0]
+
+
+def _source_word(package: PackageId) -> str:
+    if package.source is None:
+        return "path"
+    return "git" if package.source.startswith("git+") else "registry"
+
+
+def _supplier(package: PackageId, project: Party) -> Party:
+    if package.source is None:
+        return project
+    if package.source in _DEFAULT_REGISTRIES:
+        return _DEFAULT_SUPPLIER
+    address = package.source.partition("+")[2].partition("?")[0]
+    return Party(name=re.sub(r"^[a-z+]+://(?:[^@/]*@)?", "", address).rstrip("/"))
+
+
+def _download(package: PackageId, locked: Locked | None) -> str | None:
+    if package.source and package.source.startswith("git+") and locked and locked.commit:
+        return f"{package.source.partition('?')[0]}@{locked.commit}"
+    return None
+
+
+def _author(text: str) -> Party:
+    match = _AUTHOR.match(text)
+    if match is None or not match["name"]:
+        return Party(name=text.strip() or "unknown", person=True)
+    return Party(name=match["name"], email=match["email"] or None, person=True)
+
+
+def _text(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _one_line(value: object) -> str | None:
+    text = _text(value)
+    return " ".join(text.split()) if text else None
+
+
+def _link(value: object) -> str | None:
+    text = _text(value)
+    return text if text and re.match(r"https?://\S+\Z", text) else None

@@ -1,0 +1,149 @@
+"""The output folder: one folder per artifact, which is replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from .digest import Digest, digest_stream
+from .errors import StoreError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_STAGING = ".staging-"
+_UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
+
+
+def prepare(folder: Path) -> None:
+    """Make `folder`, and let it ignore itself for git.
+
+    Raises:
+        StoreError: it can't be made or written.
+    """
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="ascii")
+
+
+@contextlib.contextmanager
+def staging_for(output: Path, folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `output / folder`, on the same filesystem; it is gone when the block ends.
+
+    Raises:
+        StoreError: the disk is full, the folder may not be written, …
+    """
+    target = output / folder
+    with _explained(target):
+        prepare(output)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        staging = target.with_name(f"{_STAGING}{target.name}-{secrets.token_hex(6)}")
+        staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)  # after a commit it is the old folder
+
+
+def commit(staging: Path, target: Path) -> None:
+    """Let `staging` take the place of `target`, as a whole.
+
+    Its files are synced before the swap, and the swap is one system call where the kernel has it (`renameat2` with
+    `RENAME_EXCHANGE`). Killed at any point, what a reader finds is the old folder or the new one.
+
+    Raises:
+        StoreError: it can't be done; the old folder is as it was.
+    """
+    with _explained(target):
+        for path in staging.iterdir():
+            _sync(path)
+        _sync(staging)
+        _swap(staging, target)
+        _sync(target.parent)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a new file.
+
+    Raises:
+        StoreError: the disk is full, the folder may not be written, …
+    """
+    with _explained(path), path.open("xb") as stream:
+        stream.write(data)
+
+
+def copy(source: Path, target: Path) -> Digest:
+    """Copy an artifact, with its permission bits, and digest the bytes that were copied.
+
+    Raises:
+        StoreError: it can't be read or written.
+    """
+    with _explained(target), source.open("rb") as stream, target.open("xb") as copied:
+        digest = digest_stream(stream, copied)
+        os.fchmod(copied.fileno(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o755 | 0o600)
+    return digest
+
+
+def _swap(staging: Path, target: Path) -> None:
+    if not os.path.lexists(target):
+        staging.rename(target)
+    elif not _exchange(staging, target):
+        # No atomic exchange here: for a moment there is no folder, which no reader takes for evidence.
+        old = staging.with_name(f"{staging.name}-old")
+        target.rename(old)
+        staging.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two names in one step; `False` where kernel, C library or filesystem can't (renameat2(2))."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNSUPPORTED:
+        return False
+    raise OSError(number, os.strerror(number), str(second))
+
+
+def _sweep(target: Path) -> None:
+    """Remove what a killed run left of its staging folders for this artifact."""
+    for left in target.parent.glob(f"{_STAGING}{target.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "free some disk space and run again; what was there before is untouched",
+            errno.EROFS: "it lies on a read-only filesystem; `[project] output` in provenance.toml names another folder",
+            errno.EACCES: "make the folder writable, or name another in `[project] output` of provenance.toml",
+        }
+        name = error.filename or path
+        raise StoreError(f"can't write `{name}`: {error.strerror}", hint=hints.get(error.errno or 0)) from error

@@ -1,0 +1,273 @@
+"""The cargo builder: one cargo call for a group, then what each binary is made of."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from ...provenance.attest.slsa import ResourceDescriptor
+from ...provenance.digest import Digest
+from ...provenance.errors import BuildError, InputChangedError, ToolError
+from ...provenance.json import JSONValue
+from ...provenance.process import clean_environment, lines
+from ...provenance.sbom.cargo import Locked, Manifests, PackageId, parse_package_id, read_lock
+from ...provenance.sbom.inventory import Inventory
+from ...provenance.source import time_of
+from ..builder import Artifact, Built, Workspace
+from .contents import read_contents
+from .describe import Facts, describe
+from .discover import Binary, Group, discover
+from .inputs import Inputs, input_files
+from .messages import Messages, read_messages
+from .observe import Loaded, observe
+from .units import UnitGraph, read_units
+
+BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/cargo.v1.md"
+
+_SUBCOMMANDS = {
+    "cargo": ("cargo", "build"),
+    "cargo-zigbuild": ("cargo", "zigbuild"),
+    "cross": ("cross", "build"),
+}
+_TELLING = (
+    "CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_INCREMENTAL", "CARGO_ENCODED_RUSTFLAGS",
+    "RUSTFLAGS", "RUSTC", "RUSTUP_TOOLCHAIN", "SOURCE_DATE_EPOCH",
+)  # fmt: skip
+"""Variables, by how their names begin, that the user sets to change what cargo builds. No credential is among them."""
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One finished cargo call."""
+
+    group: Group
+    messages: Messages
+    graph: UnitGraph
+    inputs: Mapping[str, Inputs]
+    started: datetime
+    finished: datetime
+
+    @cached_property
+    def lock(self) -> Mapping[PackageId, Locked]:
+        return read_lock(self.group.root / "Cargo.lock")
+
+    @cached_property
+    def manifests(self) -> Mapping[str, Path]:
+        return {one.key.package: one.manifest for one in self.messages.compiled}
+
+    @cached_property
+    def programs(self) -> Mapping[str, tuple[str, str]]:
+        return self.group.toolchain.programs()
+
+
+class CargoBuilder:
+    """Builds the binaries of every cargo workspace of one repository."""
+
+    name = "cargo"
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._groups: dict[str, Group] = {}
+        self._binaries: dict[Artifact, Binary] = {}
+        self._runs: dict[str, _Run] = {}
+        self._observed: dict[Artifact, Future[Loaded]] = {}
+        self._tables = Manifests()
+        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="cargo")
+        self._describing = threading.Lock()
+
+    def discover(self) -> Sequence[Artifact]:
+        """Return every binary target of the repository's cargo workspaces."""
+        for group in discover(self.workspace):
+            self._groups[group.id] = group
+            self._binaries.update({b.artifact: b for b in group.binaries})
+        return tuple(self._binaries)
+
+    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
+        """Build `artifacts`, all of `group`, in one cargo call, and begin to observe what is in them."""
+        found = self._groups[group]
+        binaries = [self._binaries[a] for a in artifacts]
+        run = self._settled_run(found, binaries)
+        self._runs[group] = run
+        for binary in binaries:
+            self._observed[binary.artifact] = self._pool.submit(self._observe, run, binary)
+        return {binary.artifact: self._built(run, binary) for binary in binaries}
+
+    def describe(self, artifact: Artifact, path: Path, digest: Digest) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
+        """Return the inventory of a binary that `build` made, and its packages and tools as SLSA materials."""
+        binary = self._binaries[artifact]
+        run = self._runs[artifact.group]
+        root = run.graph.binary(binary.package.id, binary.target)
+        loaded, unobserved = self._await(artifact)
+        source = self.workspace.source
+        files = list(run.inputs[artifact.id].relative_to(source.root))
+        with self._describing:  # manifests are read once for all binaries
+            facts = Facts(
+                manifests=run.manifests,
+                lock=run.lock,
+                tables=self._tables,
+                programs=run.programs,
+                project=self.workspace.project,
+                project_source=self.workspace.source_url,
+            )
+            inventory = describe(
+                binary,
+                run.group,
+                path=path,
+                digest=digest,
+                contents=read_contents(run.graph, root, loaded),
+                standard=loaded.standard if loaded else (),
+                unobserved=unobserved,
+                facts=facts,
+                created=time_of(source, files),
+            )
+        return inventory, _materials(inventory)
+
+    def _settled_run(self, group: Group, binaries: Sequence[Binary]) -> _Run:
+        """Build until no input changed meanwhile; a file first met in this build may take one more call to be sure of."""
+        unsettled: tuple[Path, ...] = ()
+        for _ in range(_ATTEMPTS):
+            known = {b.artifact.id: self._inputs(group, b, _likely_executable(group, b), ()) for b in binaries}
+            since = time.time_ns()
+            messages, graph, started, finished = self._call(group, binaries)
+            local = tuple(m.manifest for m in messages.compiled if parse_package_id(m.key.package).source is None)
+            after = {
+                b.artifact.id: self._inputs(group, b, _executable(messages, b), local) for b in binaries
+            }
+            for name, inputs in after.items():
+                inputs.refuse_changes_since(known[name])
+            unsettled = tuple(p for name, inputs in after.items() for p in inputs.unsettled(known[name], since))
+            if not unsettled:
+                return _Run(
+                    group=group, messages=messages, graph=graph, inputs=after, started=started, finished=finished
+                )
+        raise InputChangedError(
+            f"an input changed while it was being built: `{unsettled[0]}`", hint="run again when it holds still"
+        )
+
+    def _inputs(self, group: Group, binary: Binary, executable: Path, manifests: Sequence[Path]) -> Inputs:
+        files = input_files(
+            executable,
+            (binary.package.manifest, *manifests),
+            workspace=group.root,
+            target_directory=group.target_directory,
+            repository=self.workspace.source.root,
+        )
+        return Inputs.read(p for p in files if p.exists())
+
+    def _call(self, group: Group, binaries: Sequence[Binary]) -> tuple[Messages, UnitGraph, datetime, datetime]:
+        names = [word for b in binaries for word in ("--bin", b.target)]
+        tool = _SUBCOMMANDS[self.workspace.config.cargo.tool]
+        target = ["--target", group.triple] if group.triple else []
+        argv = [*tool, *group.selection(), *target, *names, "--message-format", "json-render-diagnostics"]
+        plain = ["--target", group.platform] if group.triple else []
+        arguments = [*group.selection(), *plain, *names]
+        started = datetime.now(UTC)
+        graph: Future[UnitGraph] | None = None
+        messages = Messages()
+        with lines(argv, cwd=group.root, env=clean_environment()) as (output, process):
+            for messages in read_messages(output):
+                # Cargo has resolved by its first message, so asking it now makes nobody wait for a lock.
+                graph = graph or self._pool.submit(read_units, group.toolchain, arguments, self._scratch / "units")
+        if process.returncode != 0:
+            if graph is not None:
+                graph.cancel()
+            raise BuildError(f"{' '.join(tool)} failed for {_listed(binaries)} (exit code {process.returncode})")
+        finished = datetime.now(UTC)
+        graph = graph or self._pool.submit(read_units, group.toolchain, arguments, self._scratch / "units")
+        return messages, graph.result(), started, finished
+
+    @property
+    def _scratch(self) -> Path:
+        return self.workspace.state / "cargo"
+
+    def _observe(self, run: _Run, binary: Binary) -> Loaded:
+        root = run.graph.binary(binary.package.id, binary.target)
+        return observe(
+            run.group.toolchain, run.graph, root, run.messages, binary.package.environment, self._scratch / "observed"
+        )
+
+    def _await(self, artifact: Artifact) -> tuple[Loaded | None, str | None]:
+        try:
+            return self._observed[artifact].result(), None
+        except ToolError as error:
+            return None, error.message.partition("\n")[0]
+
+    def _built(self, run: _Run, binary: Binary) -> Built:
+        group = run.group
+        executable = _executable(run.messages, binary)
+        choice = group.features
+        external: dict[str, JSONValue] = {
+            "builder": "cargo",
+            "tool": self.workspace.config.cargo.tool,
+            "workspace": Path(os.path.relpath(group.root, self.workspace.source.root)).as_posix(),
+            "package": binary.package.name,
+            "binary": binary.target,
+            "target": group.triple,
+            "profile": group.profile,
+            "features": list(choice.features),
+            "allFeatures": choice.all_features,
+            "noDefaultFeatures": choice.no_default_features,
+            "groupPackages": [p.name for p in group.packages],
+        }
+        return Built(
+            path=executable,
+            build_type=BUILD_TYPE,
+            external=external,
+            internal=_internal(run),
+            inputs=run.inputs[binary.artifact.id].relative_to(self.workspace.source.root),
+            started=run.started,
+            finished=run.finished,
+        )
+
+
+def _internal(run: _Run) -> dict[str, JSONValue]:
+    toolchain = run.group.toolchain
+    fresh = sum(1 for one in run.messages.compiled if one.fresh)
+    environment: dict[str, JSONValue] = {
+        name: value for name, value in sorted(os.environ.items()) if name.startswith(_TELLING)
+    }
+    return {
+        "platform": run.group.platform,
+        "host": toolchain.host,
+        "rustc": toolchain.version["release"],
+        "rustflags": list(toolchain.rustflags(run.group.platform)),
+        "environment": environment,
+        "unitsCompiled": len(run.messages.compiled) - fresh,
+        "unitsReused": fresh,
+    }
+
+
+def _materials(inventory: Inventory) -> list[ResourceDescriptor]:
+    """Return the components that came from elsewhere and whose bytes are known, once each."""
+    found: dict[str, ResourceDescriptor] = {}
+    for component in inventory.components:
+        commit = component.properties.get("cargo:commit")
+        digest = dict(component.hashes) or ({"gitCommit": commit} if commit else {})
+        if digest and component.purl:
+            found[component.purl] = ResourceDescriptor(uri=component.purl, digest=digest)
+    return [found[uri] for uri in sorted(found)]
+
+
+def _executable(messages: Messages, binary: Binary) -> Path:
+    for one in messages.compiled:
+        if one.executable and one.key.package == binary.package.id and one.key.target == binary.target:
+            return one.executable
+    raise ToolError(f"cargo did not say where it left `{binary.target}` of package `{binary.package.name}`")
+
+
+def _likely_executable(group: Group, binary: Binary) -> Path:
+    """Return where an earlier build left the binary, if there was one (The Cargo Book, Build cache)."""
+    folder = "debug" if group.profile in {"dev", "test"} else group.profile
+    return group.target_directory / (group.platform if group.triple else "") / folder / binary.artifact.file
+
+
+def _listed(binaries: Sequence[Binary]) -> str:
+    return ", ".join(f"`{b.artifact.id}`" for b in binaries)

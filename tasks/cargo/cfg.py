@@ -1,0 +1,58 @@
+"""`cfg(…)` expressions, as cargo's configuration uses them for its `[target.'cfg(…)']` tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ...provenance.errors import ToolError
+
+_TOKEN = re.compile(r'\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|"(?P<text>[^"]*)"|(?P<mark>[(),=]))')
+
+
+def matches(expression: str, facts: frozenset[str]) -> bool:
+    """Tell whether `expression` holds for `facts`, lines as `rustc --print cfg` prints them (`unix`, `target_os="linux"`).
+
+    The grammar is the Rust reference's (Conditional compilation): `all()`, `any()`, `not()`, a name, `name = "value"`.
+
+    Raises:
+        ToolError: it is no such expression.
+
+    >>> matches('cfg(all(unix, not(target_os = "macos")))', frozenset({"unix", 'target_os="linux"'}))
+    True
+    """
+    tokens = list(_tokens(expression))
+    try:
+        value, rest = _predicate(tokens[2:], facts)
+        if tokens[:2] != ["cfg", "("] or rest != [")"]:
+            raise ValueError(rest)
+    except (ValueError, IndexError) as error:
+        raise ToolError(f"`{expression}` in cargo's configuration is no cfg expression") from error
+    return value
+
+
+def _tokens(expression: str) -> Iterator[str]:
+    position, text = 0, expression.strip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise ToolError(f"`{expression}` in cargo's configuration is no cfg expression")
+        yield match["word"] or match["mark"] or f'"{match["text"]}"'
+        position = match.end()
+
+
+def _predicate(tokens: list[str], facts: frozenset[str]) -> tuple[bool, list[str]]:
+    name, rest = tokens[0], tokens[1:]
+    if rest[:1] == ["="]:
+        return f"{name}={rest[1]}" in facts, rest[2:]
+    if rest[:1] != ["("]:
+        return name == "true" or name in facts, rest
+    values, rest = [], rest[1:]
+    while rest[0] != ")":
+        value, rest = _predicate(rest, facts)
+        values.append(value)
+        rest = rest[1:] if rest[0] == "," else rest
+    outcomes = {"all": all(values), "any": any(values), "not": not all(values)}
+    if name not in outcomes or (name == "not" and len(values) != 1):
+        raise ValueError(name)
+    return outcomes[name], rest[1:]

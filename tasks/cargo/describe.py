@@ -1,0 +1,203 @@
+"""The inventory of one cargo binary, from what its build used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ...provenance import VERSION
+from ...provenance.digest import Digest
+from ...provenance.sbom.cargo import Locked, Manifests, PackageId, component, package_url, parse_package_id
+from ...provenance.sbom.elf import needed_libraries
+from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
+from .contents import Contents, Node
+from .discover import Binary, Group
+
+_RUST = Party(name="The Rust Project", url="https://www.rust-lang.org")
+_RUST_LICENCE = "MIT OR Apache-2.0"
+_STD = "rust-std"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What one build of a group knows, beside the contents of each binary.
+
+    Attributes:
+        manifests: cargo's package id to the package's Cargo.toml.
+        lock: of the workspace.
+        tables: reader of manifests, shared by the group's binaries.
+        programs: `rustc` and `cargo` to version and sha256.
+        project: who ships the workspace's own packages. project_source: its repository's URL.
+    """
+
+    manifests: Mapping[str, Path]
+    lock: Mapping[PackageId, Locked]
+    tables: Manifests
+    programs: Mapping[str, tuple[str, str]]
+    project: Party
+    project_source: str | None
+
+
+def describe(  # noqa: PLR0913 - the seven things that an inventory is made of
+    binary: Binary,
+    group: Group,
+    *,
+    path: Path,
+    digest: Digest,
+    contents: Contents,
+    standard: tuple[str, ...],
+    unobserved: str | None,
+    facts: Facts,
+    created: datetime,
+) -> Inventory:
+    """Return the inventory of the binary at `path`.
+
+    `standard` names the standard library's crates in it; `unobserved` says why the contents could not be observed, in
+    which case they are what cargo's graph declares: everything that is in it, and more.
+    """
+    subject = _subject(binary, digest, facts)
+    refs = _refs(contents, facts, subject)
+    components = [_crate(node, refs[node], contents, facts) for node in refs if node.role is not Role.SUBJECT]
+    dependencies = {refs[node]: {refs[used] for used in contents.edges[node]} for node in refs}
+    for extra in (*_toolchain(group, standard, facts), *_shared_libraries(path)):
+        components.append(extra)
+        dependencies[subject.ref].add(extra.ref)
+        dependencies.setdefault(extra.ref, set())
+    needed_known = needed_libraries(path) is not None
+    return Inventory(
+        artifact=binary.artifact.id,
+        digest=digest,
+        subject=subject,
+        components=tuple(sorted(components, key=lambda c: c.ref)),
+        dependencies={ref: tuple(sorted(used)) for ref, used in sorted(dependencies.items())},
+        completeness=Completeness.UNKNOWN if unobserved else Completeness.COMPLETE,
+        note=_note(unobserved, needed_known=needed_known),
+        created=created,
+        author=facts.project,
+        generator=("doit-provenance", VERSION),
+    )
+
+
+def _note(unobserved: str | None, *, needed_known: bool) -> str:
+    found = (
+        f"Linked crates: as cargo's unit graph declares them, a superset, because rustc could not be observed: {unobserved}"
+        if unobserved
+        else "Linked crates: the crate files that rustc loaded to link this binary; dependencies: cargo's unit graph of this"
+        " build."
+    )
+    if not needed_known:
+        found += " Shared libraries: not known, the file is not ELF."
+    return found
+
+
+def _subject(binary: Binary, digest: Digest, facts: Facts) -> Component:
+    package = PackageId(name=binary.package.name, version=binary.package.version, source=None)
+    made = component(
+        package,
+        ref=binary.artifact.id,
+        role=Role.SUBJECT,
+        features=(),
+        table=facts.tables.package(binary.package.manifest),
+        locked=None,
+        project=facts.project,
+        project_source=facts.project_source,
+    )
+    return Component(
+        ref=binary.artifact.id,
+        kind=Kind.APPLICATION,
+        role=Role.SUBJECT,
+        name=binary.artifact.name,
+        version=made.version,
+        purl=made.purl,
+        hashes=digest.as_digest_set(),
+        licence=made.licence,
+        supplier=made.supplier,
+        authors=made.authors,
+        description=made.description,
+        homepage=made.homepage,
+        repository=made.repository or facts.project_source,
+        filename=binary.artifact.file,
+        properties={"cargo:package": binary.package.name, "cargo:target": binary.artifact.platform},
+    )
+
+
+def _refs(contents: Contents, facts: Facts, subject: Component) -> dict[Node, str]:
+    """Name every node: its package URL, with `#build` for the build-time twin of a package that is also linked."""
+    found = {contents.subject: subject.ref}
+    taken: set[str] = set()
+    linked_first = sorted(
+        (n for n in contents.edges if n != contents.subject), key=lambda n: (n.role is Role.BUILD, n.package)
+    )
+    for node in linked_first:
+        package = parse_package_id(node.package)
+        ref = package_url(package, facts.lock.get(package), facts.project_source)
+        if ref in taken and node.role is Role.BUILD:
+            ref += "#build"
+        while ref in taken:  # one name and version from two paths of the workspace
+            ref += "~"
+        taken.add(ref)
+        found[node] = ref
+    return found
+
+
+def _crate(node: Node, ref: str, contents: Contents, facts: Facts) -> Component:
+    package = parse_package_id(node.package)
+    manifest = facts.manifests.get(node.package)
+    return component(
+        package,
+        ref=ref,
+        role=node.role,
+        features=contents.features.get(node, ()),
+        table=facts.tables.package(manifest) if manifest else {},
+        locked=facts.lock.get(package),
+        project=facts.project,
+        project_source=facts.project_source,
+    )
+
+
+def _toolchain(group: Group, standard: tuple[str, ...], facts: Facts) -> Iterator[Component]:
+    release = group.toolchain.version["release"]
+    commit = group.toolchain.version.get("commit-hash", "unknown")
+    properties = {"rust:commit": commit, "rust:target": group.platform}
+    if standard:
+        properties["rust:crates"] = ",".join(standard)
+    yield _tool(_STD, release, Role.LINKED, properties, "Rust standard library, as distributed with the compiler")
+    for name, (version, sha256) in sorted(facts.programs.items()):
+        hashes = {"sha256": sha256} if sha256 else {}
+        yield _tool(name, version, Role.BUILD, {"rust:commit": commit} if name == "rustc" else {}, None, hashes)
+
+
+def _tool(  # noqa: PLR0913 - fields of one component
+    name: str, version: str, role: Role, properties: Mapping[str, str], text: str | None, hashes: Mapping[str, str] | None = None
+) -> Component:
+    purl = f"pkg:generic/{name}@{version}"
+    return Component(
+        ref=purl,
+        kind=Kind.LIBRARY if role is Role.LINKED else Kind.APPLICATION,
+        role=role,
+        name=name,
+        version=version,
+        purl=purl,
+        hashes=hashes or {},
+        licence=_RUST_LICENCE,
+        supplier=_RUST,
+        authors=(_RUST,),
+        description=text,
+        homepage=_RUST.url,
+        repository="https://github.com/rust-lang/rust" if name != "cargo" else "https://github.com/rust-lang/cargo",
+        properties=properties,
+    )
+
+
+def _shared_libraries(path: Path) -> Iterator[Component]:
+    for needed in needed_libraries(path) or ():
+        yield Component(
+            ref=f"lib:{needed.name}",
+            kind=Kind.LIBRARY,
+            role=Role.DYNAMIC,
+            name=needed.name,
+            filename=needed.name,
+            properties={"elf:symbol-versions": ",".join(needed.versions)} if needed.versions else {},
+        )

@@ -1,0 +1,145 @@
+"""What is really in one binary: the crates that rustc loaded for it.
+
+After the build, rustc is asked once more about the binary's own crate, to the point where it has resolved every name
+and no further: `--emit=dep-info -Zbinary-dep-depinfo`, into a scratch folder. It lists each crate file that it loaded,
+which is what it gives to the linker, or under LTO takes in by itself. The shipped bytes are made by the user's own
+`cargo build`, which knows nothing of this (docs/decisions/0001-observe-after-the-build.md).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...provenance.errors import ToolError
+from ...provenance.process import capture
+from .depinfo import prerequisites
+from .messages import Compiled, Messages, ScriptRun, UnitKey
+from .toolchain import Toolchain
+from .units import Unit, UnitGraph
+
+_LIMIT = 120.0
+"""Seconds that rustc may take to resolve one crate; a proc-macro in it may hang."""
+_CRATE_FILE = re.compile(r"lib(?P<crate>[A-Za-z0-9_]+)-[0-9a-f]+\.(?:rlib|rmeta|so|dylib|dll)\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The crate files that rustc loaded for one binary.
+
+    Attributes:
+        units: keys of cargo's units that they belong to.
+        standard: names of the standard library's crates among them, sorted.
+        shared: those of `units` that were loaded as shared libraries: they are not inside the binary.
+    """
+
+    units: frozenset[UnitKey]
+    standard: tuple[str, ...]
+    shared: frozenset[UnitKey]
+
+
+def observe(
+    toolchain: Toolchain, graph: UnitGraph, root: int, messages: Messages, package_environment: Mapping[str, str], scratch: Path
+) -> Loaded:
+    """Return what rustc loads for the binary at `graph.units[root]`, which `messages` says was just built.
+
+    Raises:
+        ToolError: rustc can't resolve the crate that it has just compiled, or loads a file that cargo did not name.
+    """
+    unit = graph.units[root]
+    files = _Files(messages.compiled)
+    scratch.mkdir(parents=True, exist_ok=True)
+    output = scratch / f"{os.getpid()}-{root}.d"
+    argv = _rustc_call(toolchain, graph, unit, files, messages, output)
+    environment = toolchain.environment | toolchain.configured_environment() | dict(package_environment)
+    for script in messages.scripts.get(unit.key.package, []):
+        environment |= {"OUT_DIR": str(script.out_dir), **script.environment}
+    environment |= {"CARGO_BIN_NAME": unit.key.target, "CARGO_CRATE_NAME": _crate_name(unit.key.target)}
+    try:
+        capture(argv, cwd=toolchain.cwd, env=environment, timeout=_LIMIT)
+        text = output.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise ToolError(f"rustc left no dependency information for `{unit.key.target}`: {error.strerror}") from error
+    finally:
+        output.unlink(missing_ok=True)
+    return _loaded(text, toolchain.sysroot, files)
+
+
+class _Files:
+    """Crate files to the units that left them."""
+
+    def __init__(self, compiled: Sequence[Compiled]) -> None:
+        self._by_stem: dict[str, UnitKey] = {}
+        self._by_key: dict[UnitKey, list[Compiled]] = {}
+        self.folders: dict[Path, None] = {}
+        for one in compiled:
+            self._by_key.setdefault(one.key, []).append(one)
+            for file in one.files:
+                self._by_stem[_stem(file)] = one.key
+                self.folders[file.parent] = None
+
+    def owner(self, path: Path) -> UnitKey | None:
+        return self._by_stem.get(_stem(path))
+
+    def linkable(self, key: UnitKey) -> Path | None:
+        """Return the file that `--extern` names for a unit: its library, else its metadata."""
+        files = [f for one in self._by_key.get(key, []) for f in one.files]
+        for suffix in (".rlib", ".so", ".dylib", ".dll", ".rmeta"):
+            for file in files:
+                if file.suffix == suffix:
+                    return file
+        return None
+
+
+def _rustc_call(
+    toolchain: Toolchain, graph: UnitGraph, unit: Unit, files: _Files, messages: Messages, output: Path
+) -> list[str]:
+    argv = [toolchain.rustc, "--crate-name", _crate_name(unit.key.target), f"--edition={unit.edition}", str(unit.source)]
+    argv += ["--crate-type", "bin", f"--emit=dep-info={output}", "-Zbinary-dep-depinfo", "--cap-lints", "allow"]
+    argv += ["-C", f"panic={unit.panic}", "-C", f"debug-assertions={'on' if unit.debug_assertions else 'off'}"]
+    argv += ["-C", f"overflow-checks={'on' if unit.overflow_checks else 'off'}"]
+    if unit.platform is not None:
+        argv += ["--target", unit.platform]
+    for feature in unit.key.features:
+        argv += ["--cfg", f'feature="{feature}"']
+    scripts: Sequence[ScriptRun] = messages.scripts.get(unit.key.package, [])
+    for script in scripts:
+        argv += [word for cfg in script.cfgs for word in ("--cfg", cfg)]
+    for folder in files.folders:
+        argv += ["-L", f"dependency={folder}"]
+    for name, index in unit.uses:
+        used = graph.units[index]
+        if used.mode == "build" and (path := files.linkable(used.key)) is not None:
+            argv += ["--extern", f"{name}={path}"]
+    return argv + list(toolchain.rustflags(unit.platform or toolchain.host))
+
+
+def _loaded(text: str, sysroot: Path, files: _Files) -> Loaded:
+    units: set[UnitKey] = set()
+    shared: set[UnitKey] = set()
+    standard: set[str] = set()
+    for path in prerequisites(text):
+        match = _CRATE_FILE.match(path.name) or (path.suffix in {".rlib", ".rmeta"})
+        owner = files.owner(path)
+        if owner is not None:
+            units.add(owner)
+            if path.suffix not in {".rlib", ".rmeta"}:
+                shared.add(owner)
+        elif match and path.is_relative_to(sysroot):
+            found = _CRATE_FILE.match(path.name)
+            standard.add(found["crate"] if found else path.stem)
+        elif match:
+            raise ToolError(f"rustc loaded `{path.name}`, which cargo did not name")
+    return Loaded(units=frozenset(units), standard=tuple(sorted(standard)), shared=frozenset(shared))
+
+
+def _stem(path: Path) -> str:
+    """Return what a crate's `.rlib` and `.rmeta` share."""
+    return str(path.parent / path.stem) if "-" not in path.stem else path.stem
+
+
+def _crate_name(target: str) -> str:
+    return target.replace("-", "_")

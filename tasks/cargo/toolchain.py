@@ -1,0 +1,160 @@
+"""The Rust toolchain and cargo configuration in force in one workspace: what the user's own `cargo build` would use."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ...provenance.digest import sha256_file
+from ...provenance.errors import ToolError
+from ...provenance.json import JSONValue, read_json
+from ...provenance.process import capture, clean_environment
+from .cfg import matches
+
+_UNIT_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toolchain:
+    """rustc and cargo as they answer in `cwd` (rustup's overrides and `rust-toolchain.toml` are theirs to honour).
+
+    Attributes:
+        cwd: the cargo workspace's root, from where cargo looks for its configuration.
+        version: `rustc -vV`, key to value: `release`, `commit-hash`, `host`, …
+    """
+
+    cwd: Path
+    version: Mapping[str, str]
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """For our own questions to cargo and rustc. RUSTC_BOOTSTRAP is for them alone, never for a build."""
+        return clean_environment({"RUSTC_BOOTSTRAP": "1"})
+
+    @property
+    def host(self) -> str:
+        """The host's target triple."""
+        return self.version["host"]
+
+    @cached_property
+    def config(self) -> Mapping[str, JSONValue]:
+        """Cargo's merged configuration files, as cargo itself reads them."""
+        output = capture(
+            ["cargo", "config", "get", "-Zunstable-options", "--format", "json"], cwd=self.cwd, env=self.environment
+        )
+        config = read_json(output)
+        if not isinstance(config, dict):
+            raise ToolError(f"`cargo config get` answered something else than a table in `{self.cwd}`")
+        return config
+
+    @cached_property
+    def rustc(self) -> str:
+        """The compiler that cargo calls (The Cargo Book, `build.rustc`), without wrappers."""
+        for name in ("RUSTC", "CARGO_BUILD_RUSTC"):
+            if value := os.environ.get(name):
+                return value
+        build = self.config.get("build")
+        configured = build.get("rustc") if isinstance(build, dict) else None
+        return configured if isinstance(configured, str) else "rustc"
+
+    @cached_property
+    def sysroot(self) -> Path:
+        """Where the toolchain and its standard library lie."""
+        output = capture([self.rustc, "--print", "sysroot"], cwd=self.cwd, env=self.environment)
+        return Path(output.decode().strip())
+
+    @property
+    def default_target(self) -> str | None:
+        """The target that cargo builds for when it is not told one; `None`: the host, without `--target`."""
+        if value := os.environ.get("CARGO_BUILD_TARGET"):
+            return value
+        build = self.config.get("build")
+        target = build.get("target") if isinstance(build, dict) else None
+        if isinstance(target, list):
+            target = target[0] if len(target) == 1 else None
+        return target if isinstance(target, str) else None
+
+    def programs(self) -> Mapping[str, tuple[str, str]]:
+        """Return `rustc` and `cargo`: version and sha256 of the program (the toolchain's, not rustup's proxy)."""
+        cargo = capture(["cargo", "--version"], cwd=self.cwd, env=self.environment).decode().split()
+        versions = {"rustc": self.version["release"], "cargo": cargo[1] if len(cargo) > 1 else "unknown"}
+        found = {}
+        for name, version in versions.items():
+            path = self.sysroot / "bin" / name
+            found[name] = (version, sha256_file(path) if path.is_file() else "")
+        return found
+
+    def rustflags(self, target: str) -> tuple[str, ...]:
+        """Return the flags that cargo passes to rustc for `target` (The Cargo Book, `build.rustflags`, its four sources)."""
+        if encoded := os.environ.get("CARGO_ENCODED_RUSTFLAGS"):
+            return tuple(encoded.split(_UNIT_SEPARATOR))
+        if plain := os.environ.get("RUSTFLAGS"):
+            return tuple(plain.split())
+        if flags := self._target_rustflags(target):
+            return flags
+        build = self.config.get("build")
+        return _flags(os.environ.get("CARGO_BUILD_RUSTFLAGS")) or _flags(
+            build.get("rustflags") if isinstance(build, dict) else None
+        )
+
+    def _target_rustflags(self, target: str) -> tuple[str, ...]:
+        tables = self.config.get("target")
+        tables = tables if isinstance(tables, dict) else {}
+        found = list(_flags(os.environ.get(f"CARGO_TARGET_{_variable(target)}_RUSTFLAGS")))
+        conditional = [k for k in tables if k.startswith("cfg(")]
+        facts = self._cfg(target) if conditional else frozenset()
+        for key in (target, *conditional):
+            table = tables.get(key)
+            if isinstance(table, dict) and (key == target or matches(key, facts)):
+                found += _flags(table.get("rustflags"))
+        return tuple(found)
+
+    def _cfg(self, target: str) -> frozenset[str]:
+        output = capture([self.rustc, "--print", "cfg", "--target", target], cwd=self.cwd, env=self.environment)
+        return frozenset(output.decode().splitlines())
+
+    def configured_environment(self) -> dict[str, str]:
+        """Return what the `[env]` tables of cargo's configuration set (The Cargo Book, `[env]`)."""
+        table = self.config.get("env")
+        found: dict[str, str] = {}
+        for name, entry in (table if isinstance(table, dict) else {}).items():
+            settings = entry if isinstance(entry, dict) else {"value": entry}
+            value = settings.get("value")
+            if isinstance(value, str) and (settings.get("force") is True or name not in os.environ):
+                found[name] = str(self.cwd / value) if settings.get("relative") is True else value
+        return found
+
+
+def read_toolchain(cwd: Path) -> Toolchain:
+    """Ask rustc in `cwd` what it is.
+
+    Raises:
+        ToolError: there is no rustc, or it answers something else.
+    """
+    output = capture(["rustc", "-vV"], cwd=cwd, env=clean_environment()).decode()
+    version = dict(re.findall(r"^([a-zA-Z-]+): (.*)$", output, re.MULTILINE))
+    if not {"release", "host"} <= version.keys():
+        raise ToolError(f"`rustc -vV` answered what was not understood in `{cwd}`:\n{output.strip()}")
+    return Toolchain(cwd=cwd, version=version)
+
+
+def _flags(value: JSONValue) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.split())
+    if isinstance(value, list):
+        return tuple(v for v in value if isinstance(v, str))
+    return ()
+
+
+def _variable(target: str) -> str:
+    return target.upper().replace("-", "_").replace(".", "_")
+
+
+def shown(argv: Sequence[str]) -> str:
+    """Return `argv` as a person would type it."""
+    return shlex.join(argv)

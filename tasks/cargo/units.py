@@ -1,0 +1,126 @@
+"""Cargo's unit graph: every compilation that one cargo call consists of, and what depends on what, exactly.
+
+It is cargo's own answer for this selection of packages, features, target and profile (`--unit-graph`, The Cargo Book,
+Unstable features), so features are unified as in the build. A manifest or `cargo tree` can't tell that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...provenance.errors import ToolError
+from ...provenance.json import JSONValue, read_json
+from ...provenance.process import capture
+from .messages import UnitKey, unit_key
+from .toolchain import Toolchain
+
+_LIBRARIES = {"lib", "rlib", "dylib", "cdylib", "staticlib"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One compilation, or one run of a build script.
+
+    Attributes:
+        key: as in cargo's messages.
+        mode: `build`, `run-custom-build`, …
+        platform: the target triple, where `--target` was given; `None` for what runs on the host.
+        edition, source, panic: of the target and the profile.
+        uses: name under which the unit's code knows another unit (`--extern`), to that unit's index.
+    """
+
+    key: UnitKey
+    mode: str
+    platform: str | None
+    edition: str
+    source: Path
+    panic: str
+    debug_assertions: bool
+    overflow_checks: bool
+    uses: tuple[tuple[str, int], ...]
+
+    @property
+    def is_library(self) -> bool:
+        """Its code can end in a binary."""
+        return self.mode == "build" and bool(_LIBRARIES & set(self.key.kind.split("+")))
+
+    @property
+    def is_binary(self) -> bool:
+        """It is a program, not a library, build script or proc-macro."""
+        return self.mode == "build" and self.key.kind == "bin"
+
+    @property
+    def is_script(self) -> bool:
+        """It is a build script, compiled or run."""
+        return self.mode == "run-custom-build" or self.key.kind == "custom-build"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitGraph:
+    """The units of one call and the indices of those that were asked for."""
+
+    units: tuple[Unit, ...]
+    roots: tuple[int, ...]
+
+    def binary(self, package: str, name: str) -> int:
+        """Return the index of a binary that was asked for.
+
+        Raises:
+            ToolError: cargo's graph does not have it.
+        """
+        for index in self.roots:
+            unit = self.units[index]
+            if unit.is_binary and unit.key.target == name and unit.key.package == package:
+                return index
+        raise ToolError(f"cargo's unit graph has no binary `{name}`")
+
+
+def read_units(toolchain: Toolchain, arguments: Sequence[str], scratch: Path) -> UnitGraph:
+    """Ask cargo for the graph of `cargo build ARGUMENTS`, which builds nothing.
+
+    `scratch` is its target folder, so that not even cargo's caches in the user's own are touched.
+
+    Raises:
+        ToolError: cargo refuses, or answers in a shape that is not known.
+    """
+    argv = ["cargo", "build", "--unit-graph", "-Zunstable-options", "--target-dir", str(scratch), *arguments]
+    output = capture(argv, cwd=toolchain.cwd, env=toolchain.environment)
+    try:
+        document = read_json(output)
+        if not isinstance(document, dict) or document["version"] != 1:
+            raise ToolError("cargo's unit graph has another version than 1")
+        units, roots = document["units"], document["roots"]
+        if not (isinstance(units, list) and isinstance(roots, list)):
+            raise TypeError("units and roots are lists")  # noqa: TRY301 - translated below
+        return UnitGraph(units=tuple(_unit(u) for u in units), roots=tuple(int(str(r)) for r in roots))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ToolError(f"cargo's unit graph has a shape that is not known: {error}") from error
+
+
+def _unit(document: JSONValue) -> Unit:
+    if not isinstance(document, dict):
+        raise TypeError("a unit is a table")
+    target, profile, uses = document["target"], document["profile"], document["dependencies"]
+    if not (isinstance(target, dict) and isinstance(profile, dict) and isinstance(uses, list)):
+        raise TypeError("target, profile or dependencies")
+    platform = document["platform"]
+    return Unit(
+        key=unit_key(document, str(document["pkg_id"])),
+        mode=str(document["mode"]),
+        platform=platform if isinstance(platform, str) else None,
+        edition=str(target["edition"]),
+        source=Path(str(target["src_path"])),
+        panic=str(profile["panic"]),
+        debug_assertions=profile["debug_assertions"] is True,
+        overflow_checks=profile["overflow_checks"] is True,
+        uses=tuple(_use(u) for u in uses),
+    )
+
+
+def _use(document: JSONValue) -> tuple[str, int]:
+    if not isinstance(document, dict):
+        raise TypeError("a dependency is a table")
+    fields: Mapping[str, JSONValue] = document
+    return str(fields["extern_crate_name"]), int(str(fields["index"]))

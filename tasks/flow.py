@@ -1,0 +1,219 @@
+"""The way of one artifact, from what the build left to the folder in the output: the whole of one doit task."""
+
+from __future__ import annotations
+
+import filecmp
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from ..provenance import VERSION, store
+from ..provenance.attest.slsa import (
+    BuildDefinition,
+    BuilderId,
+    Provenance,
+    ResourceDescriptor,
+    RunDetails,
+    inputs_digest,
+)
+from ..provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement
+from ..provenance.digest import Digest, digest_bytes, read_limited
+from ..provenance.errors import ProvenanceError
+from ..provenance.record import FileNames, Record, file_names
+from ..provenance.sbom import cyclonedx, spdx
+from ..provenance.sbom.inventory import Inventory
+from ..provenance.sign.key import LocalKey
+from ..provenance.source import Source
+from ..provenance.verify.trust import Trust
+from ..provenance.verify.verifier import verify_bundle, verify_folder
+from .builder import Artifact, Builder, Built, Workspace
+
+_BUNDLE_LIMIT = 64 << 20
+
+
+class Action(StrEnum):
+    """What became of an artifact's folder."""
+
+    BUILT = "built"
+    """New bytes, all evidence new."""
+    DESCRIBED = "described"
+    """The same bytes, whose provenance stays; some other evidence is new."""
+    UNCHANGED = "unchanged"
+    """The same bytes, and all evidence holds: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of one artifact's way, for people."""
+
+    artifact: Artifact
+    action: Action
+    digest: Digest
+    inventory: Inventory
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """Who signs, and whom the check of what was written trusts."""
+
+    key: LocalKey
+    trust: Trust
+    builder: BuilderId
+    invocation: str = field(default_factory=lambda: f"urn:uuid:{uuid.uuid4()}")
+
+
+def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Workspace, signing: Signing) -> Outcome:
+    """Take what `builder` has built to its place in the output folder, with all its evidence, or change nothing.
+
+    The steps of design.md, "The way of one artifact"; 1 to 3 are the builder's.
+
+    4. Digest: the artifact is copied beside its place and digested on the way.
+    5. Describe: the inventory, and the SBOMs from it.
+    6. Attest and 7. sign: provenance and both SBOMs, as statements about that digest; what holds already is kept.
+    8. Check: the folder verifies, by the code of `doit verify`.
+    9. Commit: the folder takes the old one's place.
+
+    Raises:
+        ProvenanceError: any step failed; the old folder is untouched.
+    """
+    names = file_names(artifact.file)
+    place = workspace.output / artifact.folder
+    with store.staging_for(workspace.output, artifact.folder) as staging:
+        digest = store.copy(built.path, staging / names.artifact)
+        inventory, packages = builder.describe(artifact, staging / names.artifact, digest)
+        documents = _documents(names, inventory)
+        statements = _statements(names, digest, documents)
+        kept = _kept(place, names, artifact, digest, documents, signing.trust)
+        if names.provenance_bundle not in kept:
+            materials = [*_source_materials(workspace, built), *packages]
+            statements[names.provenance_bundle] = make_statement(
+                name=artifact.file,
+                digest=digest,
+                predicate_type=PROVENANCE,
+                predicate=_provenance(built, materials, signing).to_json(),
+            )
+        bundles = {name: signing.key.sign_statement(text) for name, text in statements.items() if name not in kept}
+        evidence = documents | kept | bundles
+        record = Record(
+            artifact=artifact.id,
+            file=artifact.file,
+            digest=digest,
+            inputs=inputs_digest(built.inputs.items()),
+            evidence={name: digest_bytes(data).sha256 for name, data in evidence.items()},
+            generator=VERSION,
+        )
+        for name, data in evidence.items():
+            store.write(staging / name, data)
+        store.write(staging / names.record, record.to_json())
+        verify_folder(staging, signing.trust)
+        if bundles or not _same(staging, place):
+            store.commit(staging, place)
+            action = Action.BUILT if names.provenance_bundle in bundles else Action.DESCRIBED
+        else:
+            action = Action.UNCHANGED
+    return Outcome(artifact=artifact, action=action, digest=digest, inventory=inventory, folder=place)
+
+
+def _same(staging: Path, place: Path) -> bool:
+    """Tell whether both folders hold the same files, byte by byte."""
+    try:
+        names = {p.name for p in staging.iterdir()}
+        return names == {p.name for p in place.iterdir()} and all(
+            filecmp.cmp(staging / name, place / name, shallow=False) for name in names
+        )
+    except OSError:
+        return False
+
+
+def _documents(names: FileNames, inventory: Inventory) -> dict[str, bytes]:
+    data = inventory.to_json()
+    return {
+        names.inventory: data,
+        names.spdx: spdx.write(inventory),
+        names.cyclonedx: cyclonedx.write(inventory, inventory_sha256=digest_bytes(data).sha256),
+    }
+
+
+def _statements(names: FileNames, digest: Digest, documents: Mapping[str, bytes]) -> dict[str, bytes]:
+    kinds = {names.spdx_bundle: (SPDX, names.spdx), names.cyclonedx_bundle: (CYCLONEDX, names.cyclonedx)}
+    return {
+        bundle: make_statement(
+            name=names.artifact, digest=digest, predicate_type=kind, predicate=documents[document]
+        )
+        for bundle, (kind, document) in kinds.items()
+    }
+
+
+def _kept(  # noqa: PLR0913 - the old folder and what the new one would hold
+    place: Path,
+    names: FileNames,
+    artifact: Artifact,
+    digest: Digest,
+    documents: Mapping[str, bytes],
+    trust: Trust,
+) -> dict[str, bytes]:
+    """Return the bundles of the folder at `place` that still say the truth about these very bytes.
+
+    Provenance says how the bytes came to be, so it stays true while the bytes are the same. A statement of an SBOM
+    stays while the SBOM does, byte by byte.
+    """
+    kept: dict[str, bytes] = {}
+    wanted = {
+        names.provenance_bundle: (PROVENANCE, None),
+        names.spdx_bundle: (SPDX, documents[names.spdx]),
+        names.cyclonedx_bundle: (CYCLONEDX, documents[names.cyclonedx]),
+    }
+    for name, (kind, predicate) in wanted.items():
+        try:
+            bundle = read_limited(place / name, _BUNDLE_LIMIT)
+            found = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=kind)
+        except ProvenanceError:
+            continue  # missing, damaged, of other bytes or of another signer: it is made again
+        if predicate in (None, found.statement.predicate_bytes) and found.statement.name == artifact.file:
+            kept[name] = bundle
+    return kept
+
+
+def _provenance(built: Built, materials: Sequence[ResourceDescriptor], signing: Signing) -> Provenance:
+    return Provenance(
+        build_definition=BuildDefinition(
+            build_type=built.build_type,
+            external_parameters=built.external,
+            internal_parameters=built.internal,
+            resolved_dependencies=tuple(materials),
+        ),
+        run_details=RunDetails(
+            builder_id=signing.builder,
+            builder_version={"doit-provenance": VERSION},
+            invocation_id=signing.invocation,
+            started=built.started,
+            finished=built.finished,
+        ),
+    )
+
+
+def _source_materials(workspace: Workspace, built: Built) -> list[ResourceDescriptor]:
+    """Return the source commit, and the list of input files, which is exact for a tree that is no commit."""
+    source: Source = workspace.source
+    found = []
+    if source.commit is not None:
+        uri = f"git+{workspace.source_url}" if workspace.source_url else ""
+        found.append(
+            ResourceDescriptor(
+                uri=f"{uri}@{source.ref}" if uri and source.ref else uri,
+                name="source",
+                digest={"gitCommit": source.commit},
+                annotations={"dirty": source.dirty},
+            )
+        )
+    return [
+        *found,
+        ResourceDescriptor(
+            name="inputs",
+            digest={"sha256": inputs_digest(built.inputs.items())},
+            annotations={"files": len(built.inputs)},
+        ),
+    ]

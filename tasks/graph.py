@@ -1,0 +1,119 @@
+"""Artifacts to doit tasks: the factory that a `dodo.py` calls.
+
+    from doit_provenance.tasks.graph import workspace
+    DOIT_CONFIG, task_artifacts = workspace()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from doit.exceptions import InvalidDodoFile, TaskFailed
+
+from ..provenance import config, store
+from ..provenance.errors import ProvenanceError
+from .builder import STATE, Artifact, Builder, Workspace
+from .cargo.builder import CargoBuilder
+from .reporter import META, Reporter
+from .session import Session
+
+
+BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder,)
+"""One line per build tool."""
+
+Task = dict[str, Any]
+
+
+def workspace(root: str | Path = ".") -> tuple[dict[str, Any], Callable[[], Iterator[Task]]]:
+    """Return `DOIT_CONFIG` and the task creator of the workspace at `root`, a path from the folder of the `dodo.py`.
+
+    The creator yields a task for each artifact, named by its id, and the groups `BUILDER` and `BUILDER:NAME`. A builder
+    whose discovery fails becomes one failing task with the reason. A wrong provenance.toml is an error of the whole.
+    """
+
+    def task_artifacts() -> Iterator[Task]:
+        try:
+            yield from tasks(open_session(Path(root)))
+        except ProvenanceError as error:
+            raise InvalidDodoFile(str(error)) from error
+
+    return doit_config(Path(root)), task_artifacts
+
+
+def doit_config(root: Path) -> dict[str, Any]:
+    """Return what doit needs to know: threads, as builders share a session, and where its database lies.
+
+    The database holds nothing that we need (`doit ignore` uses it), so where the folder can't be written it is kept in
+    memory.
+    """
+    state = root.resolve() / STATE
+    try:
+        store.prepare(state)
+        database = str(state / "doit.db")
+    except ProvenanceError:
+        database = ":memory:"
+    return {"reporter": Reporter, "par_type": "thread", "verbosity": 2, "dep_file": database, "backend": "sqlite3"}
+
+
+def open_session(root: Path) -> Session:
+    """Read the configuration of the workspace at `root`.
+
+    Raises:
+        ConfigError: provenance.toml is wrong.
+    """
+    absolute = root.resolve()
+    return Session(Workspace(root=absolute, config=config.load(absolute)))
+
+
+def tasks(session: Session) -> Iterator[Task]:
+    """Yield the tasks of everything that the builders find."""
+    for make_builder in BUILDERS:
+        builder = make_builder(session.workspace)
+        try:
+            artifacts = session.add(builder)
+        except ProvenanceError as error:
+            yield _failing(builder.name, error, session)
+            continue
+        yield from _tasks_of(builder.name, artifacts, session)
+
+
+def _tasks_of(builder: str, artifacts: tuple[Artifact, ...], session: Session) -> Iterator[Task]:
+    names: dict[str, list[str]] = {}
+    for artifact in artifacts:
+        names.setdefault(artifact.name, []).append(artifact.id)
+        yield {
+            "basename": artifact.id,
+            "actions": [(_act, (session, artifact))],
+            "uptodate": [False],
+            "doc": f"{artifact.name} for {artifact.platform}, with its evidence",
+            "meta": {META: session},
+        }
+    for name, ids in names.items():
+        yield _group(f"{builder}:{name}", ids, f"{name} on all its platforms", session)
+    if artifacts:
+        yield _group(builder, [a.id for a in artifacts], f"everything that {builder} builds", session)
+
+
+def _group(name: str, ids: list[str], text: str, session: Session) -> Task:
+    return {"basename": name, "actions": None, "task_dep": ids, "doc": text, "meta": {META: session}}
+
+
+def _failing(builder: str, error: ProvenanceError, session: Session) -> Task:
+    return {
+        "basename": builder,
+        "actions": [lambda: TaskFailed(str(error))],
+        "uptodate": [False],
+        "doc": f"can't tell what {builder} builds: {error.message}".partition("\n")[0],
+        "meta": {META: session},
+    }
+
+
+def _act(session: Session, artifact: Artifact) -> TaskFailed | None:
+    """Do one artifact's task. A failure is a value for doit, so that it prints no traceback."""
+    try:
+        session.make(artifact)
+    except ProvenanceError as error:
+        return TaskFailed(str(error))
+    return None

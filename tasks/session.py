@@ -1,0 +1,100 @@
+"""One run over one workspace: what its tasks share, and nothing that outlives it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Mapping
+from functools import cached_property
+
+from ..provenance import store
+from ..provenance.attest.slsa import BuilderId
+from ..provenance.errors import ProvenanceError
+from ..provenance.sign.key import default_key_path, is_ci, load_or_create, public_path
+from ..provenance.sign.passphrase import PassphraseSource
+from ..provenance.verify.trust import trust_for
+from .builder import Artifact, Builder, Built, Workspace
+from .flow import Outcome, Signing, produce
+
+
+class Session:
+    """Builds each group once and leads each of its artifacts to its place.
+
+    Attributes:
+        workspace: the user's repository.
+        artifacts: all that was discovered, by id.
+        outcomes: of the tasks that have ended well, by id.
+        selected: ids of the artifacts that this run is for; the reporter sets it before the first task.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.artifacts: dict[str, Artifact] = {}
+        self.selected: Collection[str] = ()
+        self.outcomes: dict[str, Outcome] = {}
+        self._builders: dict[str, Builder] = {}
+        self._groups: dict[str, Mapping[Artifact, Built] | ProvenanceError] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._signing_lock = threading.Lock()
+
+    def add(self, builder: Builder) -> tuple[Artifact, ...]:
+        """Ask a builder what there is; its artifacts can be built from now on.
+
+        Raises:
+            ProvenanceError: its discovery failed.
+        """
+        found = tuple(builder.discover())
+        self._builders[builder.name] = builder
+        self.artifacts.update({a.id: a for a in found})
+        self._locks.update({a.group: threading.Lock() for a in found})
+        return found
+
+    def make(self, artifact: Artifact) -> None:
+        """Do the whole of one artifact's task, and keep its outcome for the reporter.
+
+        Raises:
+            ProvenanceError: something failed; what the output folder held before is untouched.
+        """
+        signing = self._signing()
+        built = self._built(artifact)
+        builder = self._builders[artifact.builder]
+        self.outcomes[artifact.id] = produce(
+            artifact, built, builder=builder, workspace=self.workspace, signing=signing
+        )
+
+    def _built(self, artifact: Artifact) -> Built:
+        """Build the artifact's group, unless another of its members has, and return what became of this one."""
+        with self._locks[artifact.group]:
+            if artifact.group not in self._groups:
+                self._groups[artifact.group] = self._build(artifact)
+            outcome = self._groups[artifact.group]
+        if isinstance(outcome, ProvenanceError):
+            raise outcome
+        return outcome[artifact]
+
+    def _build(self, artifact: Artifact) -> Mapping[Artifact, Built] | ProvenanceError:
+        members = [
+            a
+            for a in self.artifacts.values()
+            if a.group == artifact.group and (a == artifact or a.id in self.selected)
+        ]
+        try:
+            store.prepare(self.workspace.state)
+            return self._builders[artifact.builder].build(artifact.group, members)
+        except ProvenanceError as error:
+            return error
+
+    def _signing(self) -> Signing:
+        with self._signing_lock:
+            return self._loaded_signing
+
+    @cached_property
+    def _loaded_signing(self) -> Signing:
+        """The key, asked for before anything is built: a missing one must not cost a build."""
+        settings = self.workspace.config.signing
+        path = settings.key or default_key_path(os.environ)
+        key = load_or_create(
+            path, PassphraseSource.of_this_process(), workspace=self.workspace.root, environ=os.environ
+        )
+        trust = trust_for(keys=(), configured=settings.public_keys, own=public_path(path))
+        return Signing(key=key, trust=trust, builder=BuilderId.CI if is_ci(os.environ) else BuilderId.LOCAL)

@@ -15,6 +15,7 @@ LONGEST = 300
 
 # `json` and the rest are values without a world: no file formats, no processes, no network.
 VALUES = frozenset({"provenance", "provenance.digest", "provenance.errors", "provenance.json", "provenance.platform"})
+TYPING_ONLY = frozenset({"TYPE_CHECKING", "typing.TYPE_CHECKING"})
 PROCESS_MODULES = frozenset({"subprocess", "multiprocessing", "pty", "_posixsubprocess", "concurrent.futures.process"})
 PROCESS_NAMES = frozenset(
     {"CmdAction", "Interactive", "LongRunning", "PythonInteractiveAction", "ProcessPoolExecutor"}
@@ -54,10 +55,8 @@ class Module:
 
     def imports(self) -> list[Import]:
         tree = self.tree()
-        tests = [
-            node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        ]
-        typing_only = {id(inner) for node in tests for branch in node.body for inner in ast.walk(branch)}
+        guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) in TYPING_ONLY]
+        typing_only = {id(inner) for node in guards for branch in node.body for inner in ast.walk(branch)}
         return [
             Import(name=name, line=node.lineno, relative=relative, typing_only=id(node) in typing_only)
             for node in ast.walk(tree)
@@ -179,6 +178,7 @@ RULES: Mapping[str, tuple[Rule, tuple[tuple[str, str], ...]]] = {
             ("tasks.x", "from subprocess import run"),
             ("tasks.x", "import os\nos.system('ls')"),
             ("tasks.x", "from os import execvp"),
+            ("tasks.x", "if not TYPE_CHECKING:\n    import pty"),
             ("provenance.x", "import os\nos.posix_spawn('ls', [], {})"),
             ("provenance.x", "from concurrent.futures import ProcessPoolExecutor"),
             ("provenance.x", "import multiprocessing.pool"),

@@ -6,14 +6,17 @@ canonical (sorted keys, two-space indent, UTF-8, a final newline): equal invento
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from ..digest import Digest
-from ..errors import UnreadableError
+from ..errors import UnreadableError, quoted
+from ..json import JSONValue, read_json
+from .encoder import JSONDocument, encode
+from .reader import Reader, as_count, as_flag, as_list_of, as_made_by, as_map_of, as_members, as_name, as_text
 
 SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/inventory.md#v1"
 
@@ -121,13 +124,26 @@ class Inventory:
     author: Party
     generator: tuple[str, str]
 
+    def __post_init__(self) -> None:
+        """Refuse parts that don't fit together, so that whoever reads one needs no second look."""
+        refs = [c.ref for c in self.components]
+        if self.subject.role is not Role.SUBJECT or self.of_role(Role.SUBJECT):
+            raise ValueError("not exactly the subject has the role `subject`")
+        if not _ascending(refs) or self.subject.ref in refs:
+            raise ValueError("components are not sorted by `ref`, or one stands there twice")
+        if self.dependencies.keys() != {self.subject.ref, *refs}:
+            raise ValueError("the keys of `dependencies` are not the components")
+        for ref, targets in self.dependencies.items():
+            if not _ascending(targets) or not self.dependencies.keys() >= set(targets):
+                raise ValueError(f"the dependencies of {quoted(ref)} are not components, sorted, each once")
+
     def of_role(self, role: Role) -> tuple[Component, ...]:
         """Return the components of one role."""
         return tuple(c for c in self.components if c.role is role)
 
     def to_json(self) -> bytes:
         """Return the canonical bytes."""
-        document = {
+        document: dict[str, JSONDocument] = {
             "schema": SCHEMA,
             "artifact": self.artifact,
             "digest": {"sha256": self.digest.sha256, "sha512": self.digest.sha512, "size": self.digest.size},
@@ -140,7 +156,7 @@ class Inventory:
             "author": _party_to_json(self.author),
             "generator": {"name": self.generator[0], "version": self.generator[1]},
         }
-        return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+        return encode(document, sort_keys=True)
 
     @classmethod
     def from_json(cls, data: bytes) -> Inventory:
@@ -150,38 +166,27 @@ class Inventory:
             UnreadableError: these bytes are no inventory of this version.
         """
         try:
-            document = json.loads(data)
-            if document["schema"] != SCHEMA:
-                raise UnreadableError(f"not an inventory of a known version: {document['schema']!r}")  # noqa: TRY301 - translated below
-            return cls(
-                artifact=_text(document["artifact"]),
-                digest=Digest(**document["digest"]),
-                subject=_component_from_json(document["subject"]),
-                components=tuple(_component_from_json(c) for c in document["components"]),
-                dependencies={_text(k): tuple(_text(i) for i in v) for k, v in document["dependencies"].items()},
-                completeness=Completeness(document["completeness"]),
-                note=_text(document["note"]),
-                created=datetime.strptime(document["created"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
-                author=Party(**document["author"]),
-                generator=(_text(document["generator"]["name"]), _text(document["generator"]["version"])),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UnreadableError(f"not an inventory: {error}") from error
+            document = as_members(read_json(data))
+            if document.pop("schema", None) != SCHEMA:
+                raise ValueError("it has another schema version")  # noqa: TRY301 - translated below
+            inventory: Inventory = as_made_by(cls, _INVENTORY)(document)
+        except ValueError as error:
+            raise UnreadableError(f"not an inventory: {error}", hint="build the artifact again") from error
+        return inventory
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, found {value!r}")
-    return value
-
-
-def _party_to_json(party: Party) -> dict[str, object]:
-    found = {"name": party.name, "email": party.email, "url": party.url, "person": party.person or None}
+def _party_to_json(party: Party) -> dict[str, JSONDocument]:
+    found: dict[str, JSONDocument] = {
+        "name": party.name,
+        "email": party.email,
+        "url": party.url,
+        "person": party.person or None,
+    }
     return {k: v for k, v in found.items() if v is not None}
 
 
-def _component_to_json(component: Component) -> dict[str, object]:
-    found: dict[str, object] = {
+def _component_to_json(component: Component) -> dict[str, JSONDocument]:
+    found: dict[str, JSONDocument] = {
         "ref": component.ref,
         "kind": component.kind.value,
         "role": component.role.value,
@@ -202,14 +207,49 @@ def _component_to_json(component: Component) -> dict[str, object]:
     return {k: v for k, v in found.items() if v is not None}
 
 
-def _component_from_json(document: dict[str, object]) -> Component:
-    found = dict(document)
-    found["kind"] = Kind(_text(found["kind"]))
-    found["role"] = Role(_text(found["role"]))
-    supplier, authors = found.get("supplier"), found.get("authors", [])
-    if isinstance(supplier, dict):
-        found["supplier"] = Party(**supplier)
-    if not isinstance(authors, list):
-        raise TypeError(f"expected a list of authors, found {authors!r}")
-    found["authors"] = tuple(Party(**p) for p in authors)
-    return Component(**found)  # type: ignore[arg-type] # every key is checked by the constructor's names
+def _ascending(texts: Sequence[str]) -> bool:
+    return list(texts) == sorted(set(texts))
+
+
+def _time(value: JSONValue) -> datetime:
+    return datetime.strptime(as_text(value), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def _generator(*, name: str, version: str) -> tuple[str, str]:
+    return name, version
+
+
+def _hashes(value: JSONValue) -> dict[str, str]:
+    found = {key: as_text(item) for key, item in as_members(value).items()}
+    for algorithm, content in found.items():
+        if algorithm not in _HEX_DIGITS or not re.fullmatch(rf"[0-9a-f]{{{_HEX_DIGITS[algorithm]}}}", content):
+            raise ValueError(f"{quoted(algorithm)} is no hash that is known, or its value is not one of these")
+    return found
+
+
+_HEX_DIGITS = {"sha256": 64, "sha512": 128}
+_DIGEST: Mapping[str, Reader] = {"sha256": as_text, "sha512": as_text, "size": as_count}
+_PARTY: Mapping[str, Reader] = {"name": as_name, "email": as_text, "url": as_text, "person": as_flag}
+_COMPONENT: Mapping[str, Reader] = {
+    **dict.fromkeys(("ref", "name"), as_name),
+    **dict.fromkeys(("version", "purl", "licence", "description", "homepage", "repository"), as_text),
+    **dict.fromkeys(("download", "filename"), as_text),
+    "kind": lambda value: Kind(as_text(value)),
+    "role": lambda value: Role(as_text(value)),
+    "hashes": _hashes,
+    "supplier": as_made_by(Party, _PARTY),
+    "authors": as_list_of(as_made_by(Party, _PARTY)),
+    "properties": as_map_of(as_text),
+}
+_INVENTORY: Mapping[str, Reader] = {
+    "artifact": as_name,
+    "digest": as_made_by(Digest, _DIGEST),
+    "subject": as_made_by(Component, _COMPONENT),
+    "components": as_list_of(as_made_by(Component, _COMPONENT)),
+    "dependencies": as_map_of(as_list_of(as_text)),
+    "completeness": lambda value: Completeness(as_text(value)),
+    "note": as_text,
+    "created": _time,
+    "author": as_made_by(Party, _PARTY),
+    "generator": as_made_by(_generator, {"name": as_name, "version": as_name}),
+}

@@ -1,0 +1,183 @@
+"""SPDX 2.3 JSON from an inventory (https://spdx.github.io/spdx-spec/v2.3/). `docs/sbom.md` says what stands where.
+
+Relationships that lead from the artifact lead to what is in it; what is not in it points at the artifact:
+
+    artifact STATIC_LINK component              for every component of role `linked`
+    component RUNTIME_DEPENDENCY_OF artifact    `dynamic`
+    component BUILD_TOOL_OF artifact            `build`
+    a DEPENDS_ON b                              among the artifact and its linked components
+    b BUILD_DEPENDENCY_OF a                     where one of the two is of role `build`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from uuid import UUID, uuid5
+
+from ..digest import digest_bytes
+from . import licence
+from .encoder import JSONDocument, encode
+from .inventory import Completeness, Component, Inventory, Kind, Party, Role
+
+_NAMESPACE = UUID("f3b7c1f7-8c61-5c0e-9d0c-5f2f6b6f4f23")
+_DOCUMENT = "SPDXRef-DOCUMENT"
+_UNKNOWN = "NOASSERTION"
+_PURPOSE = {Kind.APPLICATION: "APPLICATION", Kind.LIBRARY: "LIBRARY", Kind.FRAMEWORK: "FRAMEWORK"}
+_CHECKSUM = {"sha256": "SHA256", "sha512": "SHA512"}
+_UNFIT = re.compile(r"[^A-Za-z0-9.]+")
+
+# What spdx-tools takes for an address, and a little less: it must have a domain, without which it means nothing to
+# another reader, and behind `git+` and the like spdx-tools knows top-level domains of five letters at most.
+_DOMAIN = r"(?:[A-Za-z0-9]+[.-])*[A-Za-z0-9]+\.[A-Za-z]"
+_PATH = r"(?::[0-9]{1,5})?(?:/\S*)?"
+_WEB = re.compile(rf"https?://{_DOMAIN}+{_PATH}")
+_REPOSITORY = re.compile(rf"(?:git|hg|svn|bzr)\+(?:https?|ssh|git)://(?:[A-Za-z0-9._-]+@)?{_DOMAIN}{{1,4}}{_PATH}")
+
+
+def write(inventory: Inventory, *, inventory_sha256: str | None = None) -> bytes:
+    """Return the SPDX document; equal inventories give equal bytes.
+
+    `inventory_sha256` is that of the inventory's file; who knows it spares its computation.
+    """
+    parts = (inventory.subject, *inventory.components)
+    ids = {part.ref: _spdx_id(part) for part in parts}
+    licences = {part.ref: _licence(part) for part in parts}
+    inventory_sha256 = inventory_sha256 or digest_bytes(inventory.to_json()).sha256
+    unique = uuid5(_NAMESPACE, inventory_sha256)
+    references = frozenset[str]().union(*(licence.references(text) for text in licences.values()))
+    document: dict[str, JSONDocument] = {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": _DOCUMENT,
+        "name": inventory.artifact,
+        "documentNamespace": f"https://spdx.org/spdxdocs/{_slug(inventory.artifact)}-{unique}",
+        "creationInfo": _creation(inventory, inventory_sha256),
+        "packages": [_package(part, inventory, ids[part.ref], licences[part.ref]) for part in parts],
+        "relationships": [
+            {"spdxElementId": source, "relationshipType": kind, "relatedSpdxElement": target}
+            for source, kind, target in _relationships(inventory, ids)
+        ],
+    }
+    if references:
+        document["hasExtractedLicensingInfos"] = [
+            {"licenseId": name, "name": _UNKNOWN, "extractedText": licence.explain(name)} for name in sorted(references)
+        ]
+    return encode(document)
+
+
+def _creation(inventory: Inventory, inventory_sha256: str) -> dict[str, JSONDocument]:
+    name, version = inventory.generator
+    return {
+        "created": inventory.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "creators": [_actor(inventory.author), f"Tool: {name}-{version}"],
+        "comment": (
+            "Generation context: build; written by the task that built the artifact. The time is that of the sources. "
+            f"{inventory.note} "
+            "Completeness of the components in the artifact and of the shared libraries that it asks for, and of the "
+            f"relationships among them: {inventory.completeness}. Build tools and their relationships are listed as "
+            f"far as they are known. Written from the inventory sha256:{inventory_sha256}."
+        ),
+    }
+
+
+def _package(part: Component, inventory: Inventory, spdx_id: str, declared: str) -> dict[str, JSONDocument]:
+    """Write one package (SPDX 2.3, clause 7)."""
+    hashes = inventory.digest.as_digest_set() if part.role is Role.SUBJECT else part.hashes
+    found: dict[str, JSONDocument] = {
+        "name": part.name,
+        "SPDXID": spdx_id,
+        "versionInfo": part.version or _UNKNOWN,
+        "packageFileName": part.filename,
+        "supplier": _actor(part.supplier) if part.supplier else _UNKNOWN,
+        "originator": _actor(part.authors[0]) if part.authors else _UNKNOWN,
+        "downloadLocation": _address(part.download, _WEB, _REPOSITORY),
+        "filesAnalyzed": False,
+        "checksums": [{"algorithm": _CHECKSUM[k], "checksumValue": v} for k, v in sorted(hashes.items())] or None,
+        "homepage": _address(part.homepage, _WEB),
+        "sourceInfo": f"source repository: {part.repository}" if part.repository else None,
+        # Concluding would take an analysis of the files, which is not done.
+        "licenseConcluded": _UNKNOWN,
+        "licenseDeclared": declared,
+        "copyrightText": _UNKNOWN,
+        "description": part.description,
+        "comment": "\n".join(_remarks(part)) or None,
+        "externalRefs": _purl(part),
+        "primaryPackagePurpose": _PURPOSE[part.kind],
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _address(text: str | None, *forms: re.Pattern[str]) -> str:
+    return text if text and any(form.fullmatch(text) for form in forms) else _UNKNOWN
+
+
+def _purl(part: Component) -> list[JSONDocument] | None:
+    if part.purl is None:
+        return None
+    return [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": part.purl}]
+
+
+def _remarks(part: Component) -> Iterator[str]:
+    """Yield what SPDX 2.3 has no field for: authors beyond the first, and properties."""
+    if part.authors[1:]:
+        yield "further originators: " + ", ".join(_actor(author) for author in part.authors[1:])
+    for name, value in sorted(part.properties.items()):
+        yield f"{name}: {value}"
+
+
+def _licence(part: Component) -> str:
+    expression = licence.normalise(part.licence) if part.licence else None
+    return licence.without_plus(expression) if expression else _UNKNOWN
+
+
+def _relationships(inventory: Inventory, ids: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield source, type and target (SPDX 2.3, clause 11), first those that give each component's role."""
+    subject = ids[inventory.subject.ref]
+    yield _DOCUMENT, "DESCRIBES", subject
+    for part in inventory.of_role(Role.LINKED):
+        yield subject, "STATIC_LINK", ids[part.ref]
+    for part in inventory.of_role(Role.DYNAMIC):
+        yield ids[part.ref], "RUNTIME_DEPENDENCY_OF", subject
+    for part in inventory.of_role(Role.BUILD):
+        yield ids[part.ref], "BUILD_TOOL_OF", subject
+    roles = {part.ref: part.role for part in (inventory.subject, *inventory.components)}
+    for ref, targets in sorted(inventory.dependencies.items()):
+        for target in targets:
+            if Role.BUILD in {roles[ref], roles[target]}:
+                yield ids[target], "BUILD_DEPENDENCY_OF", ids[ref]
+            elif roles[target] is not Role.DYNAMIC:
+                yield ids[ref], "DEPENDS_ON", ids[target]
+            elif roles[ref] is not Role.SUBJECT:  # those of the artifact stand above
+                yield ids[target], "RUNTIME_DEPENDENCY_OF", ids[ref]
+    yield from _ends(inventory, ids, roles)
+
+
+def _ends(inventory: Inventory, ids: Mapping[str, str], roles: Mapping[str, Role]) -> Iterator[tuple[str, str, str]]:
+    """Yield where the dependencies end: `NONE` says that there are no more, `NOASSERTION` that there may be."""
+    complete = inventory.completeness is Completeness.COMPLETE
+    for ref, targets in sorted(inventory.dependencies.items()):
+        if roles[ref] not in {Role.SUBJECT, Role.LINKED}:
+            continue
+        if all(roles[target] is Role.BUILD for target in targets) or (roles[ref] is Role.SUBJECT and not complete):
+            yield ids[ref], "DEPENDS_ON", "NONE" if complete else _UNKNOWN
+
+
+def _spdx_id(part: Component) -> str:
+    """Name a package (SPDX 2.3, 7.2) after its `ref` alone, so that it has this name in every document."""
+    readable = "-".join(_slug(text) for text in (part.name, part.version or "") if _slug(text))
+    return f"SPDXRef-{readable}-{digest_bytes(part.ref.encode()).sha256[:16]}"
+
+
+def _slug(text: str) -> str:
+    return _UNFIT.sub("-", text).strip("-")[:80]
+
+
+def _actor(party: Party) -> str:
+    name = " ".join(party.name.split())
+    kind = "Person" if party.person else "Organization"
+    if party.email and "@" in party.email:
+        return f"{kind}: {name} ({party.email})"
+    # What stands last in parentheses is read as the e-mail address.
+    return f"{kind}: {name} ()" if name.endswith(")") else f"{kind}: {name}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class ProvenanceError(Exception):
     """What went wrong, for a person.
@@ -75,3 +78,9 @@ def quoted(text: str) -> str:
     """
     cut = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
     return "`" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "`"
+
+
+def did_you_mean(text: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` where one of the `known` names is close to `text`, else nothing."""
+    close = difflib.get_close_matches(text[:_QUOTED], list(known), n=1)
+    return f"; did you mean {quoted(close[0])}?" if close else ""

@@ -108,7 +108,7 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
         for name, data in evidence.items():
             store.write(staging / name, data)
         store.write(staging / names.record, record.to_json())
-        verify_folder(staging, signing.trust)
+        verify_folder(staging, trust=signing.trust, artifact=digest)
         if bundles or not _same(staging, place):
             store.commit(staging, place)
             action = Action.BUILT if names.provenance_bundle in bundles else Action.DESCRIBED

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...provenance.config import Cargo
-from ...provenance.errors import ConfigError, ToolError
+from ...provenance.errors import ConfigError, ToolError, did_you_mean
 from ...provenance.json import JSONValue, read_json
 from ...provenance.process import capture, clean_environment
 from ..builder import Artifact, Workspace

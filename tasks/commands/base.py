@@ -1,0 +1,100 @@
+"""What our commands share: errors as messages, exit codes, and the tasks of the workspace."""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from doit.cmd_base import DoitCmdBase
+from doit.cmdparse import CmdParseError
+from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
+
+from ...provenance.errors import ProvenanceError, UsageError, did_you_mean
+from ..builder import Artifact
+from ..reporter import session_of
+from ..session import Session
+
+USAGE = 2
+
+
+class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
+    """A command over the artifacts of the workspace. It ends with 0, 1 (it does not hold) or 2 (wrong or unreadable)."""
+
+    base_options = ()
+    task_list: Sequence[Any] = ()
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Run the command; what is wrong is said on standard error, without a traceback."""
+        try:
+            return int(super().parse_execute(in_args) or 0)
+        except CmdParseError as error:
+            _complain(f"{error}\nhint: `{self.bin_name} help {self.name}` lists what it takes")
+        except (InvalidCommand, InvalidDodoFile, InvalidTask) as error:
+            _complain(str(error))
+        except ProvenanceError as error:
+            _complain(str(error))
+            return error.exit_code
+        return USAGE
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Run with options and arguments; tasks are loaded when `sessions` is first called."""
+        self.params = params
+        return self.run(params, args)
+
+    def run(self, params: Any, args: list[str]) -> int:
+        """Do what the command is for."""
+        raise NotImplementedError(params, args)
+
+    def refuse_arguments(self, args: list[str]) -> None:
+        """Refuse arguments, for a command that takes none.
+
+        Raises:
+            UsageError: there are some.
+        """
+        if args:
+            raise UsageError(f"`{self.name}` takes no arguments, found `{args[0]}`")
+
+    def sessions(self) -> tuple[Session, ...]:
+        """Load the tasks and return the workspaces among them."""
+        if not self.task_list:
+            self.loader.setup(self.params)
+            self.loader.load_doit_config()
+            self.task_list = self.loader.load_tasks(cmd=self, pos_args=[])
+        found = {id(s): s for t in self.task_list if (s := session_of(t)) is not None}
+        return tuple(found.values())
+
+    def artifacts(self, patterns: Sequence[str]) -> list[tuple[Session, Artifact]]:
+        """Return the artifacts that task names or wildcards stand for, each once; without any, all of them.
+
+        Raises:
+            UsageError: a name or a pattern stands for nothing.
+        """
+        sessions = self.sessions()
+        known = {a.id: (s, a) for s in sessions for a in s.artifacts.values()}
+        tasks = {t.name: t for t in self.task_list}
+        if not patterns:
+            return list(known.values())
+        found: dict[str, tuple[Session, Artifact]] = {}
+        for pattern in patterns:
+            matches = expand(pattern, tasks)
+            ids = [i for name in matches for i in ([name] if name in known else tasks[name].task_dep) if i in known]
+            if not ids:
+                raise UsageError(
+                    f"`{pattern}` is no artifact of this workspace{did_you_mean(pattern, sorted(tasks))}",
+                    hint=f"`{self.bin_name} list` shows them",
+                )
+            found |= {i: known[i] for i in ids}
+        return list(found.values())
+
+
+def expand(pattern: str, tasks: Any) -> list[str]:
+    """Return the names of the tasks that a name or wildcard stands for, as doit's own selection does."""
+    if "*" in pattern:
+        return [name for name in tasks if fnmatch.fnmatchcase(name, pattern)]
+    return [pattern] if pattern in tasks else []
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"error: {text}\n")

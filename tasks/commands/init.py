@@ -1,0 +1,62 @@
+"""`doit init`: a `dodo.py` and a starter `provenance.toml`, never over existing ones; shows what was found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ...provenance import config
+from ...provenance.config import FILE, starter
+from ...provenance.errors import ProvenanceError, StoreError
+from ..graph import BUILDERS, open_session
+from .base import WorkspaceCommand
+
+_DODO = '''\
+"""Builds what this repository ships, each artifact with its SBOM, its provenance and their signatures."""
+
+from doit_provenance.tasks.graph import workspace
+
+DOIT_CONFIG, task_artifacts = workspace()
+'''
+
+
+class Init(WorkspaceCommand):
+    """Writes what a repository needs to be built by `doit`."""
+
+    name = "init"
+    doc_purpose = "write dodo.py and a starter provenance.toml, and show what was found"
+    doc_usage = ""
+    doc_description = "Files that are there already are left as they are."
+
+    def run(self, params: Any, args: list[str]) -> int:
+        """Write both files, then list the artifacts that the workspace has by them."""
+        del params
+        self.refuse_arguments(args)
+        root = Path.cwd()
+        for name, text in (("dodo.py", _DODO), (FILE, starter())):
+            sys.stdout.write(_write_new(root / name, text))
+        session = open_session(root)
+        worst = 0
+        for make_builder in BUILDERS:
+            builder = make_builder(session.workspace)
+            try:
+                for artifact in session.add(builder):
+                    sys.stdout.write(f"found   {artifact.id}\n")
+            except ProvenanceError as error:
+                sys.stdout.write(f"{builder.name}: {error}\n")
+                worst = 1
+        if not session.artifacts and not worst:
+            sys.stdout.write(f"found   nothing to build yet: `{config.FILE}` says how to name it\n")
+        return worst
+
+
+def _write_new(path: Path, text: str) -> str:
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        return f"kept    {path.name}\n"
+    except OSError as error:
+        raise StoreError(f"can't write `{path}`: {error.strerror}") from error
+    return f"wrote   {path.name}\n"

@@ -1,0 +1,36 @@
+"""`doit` and `doit run`: doit's own, which also refuses a selection that matches nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.cmd_run import Run as DoitRun
+from doit.exceptions import InvalidCommand
+
+from ...provenance.errors import did_you_mean
+from ..reporter import session_of
+from .base import expand
+
+
+class Run(DoitRun):  # type: ignore[misc] # doit has no types
+    """Runs tasks. For a wildcard that matches nothing doit does nothing and reports success; with our tasks around,
+    it is an error, each pattern by itself, as what should have been built was not.
+    """
+
+    name = "run"
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Run the tasks, once the selection is known to be one."""
+        load = self.loader.load_tasks
+
+        def checked(cmd: Any, pos_args: list[str]) -> Any:
+            tasks = load(cmd=cmd, pos_args=pos_args)
+            if any(session_of(t) for t in tasks):
+                names = {t.name: t for t in tasks}
+                for pattern in pos_args:
+                    if "*" in pattern and not expand(pattern, names):
+                        raise InvalidCommand(f"`{pattern}` matches no task{did_you_mean(pattern, sorted(names))}")
+            return tasks
+
+        self.loader.load_tasks = checked
+        return super().execute(params, args)

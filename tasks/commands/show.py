@@ -1,0 +1,110 @@
+"""`doit show`: evidence for a person. What it is, what is in it, who built it from what."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...provenance.attest.slsa import Provenance
+from ...provenance.digest import read_limited
+from ...provenance.errors import ProvenanceError, UnreadableError
+from ...provenance.record import file_names
+from ...provenance.sbom.inventory import Component, Inventory, Role
+from ...provenance.verify.verifier import VerifiedArtifact, verify_folder
+from .base import WorkspaceCommand
+from .verify import _OPT_KEY, artifact_folders, trust_of
+
+_INVENTORY_LIMIT = 64 << 20
+
+
+class Show(WorkspaceCommand):
+    """Shows artifacts; only what verifies is shown as a fact."""
+
+    name = "show"
+    doc_purpose = "show what is in an artifact, and who built it from what"
+    doc_usage = "[WHAT ...]"
+    doc_description = "WHAT is as for `verify`. What does not verify is said and not shown."
+    cmd_options = (_OPT_KEY,)
+
+    def run(self, params: Any, args: list[str]) -> int:
+        """Verify each artifact, then show it."""
+        trust = trust_of(params["keys"])
+        folders = [f for a in args if os.path.lexists(a) for f in _folders(Path(a))]
+        names = [a for a in args if not os.path.lexists(a)]
+        if names or not args:
+            folders += [s.workspace.output / a.folder for s, a in self.artifacts(names)]
+        worst = 0
+        for folder in folders:
+            try:
+                found = verify_folder(folder, trust=trust)
+                inventory = _inventory(folder, found)
+            except ProvenanceError as error:
+                sys.stdout.write(f"not verified  {error}\n\n")
+                worst = max(worst, error.exit_code)
+                continue
+            sys.stdout.write("".join(f"{line}\n" for line in _lines(found, inventory)) + "\n")
+        return worst
+
+
+def _folders(path: Path) -> list[Path]:
+    if path.is_dir():
+        return artifact_folders(path)
+    if not (path.parent / file_names(path.name).record).exists():
+        raise UnreadableError(
+            f"`{path}` is not an artifact in its folder", hint="`verify` takes a lone file with its bundles"
+        )
+    return [path.parent]
+
+
+def _inventory(folder: Path, found: VerifiedArtifact) -> Inventory:
+    """Read the inventory that was just verified; its digest is compared again, as the file may have changed since."""
+    name = file_names(found.record.file).inventory
+    data = read_limited(folder / name, _INVENTORY_LIMIT)
+    return Inventory.from_json(data)
+
+
+def _lines(found: VerifiedArtifact, inventory: Inventory) -> Iterator[str]:
+    yield f"{found.record.artifact}"
+    yield _row("file", f"{found.record.file}, {found.digest.size:,} bytes")
+    yield _row("digest", str(found.digest))
+    yield from _build(found.build)
+    yield _row("signed by", ", ".join(f"{key.hint}, from {key.origin}" for key in found.signers))
+    yield _row("inventory", f"{inventory.completeness}: {inventory.note}")
+    for title, role in (
+        ("packages in it", Role.LINKED),
+        ("shared libraries that it needs", Role.DYNAMIC),
+        ("tools that built it", Role.BUILD),
+    ):
+        components = inventory.of_role(role)
+        if components:
+            yield f"  {title} ({len(components)}):"
+            yield from (f"    {_component(c)}" for c in components)
+
+
+def _build(build: Provenance) -> Iterator[str]:
+    definition, run = build.build_definition, build.run_details
+    for material in definition.resolved_dependencies:
+        if material.name == "source":
+            dirty = ", with changes that are not committed" if material.annotations.get("dirty") else ""
+            yield _row("source", f"{material.uri or 'git'} at {material.digest.get('gitCommit')}{dirty}")
+        elif material.name == "inputs":
+            yield _row("inputs", f"{material.annotations.get('files')} files, sha256:{material.digest.get('sha256')}")
+    chosen = {k: v for k, v in definition.external_parameters.items() if v not in (None, False, [], "")}
+    yield _row("built as", ", ".join(f"{k}: {_text(v)}" for k, v in chosen.items()))
+    yield _row("built by", f"{run.builder_id}{f', {run.started:%Y-%m-%d %H:%M:%S} UTC' if run.started else ''}")
+
+
+def _text(value: object) -> str:
+    return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
+
+
+def _component(component: Component) -> str:
+    version = f" {component.version}" if component.version else ""
+    return f"{component.name}{version}" + (f"  ({component.licence})" if component.licence else "")
+
+
+def _row(title: str, text: str) -> str:
+    return f"  {title + ':':<12}{text}"

@@ -1,0 +1,148 @@
+"""`doit verify`: does the evidence hold? Offline; artifacts of the workspace, folders of the output, or lone files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...provenance import config
+from ...provenance.digest import Digest, digest_file, read_limited
+from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError
+from ...provenance.record import RECORD_SUFFIX, file_names
+from ...provenance.sign.key import default_key_path, public_path
+from ...provenance.verify.trust import Trust, TrustedKey, trust_for
+from ...provenance.verify.verifier import verify_bundle, verify_folder
+from .base import WorkspaceCommand
+
+_BUNDLE_LIMIT = 64 << 20
+_OPT_KEY = {
+    "name": "keys",
+    "short": "k",
+    "long": "key",
+    "type": list,
+    "default": [],
+    "help": "trust this public key (PEM) and no other; may be given several times",
+}
+_OPT_BUNDLE = {
+    "name": "bundles",
+    "short": "b",
+    "long": "bundle",
+    "type": list,
+    "default": [],
+    "help": "verify the file WHAT against this bundle; may be given several times; default: those beside the file",
+}
+
+
+def trust_of(keys: Sequence[str]) -> Trust:
+    """Return whom to trust here: the keys of the command line, else the workspace's and the user's own."""
+    settings = config.load(Path.cwd()).signing
+    own = public_path(settings.key or default_key_path(os.environ))
+    return trust_for(keys=[Path(k) for k in keys], configured=settings.public_keys, own=own)
+
+
+class Verify(WorkspaceCommand):
+    """Verifies; prints a line for each artifact that holds, and for each that does not why."""
+
+    name = "verify"
+    doc_purpose = "verify artifacts and their evidence, offline"
+    doc_usage = "[WHAT ...]"
+    doc_description = (
+        "WHAT is a file, a folder of artifacts, or a task (wildcards too); without any, every artifact of the workspace. "
+        "Ends with 0: all verified, 1: something did not verify, 2: wrong usage or unreadable input."
+    )
+    cmd_options = (_OPT_KEY, _OPT_BUNDLE)
+
+    def run(self, params: Any, args: list[str]) -> int:
+        """Verify everything that was asked for, and only then say how it ends."""
+        bundles = [Path(b) for b in params["bundles"]]
+        paths = [Path(a) for a in args if os.path.lexists(a)]
+        names = [a for a in args if not os.path.lexists(a)]
+        if bundles and (len(paths) != 1 or names or paths[0].is_dir()):
+            raise UsageError("`--bundle` goes with exactly one file", hint="name the file that the bundle is about")
+        trust = trust_of(params["keys"])
+        worst = 0
+        for check in self._checks(paths, names, bundles, trust):
+            try:
+                for line in check():
+                    sys.stdout.write(f"{line}\n")
+            except ProvenanceError as error:
+                sys.stdout.write(f"not verified  {error}\n")
+                worst = max(worst, error.exit_code)
+        return worst
+
+    def _checks(self, paths: list[Path], names: list[str], bundles: list[Path], trust: Trust) -> Iterator[Any]:
+        for path in paths:
+            if path.is_dir():
+                folders = artifact_folders(path)
+                yield from (lambda f=f: _folder(f, trust) for f in folders)
+            elif not bundles and (path.parent / f"{path.name}{RECORD_SUFFIX}").exists():
+                yield lambda p=path: _folder(p.parent, trust)
+            else:
+                yield lambda p=path: _file(p, bundles, trust)
+        if names or not paths:
+            for session, artifact in self._wanted(names):
+                folder = session.workspace.output / artifact.folder
+                yield lambda f=folder, i=artifact.id: _folder(f, trust, i)
+
+    def _wanted(self, names: list[str]) -> Any:
+        found = self.artifacts(names)
+        if not found:
+            raise UsageError("this workspace has no artifacts to verify", hint="`doit list` shows what it builds")
+        return found
+
+
+def artifact_folders(path: Path) -> list[Path]:
+    """Return the artifacts' folders at and below `path`, sorted.
+
+    Raises:
+        UnreadableError: there is none.
+    """
+    found = sorted({p.parent for p in path.rglob(f"*{RECORD_SUFFIX}") if not _hidden(p.parent, path)})
+    if not found:
+        raise UnreadableError(f"no artifact lies in `{path}`", hint="an artifact's folder has a file `NAME.record.json`")
+    return found
+
+
+def _hidden(folder: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in folder.relative_to(root).parts)
+
+
+def _folder(folder: Path, trust: Trust, expected: str | None = None) -> Iterator[str]:
+    if not folder.exists():
+        raise VerificationError(f"`{expected}`: it is not in the output folder", hint="build it first")
+    found = verify_folder(folder, trust=trust)
+    if expected is not None and found.record.artifact != expected:
+        raise VerificationError(f"`{expected}`: its folder holds `{found.record.artifact}`")
+    yield f"verified  {found.record.artifact}  {found.digest}"
+    yield from (_signed_by(key) for key in found.signers)
+
+
+def _file(path: Path, bundles: list[Path], trust: Trust) -> Iterator[str]:
+    digest = digest_file(path)
+    names = file_names(path.name)
+    beside = [path.parent / n for n in (names.provenance_bundle, names.spdx_bundle, names.cyclonedx_bundle)]
+    chosen = bundles or [p for p in beside if os.path.lexists(p)]
+    if not chosen:
+        raise UnreadableError(
+            f"no bundle lies beside `{path}`", hint=f"`--bundle FILE` names one; looked for `{beside[0].name}` and others"
+        )
+    for bundle in chosen:
+        yield from _bundle(path, digest, bundle, trust)
+
+
+def _bundle(path: Path, digest: Digest, bundle: Path, trust: Trust) -> Iterator[str]:
+    try:
+        found = verify_bundle(read_limited(bundle, _BUNDLE_LIMIT), artifact=digest, trust=trust, predicate_type=None)
+    except VerificationError as error:
+        raise VerificationError(f"`{path}` by `{bundle}`: {error.message}", hint=error.hint) from error
+    except UnreadableError as error:
+        raise UnreadableError(f"`{bundle}`: {error.message}", hint=error.hint) from error
+    yield f"verified  {path}  {digest}  {found.statement.predicate_type}"
+    yield _signed_by(found.signer)
+
+
+def _signed_by(key: TrustedKey) -> str:
+    return f"          signed by {key.hint}, from {key.origin}"

@@ -1,0 +1,62 @@
+"""`doit-provenance`: the same program without a `dodo.py`.
+
+It reads provenance.toml of the current folder and runs no Python of the repository: no dodo.py, no `[tool.doit]`, no
+doit.cfg. So it can be used in a repository, and on files, of strangers.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from doit.cmd_base import TaskLoader2
+from doit.doit_cmd import DoitMain
+from doit.exceptions import InvalidDodoFile
+from doit.task import dict_to_task
+
+from ..provenance import VERSION
+from ..provenance.errors import ProvenanceError
+from .graph import doit_config, open_session, tasks
+
+
+class Loader(TaskLoader2):  # type: ignore[misc] # doit has no types
+    """Loads the tasks of the workspace in the current folder."""
+
+    cmd_options = ()
+
+    def setup(self, opt_values: Any) -> None:
+        """Nothing is loaded before it is asked for."""
+
+    def load_doit_config(self) -> dict[str, Any]:
+        """Return our settings; the repository has no say."""
+        return doit_config(Path())
+
+    def load_tasks(self, cmd: Any, pos_args: list[str]) -> list[Any]:
+        """Return the tasks of everything that the builders find."""
+        del cmd, pos_args
+        try:
+            return [dict_to_task(_named(t)) for t in tasks(open_session(Path()))]
+        except ProvenanceError as error:
+            raise InvalidDodoFile(str(error)) from error
+
+
+class Main(DoitMain):  # type: ignore[misc] # doit has no types
+    """doit under our name."""
+
+    BIN_NAME = "doit-provenance"
+
+    @staticmethod
+    def print_version() -> None:
+        """Print our version instead of doit's."""
+        sys.stdout.write(f"doit-provenance {VERSION}\n")
+
+
+def main() -> int:
+    """Run the command line; the console script calls this."""
+    return int(Main(Loader(), config_filenames=()).run(sys.argv[1:]) or 0)
+
+
+def _named(task: dict[str, Any]) -> dict[str, Any]:
+    found = dict(task)
+    return {"name": found.pop("basename"), **found}

@@ -60,7 +60,7 @@ MANIFEST_GLOB = Text(
     own=(
         *_INSIDE,
         Must(pattern=r"(^|/)Cargo\.toml$", expected="a path that ends in `Cargo.toml`"),
-        MustNot(pattern=r"[^/]\*\*|\*\*[^/]", expected="`**` as a whole folder name, as in `**/Cargo.toml`"),
+        MustNot(pattern=r"[^/]\*\*|\*\*[^/]", expected="a path with `**` only as a whole folder name"),
     )
 )
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import textwrap
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, quoted
 from .check import mistakes
 from .json_schema import URL
-from .keys import ANY, FILE, KEYS, Key, Presence, Value, definition
+from .keys import ANY, FILE, KEYS, Key, Presence, Value
 from .kinds import NamedTables, Table
-from .toml_text import dotted, rendered
+from .toml_text import assignments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 _WIDTH = 88
 _HEAD = f"""\
@@ -45,9 +48,8 @@ def starter(found: Mapping[str, Value] | None = None, *, notes: Mapping[str, Seq
     try:
         wrong = list(mistakes(tomllib.loads(text.encode().decode())))
     except UnicodeEncodeError as error:  # a path on disk may be any bytes
-        raise ConfigError(
-            f"{FILE}: what was found is not UTF-8: {quoted(text[error.start - 40 : error.end])}"
-        ) from error
+        line = text[text.rfind("\n", 0, error.start) + 1 : text.find("\n", error.start)]
+        raise ConfigError(f"{FILE}: what was found is not UTF-8: {quoted(line)}") from error
     if wrong:
         raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong), hint="this was found; write it by hand")
     return text
@@ -62,7 +64,7 @@ def _entry(key: Key, found: Value | None, notes: Sequence[str]) -> Iterator[str]
         yield f"[{key.path}]"
     elif not isinstance(key.kind, Table | NamedTables):
         value, mark = (_shown(key), "#") if found is None else (found, "")
-        yield from (f"{mark}{line}" for line in _assignments(key, value))
+        yield from (f"{mark}{line}" for line in assignments(key, value))
 
 
 def _shown(key: Key) -> Value:
@@ -70,22 +72,3 @@ def _shown(key: Key) -> Value:
         if value not in (None, ()):
             return value
     raise ValueError(f"{key.path} has neither a default nor an example to show")
-
-
-def _assignments(key: Key, value: Value) -> Iterator[str]:
-    """Yield lines that each stand for themselves: a dotted key keeps its meaning whatever is above it."""
-    names = _names(key)
-    if isinstance(value, Mapping):
-        yield from (f"{dotted(*names, name)} = {rendered(item)}" for name, item in value.items())
-    else:
-        yield f"{dotted(*names)} = {rendered(value)}"
-
-
-def _names(key: Key) -> Sequence[str]:
-    """Return the parts of the key's path below its top-level table, with an example where the user gives the name."""
-    parts = key.path.split(".")
-    for index, part in enumerate(parts):
-        if part == ANY:
-            named = definition(".".join(parts[:index])).kind
-            parts[index] = named.example if isinstance(named, NamedTables) else part
-    return parts[1:]

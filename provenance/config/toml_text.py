@@ -1,4 +1,4 @@
-"""Values as TOML text."""
+"""Values and settings as TOML text."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from .keys import ANY, Key, Value, definition
+from .kinds import NamedTables
+
 if TYPE_CHECKING:
-    from .keys import Value
+    from collections.abc import Iterator, Sequence
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 
@@ -30,3 +33,25 @@ def rendered(value: Value) -> str:
 def dotted(*names: str) -> str:
     """Return the key that has these parts, each quoted where TOML needs it."""
     return ".".join(name if _BARE_KEY.match(name) else rendered(name) for name in names)
+
+
+def assignments(key: Key, value: Value) -> Iterator[str]:
+    """Yield the lines that set `key` to `value` below the header of its top-level table.
+
+    Each line stands for itself: a dotted key keeps its meaning when the lines around it are commented out.
+    """
+    names = _names(key)
+    if isinstance(value, Mapping):
+        yield from (f"{dotted(*names, name)} = {rendered(item)}" for name, item in value.items())
+    else:
+        yield f"{dotted(*names)} = {rendered(value)}"
+
+
+def _names(key: Key) -> Sequence[str]:
+    """Return the parts of the key's path below its top-level table, with an example where the user gives the name."""
+    parts = key.path.split(".")
+    for index, part in enumerate(parts):
+        if part == ANY:
+            named = definition(".".join(parts[:index])).kind
+            parts[index] = named.example if isinstance(named, NamedTables) else part
+    return parts[1:]

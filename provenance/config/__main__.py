@@ -1,0 +1,23 @@
+"""Write what the definitions say anew into the docs: `python -m doit_provenance.provenance.config DOCS`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .json_schema import to_json
+from .reference import with_reference
+
+
+def main() -> None:
+    """Write `provenance.schema.json` and the reference in `configuration.md` of the folder that was named."""
+    parser = argparse.ArgumentParser(prog="python -m doit_provenance.provenance.config", description=__doc__)
+    parser.add_argument("docs", type=Path, metavar="DOCS", help="the docs folder of a checkout")
+    docs: Path = parser.parse_args().docs
+    page = docs / "configuration.md"
+    page.write_text(with_reference(page.read_text(encoding="utf-8")), encoding="utf-8")
+    (docs / "provenance.schema.json").write_text(to_json(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -80,9 +80,8 @@ class JSONObject:
         Raises:
             UnreadableError: there is another key.
         """
-        for key in self.found:
-            if key not in known:
-                raise UnreadableError(f"{self.what}: {quoted(self._way(key))} is not a field of this format")
+        if others := self.found.keys() - known:
+            raise self.error(min(others), "is not a field of this format")
 
     def refuse_lookalikes(self, known: Collection[str]) -> None:
         """Hold an open format: other keys are ignored, but not those that differ from a known one in case alone.
@@ -92,10 +91,11 @@ class JSONObject:
         Raises:
             UnreadableError: there is such a key.
         """
-        folded = {name.casefold(): name for name in known}
-        for key in self.found:
-            if key not in known and (name := folded.get(key.casefold())):
-                raise UnreadableError(f"{self.what}: {quoted(self._way(key))} can be mistaken for `{name}`")
+        if others := self.found.keys() - known:
+            folded = {name.casefold(): name for name in known}
+            for key in sorted(others):
+                if name := folded.get(key.casefold()):
+                    raise self.error(key, f"can be mistaken for `{name}`")
 
     def error(self, key: str, reason: str) -> UnreadableError:
         """Return the error that says what is wrong at `key`."""

@@ -32,9 +32,12 @@ def read_private(path: Path) -> bytes:
             raise KeyFileError(f"the key `{path}` is a symbolic link of another user", hint="point to the key itself")
         # Without O_NONBLOCK a named pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
+        try:
             _refuse_unsafe(path, os.fstat(descriptor))
-            data = stream.read(_LIMIT + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                data = stream.read(_LIMIT + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         raise KeyFileError(f"there is no key at `{path}`") from error
     except OSError as error:

@@ -37,7 +37,9 @@ class PassphraseSource:
     @classmethod
     def of_this_process(cls) -> PassphraseSource:
         """Return the source for this process: its environment, and its terminal where it has one."""
-        return cls(environ=os.environ, prompt=getpass.getpass if sys.stdin.isatty() and sys.stderr.isatty() else None)
+        # A process without standard streams has `None` for them.
+        somebody_there = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+        return cls(environ=os.environ, prompt=getpass.getpass if somebody_there else None)
 
     def given(self) -> bytes | None:
         """Return the passphrase that the environment gives or points to; `None` where it does neither.

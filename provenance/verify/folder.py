@@ -66,10 +66,13 @@ class Folder:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(name, flags, dir_fd=self._descriptor)
-            with os.fdopen(descriptor, "rb") as stream:
+            try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise UnreadableError("not a regular file")
-                yield stream
+                with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                    yield stream
+            finally:
+                os.close(descriptor)
         except FileNotFoundError as error:
             raise UnreadableError("missing") from error
         except OSError as error:

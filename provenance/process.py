@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 SECRET_VARIABLES = frozenset({"DOIT_PROVENANCE_PASSPHRASE", "DOIT_PROVENANCE_PASSPHRASE_FILE", "DOIT_PROVENANCE_KEY"})
 """Variables of our own that lead to a signing secret: no process that we start ever sees them."""
@@ -31,7 +34,13 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: 
     """
     try:
         done = subprocess.run(
-            list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+            list(argv),
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"`{argv[0]}` did not end within {timeout:g} s: {shlex.join(argv)}") from error
@@ -45,7 +54,9 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: 
 
 
 @contextmanager
-def lines(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Iterator[tuple[Iterator[bytes], subprocess.Popen[bytes]]]:
+def lines(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]
+) -> Iterator[tuple[Iterator[bytes], subprocess.Popen[bytes]]]:
     """Run `argv` and yield the lines of its standard output, as they come, with the process.
 
     Standard error stays the terminal's: what the tool draws there is drawn by the tool alone. When the block is left,

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .digest import Digest
 from .errors import UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/record.schema.json#v1"
 LIMIT = 1 << 20
@@ -104,16 +107,16 @@ class Record:
         try:
             document = json.loads(data)
             if document.pop("schema") != SCHEMA:
-                raise ValueError("another schema version")  # noqa: TRY301 - translated below
+                raise ValueError("another schema version")
             digest = Digest(**document.pop("digest"))
             record = cls(digest=digest, **document)
             texts = (record.artifact, record.file, record.inputs, record.generator)
             if not all(isinstance(t, str) for t in texts) or not isinstance(record.evidence, dict):
-                raise ValueError("a field has the wrong type")  # noqa: TRY301
+                raise ValueError("a field has the wrong type")
             if not all(_NAME.match(n) and n not in {".", ".."} for n in (record.file, *record.evidence)):
-                raise ValueError("a file name leads out of the folder")  # noqa: TRY301
+                raise ValueError("a file name leads out of the folder")
             if not all(_SHA256.match(d) for d in (record.inputs, *record.evidence.values())):
-                raise ValueError("a digest is malformed")  # noqa: TRY301
+                raise ValueError("a digest is malformed")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableError(f"not a record: {error}") from error
         return record

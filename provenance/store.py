@@ -10,11 +10,14 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .digest import Digest, digest_stream
 from .errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -142,7 +145,7 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         hints = {
             errno.ENOSPC: "free some disk space and run again; what was there before is untouched",
-            errno.EROFS: "it lies on a read-only filesystem; `[project] output` in provenance.toml names another folder",
+            errno.EROFS: "the filesystem is read-only; `[project] output` in provenance.toml names another folder",
             errno.EACCES: "make the folder writable, or name another in `[project] output` of provenance.toml",
         }
         name = error.filename or path

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..provenance.attest.slsa import ResourceDescriptor
-from ..provenance.config import Config
-from ..provenance.digest import Digest
 from ..provenance.errors import ConfigError
-from ..provenance.json import JSONValue
 from ..provenance.sbom.inventory import Inventory, Party
 from ..provenance.source import Source, read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from ..provenance.attest.resource import ResourceDescriptor
+    from ..provenance.config import Config
+    from ..provenance.digest import Digest
+    from ..provenance.json import JSONValue
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import filecmp
 import uuid
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..provenance import VERSION, store
+from ..provenance.attest.resource import ResourceDescriptor
 from ..provenance.attest.slsa import (
     BuildDefinition,
     BuilderId,
     Provenance,
-    ResourceDescriptor,
     RunDetails,
     inputs_digest,
 )
@@ -23,12 +22,17 @@ from ..provenance.digest import Digest, digest_bytes, read_limited
 from ..provenance.errors import ProvenanceError
 from ..provenance.record import FileNames, Record, file_names
 from ..provenance.sbom import cyclonedx, spdx
-from ..provenance.sbom.inventory import Inventory
-from ..provenance.sign.key import LocalKey
-from ..provenance.source import Source
-from ..provenance.verify.trust import Trust
 from ..provenance.verify.verifier import verify_bundle, verify_folder
-from .builder import Artifact, Builder, Built, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ..provenance.sbom.inventory import Inventory
+    from ..provenance.sign.key import LocalKey
+    from ..provenance.source import Source
+    from ..provenance.verify.trust import Trust
+    from .builder import Artifact, Builder, Built, Workspace
 
 _BUNDLE_LIMIT = 64 << 20
 
@@ -140,14 +144,12 @@ def _documents(names: FileNames, inventory: Inventory) -> dict[str, bytes]:
 def _statements(names: FileNames, digest: Digest, documents: Mapping[str, bytes]) -> dict[str, bytes]:
     kinds = {names.spdx_bundle: (SPDX, names.spdx), names.cyclonedx_bundle: (CYCLONEDX, names.cyclonedx)}
     return {
-        bundle: make_statement(
-            name=names.artifact, digest=digest, predicate_type=kind, predicate=documents[document]
-        )
+        bundle: make_statement(name=names.artifact, digest=digest, predicate_type=kind, predicate=documents[document])
         for bundle, (kind, document) in kinds.items()
     }
 
 
-def _kept(  # noqa: PLR0913 - the old folder and what the new one would hold
+def _kept(
     place: Path,
     names: FileNames,
     artifact: Artifact,

@@ -1,14 +1,13 @@
 """Artifacts to doit tasks: the factory that a `dodo.py` calls.
 
-    from doit_provenance.tasks.graph import workspace
-    DOIT_CONFIG, task_artifacts = workspace()
+from doit_provenance.tasks.graph import workspace
+DOIT_CONFIG, task_artifacts = workspace()
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
@@ -19,6 +18,8 @@ from .cargo.builder import CargoBuilder
 from .reporter import META, Reporter
 from .session import Session
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder,)
 """One line per build tool."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.reporter import ConsoleReporter
 
 from ..provenance.sbom.inventory import Role
-from .flow import Outcome
 from .session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from .flow import Outcome
 
 META = "doit-provenance"
 """Key in a task's `meta`, by which reporter and commands find its session."""

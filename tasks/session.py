@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..provenance import store
 from ..provenance.attest.slsa import BuilderId
@@ -13,8 +13,12 @@ from ..provenance.errors import ProvenanceError
 from ..provenance.sign.key import default_key_path, is_ci, load_or_create, public_path
 from ..provenance.sign.passphrase import PassphraseSource
 from ..provenance.verify.trust import trust_for
-from .builder import Artifact, Builder, Built, Workspace
 from .flow import Outcome, Signing, produce
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from .builder import Artifact, Builder, Built, Workspace
 
 
 class Session:
@@ -74,9 +78,7 @@ class Session:
 
     def _build(self, artifact: Artifact) -> Mapping[Artifact, Built] | ProvenanceError:
         members = [
-            a
-            for a in self.artifacts.values()
-            if a.group == artifact.group and (a == artifact or a.id in self.selected)
+            a for a in self.artifacts.values() if a.group == artifact.group and (a == artifact or a.id in self.selected)
         ]
         try:
             store.prepare(self.workspace.state)

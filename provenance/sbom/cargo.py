@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..digest import read_limited
 from ..errors import UnreadableError
 from .inventory import Component, Kind, Party, Role
 from .licence import normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 _LOCK_LIMIT = 64 << 20
 _MANIFEST_LIMIT = 8 << 20
@@ -149,7 +152,7 @@ def _workspace_package(path: Path) -> Mapping[str, object]:
 
 def package_url(package: PackageId, locked: Locked | None, project_source: str | None) -> str:
     """Return the package URL (purl-spec, type `cargo`); what is not from the default registry says where it is from."""
-    from packageurl import PackageURL  # noqa: PLC0415 - only those who describe pay for it
+    from packageurl import PackageURL
 
     qualifiers: dict[str, str] = {}
     if package.source is None:

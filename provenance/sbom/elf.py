@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UnreadableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MAGIC = b"\x7fELF"
 
@@ -31,11 +34,11 @@ def needed_libraries(path: Path) -> tuple[Needed, ...] | None:
     Raises:
         UnreadableError: it starts as an ELF file and is not a whole one.
     """
-    from elftools.common.exceptions import ELFError  # noqa: PLC0415 - only those who describe an ELF pay for it
-    from elftools.elf.dynamic import DynamicSection  # noqa: PLC0415
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
-    from elftools.elf.gnuversions import GNUVerNeedSection  # noqa: PLC0415
-    from elftools.elf.segments import InterpSegment  # noqa: PLC0415
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.dynamic import DynamicSection
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.gnuversions import GNUVerNeedSection
+    from elftools.elf.segments import InterpSegment
 
     with path.open("rb") as stream:
         if stream.read(4) != _MAGIC:
@@ -50,10 +53,10 @@ def needed_libraries(path: Path) -> tuple[Needed, ...] | None:
             for section in file.iter_sections():
                 if isinstance(section, DynamicSection):
                     for tag in section.iter_tags("DT_NEEDED"):
-                        found.setdefault(tag.needed, set())
+                        found.setdefault(str(tag.needed), set())  # type: ignore[attr-defined] # set for DT_NEEDED
                 elif isinstance(section, GNUVerNeedSection):
                     for entry, versions in section.iter_versions():
-                        found.setdefault(entry.name, set()).update(v.name for v in versions)
+                        found.setdefault(str(entry.name), set()).update(str(v.name) for v in versions)
         except (ELFError, ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
             raise UnreadableError(f"`{path.name}` is no whole ELF file: {error}") from error
     return tuple(Needed(name=name, versions=tuple(sorted(found[name]))) for name in sorted(found))

@@ -7,16 +7,19 @@ canonical (sorted keys, two-space indent, UTF-8, a final newline): equal invento
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from ..digest import Digest
 from ..errors import UnreadableError, quoted
 from ..json import JSONValue, read_json
 from .encoder import JSONDocument, encode
 from .reader import Reader, as_count, as_flag, as_list_of, as_made_by, as_map_of, as_members, as_name, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/inventory.md#v1"
 
@@ -168,7 +171,7 @@ class Inventory:
         try:
             document = as_members(read_json(data))
             if document.pop("schema", None) != SCHEMA:
-                raise ValueError("it has another schema version")  # noqa: TRY301 - translated below
+                raise ValueError("it has another schema version")
             inventory: Inventory = as_made_by(cls, _INVENTORY)(document)
         except ValueError as error:
             raise UnreadableError(f"not an inventory: {error}", hint="build the artifact again") from error

@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...provenance.attest.slsa import ResourceDescriptor
-from ...provenance.digest import Digest
+from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import BuildError, InputChangedError, ToolError
-from ...provenance.json import JSONValue
 from ...provenance.process import clean_environment, lines
 from ...provenance.sbom.cargo import Locked, Manifests, PackageId, parse_package_id, read_lock
-from ...provenance.sbom.inventory import Inventory
 from ...provenance.source import time_of
 from ..builder import Artifact, Built, Workspace
 from .contents import read_contents
@@ -28,6 +25,13 @@ from .inputs import Inputs, input_files
 from .messages import Messages, read_messages
 from .observe import Loaded, observe
 from .units import UnitGraph, read_units
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...provenance.digest import Digest
+    from ...provenance.json import JSONValue
+    from ...provenance.sbom.inventory import Inventory
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/cargo.v1.md"
 
@@ -100,7 +104,9 @@ class CargoBuilder:
             self._observed[binary.artifact] = self._pool.submit(self._observe, run, binary)
         return {binary.artifact: self._built(run, binary) for binary in binaries}
 
-    def describe(self, artifact: Artifact, path: Path, digest: Digest) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
+    def describe(
+        self, artifact: Artifact, path: Path, digest: Digest
+    ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
         """Return the inventory of a binary that `build` made, and its packages and tools as SLSA materials."""
         binary = self._binaries[artifact]
         run = self._runs[artifact.group]
@@ -131,16 +137,14 @@ class CargoBuilder:
         return inventory, _materials(inventory)
 
     def _settled_run(self, group: Group, binaries: Sequence[Binary]) -> _Run:
-        """Build until no input changed meanwhile; a file first met in this build may take one more call to be sure of."""
+        """Build until no input changed meanwhile; a file first met in this build may take one call more."""
         unsettled: tuple[Path, ...] = ()
         for _ in range(_ATTEMPTS):
             known = {b.artifact.id: self._inputs(group, b, _likely_executable(group, b), ()) for b in binaries}
             since = time.time_ns()
             messages, graph, started, finished = self._call(group, binaries)
             local = tuple(m.manifest for m in messages.compiled if parse_package_id(m.key.package).source is None)
-            after = {
-                b.artifact.id: self._inputs(group, b, _executable(messages, b), local) for b in binaries
-            }
+            after = {b.artifact.id: self._inputs(group, b, _executable(messages, b), local) for b in binaries}
             for name, inputs in after.items():
                 inputs.refuse_changes_since(known[name])
             unsettled = tuple(p for name, inputs in after.items() for p in inputs.unsettled(known[name], since))
@@ -173,7 +177,8 @@ class CargoBuilder:
         graph: Future[UnitGraph] | None = None
         messages = Messages()
         with lines(argv, cwd=group.root, env=clean_environment()) as (output, process):
-            for messages in read_messages(output):
+            for found in read_messages(output):
+                messages = found
                 # Cargo has resolved by its first message, so asking it now makes nobody wait for a lock.
                 graph = graph or self._pool.submit(read_units, group.toolchain, arguments, self._scratch / "units")
         if process.returncode != 0:

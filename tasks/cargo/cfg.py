@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _TOKEN = re.compile(r'\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|"(?P<text>[^"]*)"|(?P<mark>[(),=]))')
 
 
 def matches(expression: str, facts: frozenset[str]) -> bool:
-    """Tell whether `expression` holds for `facts`, lines as `rustc --print cfg` prints them (`unix`, `target_os="linux"`).
+    """Tell whether `expression` holds for `facts`, lines as `rustc --print cfg` prints them.
 
     The grammar is the Rust reference's (Conditional compilation): `all()`, `any()`, `not()`, a name, `name = "value"`.
 

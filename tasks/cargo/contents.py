@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...provenance.sbom.inventory import Role
-from .observe import Loaded
-from .units import Unit, UnitGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .observe import Loaded
+    from .units import Unit, UnitGraph
 
 _PROC_MACRO = "proc-macro"
 
@@ -37,8 +41,8 @@ class Contents:
 def read_contents(graph: UnitGraph, root: int, loaded: Loaded | None) -> Contents:
     """Walk the graph from the binary at `root`.
 
-    Of the libraries that a unit declares, only those that rustc loaded are followed; `loaded` is `None` where that could
-    not be observed, and then all are. Proc-macros, build scripts and what they use become nodes of role `build`.
+    Of the libraries that a unit declares, only those that rustc loaded are followed; `loaded` is `None` where that
+    could not be observed, and then all are. Proc-macros, build scripts and what they use become nodes of role `build`.
     """
     walk = _Walk(graph, loaded)
     subject = Node(package=graph.units[root].key.package, role=Role.SUBJECT)

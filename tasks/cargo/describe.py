@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...provenance import VERSION
-from ...provenance.digest import Digest
 from ...provenance.sbom.cargo import Locked, Manifests, PackageId, component, package_url, parse_package_id
 from ...provenance.sbom.elf import needed_libraries
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
-from .contents import Contents, Node
-from .discover import Binary, Group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from ...provenance.digest import Digest
+    from .contents import Contents, Node
+    from .discover import Binary, Group
 
 _RUST = Party(name="The Rust Project", url="https://www.rust-lang.org")
 _RUST_LICENCE = "MIT OR Apache-2.0"
@@ -40,7 +44,7 @@ class Facts:
     project_source: str | None
 
 
-def describe(  # noqa: PLR0913 - the seven things that an inventory is made of
+def describe(  # noqa: PLR0913 - the things that an inventory is made of
     binary: Binary,
     group: Group,
     *,
@@ -82,10 +86,9 @@ def describe(  # noqa: PLR0913 - the seven things that an inventory is made of
 
 def _note(unobserved: str | None, *, needed_known: bool) -> str:
     found = (
-        f"Linked crates: as cargo's unit graph declares them, a superset, because rustc could not be observed: {unobserved}"
+        f"Linked crates: as cargo's unit graph declares them, a superset, as rustc could not be observed: {unobserved}"
         if unobserved
-        else "Linked crates: the crate files that rustc loaded to link this binary; dependencies: cargo's unit graph of this"
-        " build."
+        else "Linked crates: the crate files that rustc loaded to link this binary; dependencies: cargo's unit graph."
     )
     if not needed_known:
         found += " Shared libraries: not known, the file is not ELF."
@@ -169,8 +172,13 @@ def _toolchain(group: Group, standard: tuple[str, ...], facts: Facts) -> Iterato
         yield _tool(name, version, Role.BUILD, {"rust:commit": commit} if name == "rustc" else {}, None, hashes)
 
 
-def _tool(  # noqa: PLR0913 - fields of one component
-    name: str, version: str, role: Role, properties: Mapping[str, str], text: str | None, hashes: Mapping[str, str] | None = None
+def _tool(
+    name: str,
+    version: str,
+    role: Role,
+    properties: Mapping[str, str],
+    text: str | None,
+    hashes: Mapping[str, str] | None = None,
 ) -> Component:
     purl = f"pkg:generic/{name}@{version}"
     return Component(

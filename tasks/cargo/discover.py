@@ -5,11 +5,10 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...provenance.config import Cargo
 from ...provenance.errors import ConfigError, ToolError, did_you_mean
 from ...provenance.json import JSONValue, read_json
 from ...provenance.process import capture, clean_environment
@@ -17,6 +16,10 @@ from ..builder import Artifact, Workspace
 from .features import FeatureChoice, enabled
 from .toolchain import Toolchain, read_toolchain
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ...provenance.config import Cargo
 
 _DEFAULT_MANIFEST = "Cargo.toml"
 _GLIBC = re.compile(r"(?<=-gnu)\.[0-9.]+\Z")
@@ -53,8 +56,10 @@ class Binary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One cargo call: its packages and features come from the configuration alone, so a binary's bytes do not depend
-    on what else is stale.
+    """One cargo call.
+
+    Its packages and features come from the configuration alone, so a binary's bytes do not depend on what else is
+    stale.
 
     Attributes:
         triple: the target that was chosen; `None`: the host, without `--target`, as a plain `cargo build` has it.
@@ -146,7 +151,7 @@ def _metadata(manifest: Path) -> _CargoWorkspace:
     try:
         document = read_json(output)
         if not isinstance(document, dict) or not isinstance(document["packages"], list):
-            raise TypeError("packages")  # noqa: TRY301 - translated below
+            raise TypeError("packages")
         return _CargoWorkspace(
             root=Path(str(document["workspace_root"])),
             target_directory=Path(str(document["target_directory"])),
@@ -180,7 +185,7 @@ def _environment(document: Mapping[str, JSONValue]) -> Mapping[str, str]:
     """Return the variables that cargo sets for a package's code (The Cargo Book, Environment Variables)."""
     version = str(document["version"])
     numbers, _, pre = version.partition("+")[0].partition("-")
-    major, minor, patch = (numbers.split(".") + ["", "", ""])[:3]
+    major, minor, patch = ([*numbers.split("."), "", "", ""])[:3]
     manifest = Path(str(document["manifest_path"]))
     found = {
         "CARGO_MANIFEST_DIR": str(manifest.parent),
@@ -221,9 +226,7 @@ def _feature_choices(config: Cargo) -> tuple[FeatureChoice, ...]:
     )
 
 
-def _shipped(
-    cargo_workspace: _CargoWorkspace, config: Cargo, choice: FeatureChoice
-) -> Iterator[tuple[Package, str]]:
+def _shipped(cargo_workspace: _CargoWorkspace, config: Cargo, choice: FeatureChoice) -> Iterator[tuple[Package, str]]:
     """Yield the binaries that are asked for and that the chosen features allow to be built."""
     for package in sorted(cargo_workspace.members, key=lambda p: (p.name, p.version)):
         available = enabled(choice, package.name, package.features)
@@ -235,12 +238,12 @@ def _shipped(
                 yield package, target
             elif target in config.include or target in choice.include:
                 raise ConfigError(
-                    f"`{target}` of package `{package.name}` requires features that are not enabled: {', '.join(missing)}",
+                    f"`{target}` of package `{package.name}` requires features that are off: {', '.join(missing)}",
                     hint="add them to `cargo.features`, or give it a feature set of its own under [cargo.feature-sets]",
                 )
 
 
-def _groups(  # noqa: PLR0913 - the five things that decide what a group is, and the workspace
+def _groups(
     workspace: Workspace,
     cargo_workspace: _CargoWorkspace,
     toolchain: Toolchain,
@@ -292,7 +295,8 @@ def _refuse_unmatched(config: Cargo, matched: Iterable[str]) -> None:
     names = sorted(set(matched))
     for pattern in config.include:
         if pattern != "*" and not any(fnmatch.fnmatchcase(n, pattern) for n in names):
-            raise ConfigError(f"provenance.toml: cargo.include: `{pattern}` matches no binary{did_you_mean(pattern, names)}")
+            guess = did_you_mean(pattern, names)
+            raise ConfigError(f"provenance.toml: cargo.include: `{pattern}` matches no binary{guess}")
 
 
 def _refuse_doubles(groups: Iterable[Group]) -> None:

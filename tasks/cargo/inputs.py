@@ -1,15 +1,18 @@
-"""The user's files that went into a binary: sources as rustc and build scripts named them, manifests, lock, settings."""
+"""The user's files that went into a binary: sources as rustc and build scripts named them, manifests, settings."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...provenance.digest import sha256_file
 from ...provenance.errors import InputChangedError, ToolError
 from .depinfo import prerequisites
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 _SETTINGS = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
 
@@ -26,8 +29,9 @@ def input_files(
     Args:
         executable: as cargo's message names it.
         manifests: of the path packages of the build.
-        workspace: the cargo workspace's folder; `repository`: up to where settings are looked for.
+        workspace: the cargo workspace's folder.
         target_directory: what lies in it was made by a build.
+        repository: up to where settings are looked for.
     """
     found = {workspace / "Cargo.toml", workspace / "Cargo.lock", *manifests, *_settings(workspace, repository)}
     depinfo = executable.with_suffix(".d")
@@ -96,7 +100,7 @@ class Inputs:
         return tuple(p for p in self.digests if p not in before.digests and _changed_ns(p) >= since_ns)
 
     def relative_to(self, root: Path) -> dict[str, str]:
-        """Return path from `root` to sha256; what lies elsewhere keeps its way there (`../…`), never an absolute path."""
+        """Return path from `root` to sha256; what lies elsewhere has its way there (`../…`), never an absolute path."""
         return {Path(os.path.relpath(path, root)).as_posix(): sha256 for path, sha256 in self.digests.items()}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 _PROFILE = ("opt_level", "debug_assertions", "overflow_checks")
 
@@ -112,13 +115,18 @@ def _compiled(document: Mapping[str, JSONValue]) -> Compiled:
 
 def _script(document: Mapping[str, JSONValue]) -> ScriptRun:
     pairs = document["env"]
-    environment = {k: v for k, v in (_texts(p) for p in pairs)} if isinstance(pairs, list) else {}
+    environment = dict(_pair(p) for p in pairs) if isinstance(pairs, list) else {}
     return ScriptRun(
         out_dir=Path(str(document["out_dir"])),
         cfgs=_texts(document["cfgs"]),
         environment=environment,
         libraries=_texts(document["linked_libs"]),
     )
+
+
+def _pair(value: JSONValue) -> tuple[str, str]:
+    name, content = _texts(value)
+    return name, content
 
 
 def _texts(value: JSONValue) -> tuple[str, ...]:

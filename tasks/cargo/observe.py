@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError
 from ...provenance.process import capture
 from .depinfo import prerequisites
-from .messages import Compiled, Messages, ScriptRun, UnitKey
-from .toolchain import Toolchain
-from .units import Unit, UnitGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from .messages import Compiled, Messages, ScriptRun, UnitKey
+    from .toolchain import Toolchain
+    from .units import Unit, UnitGraph
 
 _LIMIT = 120.0
 """Seconds that rustc may take to resolve one crate; a proc-macro in it may hang."""
@@ -42,7 +46,12 @@ class Loaded:
 
 
 def observe(
-    toolchain: Toolchain, graph: UnitGraph, root: int, messages: Messages, package_environment: Mapping[str, str], scratch: Path
+    toolchain: Toolchain,
+    graph: UnitGraph,
+    root: int,
+    messages: Messages,
+    package_environment: Mapping[str, str],
+    scratch: Path,
 ) -> Loaded:
     """Return what rustc loads for the binary at `graph.units[root]`, which `messages` says was just built.
 
@@ -97,7 +106,13 @@ class _Files:
 def _rustc_call(
     toolchain: Toolchain, graph: UnitGraph, unit: Unit, files: _Files, messages: Messages, output: Path
 ) -> list[str]:
-    argv = [toolchain.rustc, "--crate-name", _crate_name(unit.key.target), f"--edition={unit.edition}", str(unit.source)]
+    argv = [
+        toolchain.rustc,
+        "--crate-name",
+        _crate_name(unit.key.target),
+        f"--edition={unit.edition}",
+        str(unit.source),
+    ]
     argv += ["--crate-type", "bin", f"--emit=dep-info={output}", "-Zbinary-dep-depinfo", "--cap-lints", "allow"]
     argv += ["-C", f"panic={unit.panic}", "-C", f"debug-assertions={'on' if unit.debug_assertions else 'off'}"]
     argv += ["-C", f"overflow-checks={'on' if unit.overflow_checks else 'off'}"]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...provenance.digest import sha256_file
 from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
 from ...provenance.process import capture, clean_environment
 from .cfg import matches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _UNIT_SEPARATOR = "\x1f"
 
@@ -90,7 +92,7 @@ class Toolchain:
         return found
 
     def rustflags(self, target: str) -> tuple[str, ...]:
-        """Return the flags that cargo passes to rustc for `target` (The Cargo Book, `build.rustflags`, its four sources)."""
+        """Return the flags that cargo passes to rustc for `target` (The Cargo Book, `build.rustflags`)."""
         if encoded := os.environ.get("CARGO_ENCODED_RUSTFLAGS"):
             return tuple(encoded.split(_UNIT_SEPARATOR))
         if plain := os.environ.get("RUSTFLAGS"):
@@ -153,8 +155,3 @@ def _flags(value: JSONValue) -> tuple[str, ...]:
 
 def _variable(target: str) -> str:
     return target.upper().replace("-", "_").replace(".", "_")
-
-
-def shown(argv: Sequence[str]) -> str:
-    """Return `argv` as a person would type it."""
-    return shlex.join(argv)

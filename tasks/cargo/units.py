@@ -6,15 +6,19 @@ Unstable features), so features are unified as in the build. A manifest or `carg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
 from ...provenance.process import capture
 from .messages import UnitKey, unit_key
-from .toolchain import Toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .toolchain import Toolchain
 
 _LIBRARIES = {"lib", "rlib", "dylib", "cdylib", "staticlib"}
 
@@ -93,7 +97,7 @@ def read_units(toolchain: Toolchain, arguments: Sequence[str], scratch: Path) ->
             raise ToolError("cargo's unit graph has another version than 1")
         units, roots = document["units"], document["roots"]
         if not (isinstance(units, list) and isinstance(roots, list)):
-            raise TypeError("units and roots are lists")  # noqa: TRY301 - translated below
+            raise TypeError("units and roots are lists")
         return UnitGraph(units=tuple(_unit(u) for u in units), roots=tuple(int(str(r)) for r in roots))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(f"cargo's unit graph has a shape that is not known: {error}") from error

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
 
 from ...provenance.errors import ProvenanceError, UsageError, did_you_mean
-from ..builder import Artifact
 from ..reporter import session_of
-from ..session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..builder import Artifact
+    from ..session import Session
 
 USAGE = 2
 
 
 class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
-    """A command over the artifacts of the workspace. It ends with 0, 1 (it does not hold) or 2 (wrong or unreadable)."""
+    """A command over the artifacts of the workspace; ends with 0, 1 (does not hold) or 2 (wrong or unreadable)."""
 
     base_options = ()
     task_list: Sequence[Any] = ()
@@ -30,12 +34,17 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         try:
             return int(super().parse_execute(in_args) or 0)
         except CmdParseError as error:
-            _complain(f"{error}\nhint: `{self.bin_name} help {self.name}` lists what it takes")
+            _complain(
+                f"{str(error).partition(' (parsing options')[0]}\nhint: `{self.bin_name} help {self.name}` lists what it takes"
+            )
         except (InvalidCommand, InvalidDodoFile, InvalidTask) as error:
             _complain(str(error))
         except ProvenanceError as error:
             _complain(str(error))
             return error.exit_code
+        except BrokenPipeError:  # whoever read our output has left, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
         return USAGE
 
     def execute(self, params: Any, args: list[str]) -> int:

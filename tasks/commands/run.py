@@ -13,8 +13,10 @@ from .base import expand
 
 
 class Run(DoitRun):  # type: ignore[misc] # doit has no types
-    """Runs tasks. For a wildcard that matches nothing doit does nothing and reports success; with our tasks around,
-    it is an error, each pattern by itself, as what should have been built was not.
+    """Runs tasks.
+
+    For a wildcard that matches nothing doit does nothing and reports success. With our tasks around it is an error,
+    each pattern by itself, as what should have been built was not.
     """
 
     name = "run"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...provenance.attest.slsa import Provenance
 from ...provenance.digest import read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError
 from ...provenance.record import file_names
@@ -16,6 +14,11 @@ from ...provenance.sbom.inventory import Component, Inventory, Role
 from ...provenance.verify.verifier import VerifiedArtifact, verify_folder
 from .base import WorkspaceCommand
 from .verify import _OPT_KEY, artifact_folders, trust_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...provenance.attest.slsa import Provenance
 
 _INVENTORY_LIMIT = 64 << 20
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...provenance import config
 from ...provenance.digest import Digest, digest_file, read_limited
@@ -17,10 +16,12 @@ from ...provenance.verify.trust import Trust, TrustedKey, trust_for
 from ...provenance.verify.verifier import verify_bundle, verify_folder
 from .base import WorkspaceCommand
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 _BUNDLE_LIMIT = 64 << 20
 _OPT_KEY = {
     "name": "keys",
-    "short": "k",
     "long": "key",
     "type": list,
     "default": [],
@@ -28,7 +29,6 @@ _OPT_KEY = {
 }
 _OPT_BUNDLE = {
     "name": "bundles",
-    "short": "b",
     "long": "bundle",
     "type": list,
     "default": [],
@@ -50,7 +50,7 @@ class Verify(WorkspaceCommand):
     doc_purpose = "verify artifacts and their evidence, offline"
     doc_usage = "[WHAT ...]"
     doc_description = (
-        "WHAT is a file, a folder of artifacts, or a task (wildcards too); without any, every artifact of the workspace. "
+        "WHAT is a file, a folder of artifacts, or a task (wildcards too); without any, all artifacts of the workspace. "
         "Ends with 0: all verified, 1: something did not verify, 2: wrong usage or unreadable input."
     )
     cmd_options = (_OPT_KEY, _OPT_BUNDLE)
@@ -102,7 +102,9 @@ def artifact_folders(path: Path) -> list[Path]:
     """
     found = sorted({p.parent for p in path.rglob(f"*{RECORD_SUFFIX}") if not _hidden(p.parent, path)})
     if not found:
-        raise UnreadableError(f"no artifact lies in `{path}`", hint="an artifact's folder has a file `NAME.record.json`")
+        raise UnreadableError(
+            f"no artifact lies in `{path}`", hint="an artifact's folder has a file `NAME.record.json`"
+        )
     return found
 
 
@@ -127,7 +129,8 @@ def _file(path: Path, bundles: list[Path], trust: Trust) -> Iterator[str]:
     chosen = bundles or [p for p in beside if os.path.lexists(p)]
     if not chosen:
         raise UnreadableError(
-            f"no bundle lies beside `{path}`", hint=f"`--bundle FILE` names one; looked for `{beside[0].name}` and others"
+            f"no bundle lies beside `{path}`",
+            hint=f"`--bundle FILE` names one; looked for `{beside[0].name}`, …",
         )
     for bundle in chosen:
         yield from _bundle(path, digest, bundle, trust)

@@ -75,7 +75,7 @@ class Program:
     def accepts(self, bundle: bytes, *, artifact: bytes, key: bytes, predicate_type: str) -> bool:
         folder = self.scratch / digest_bytes(bundle + artifact + key + predicate_type.encode()).sha256
         folder.mkdir()
-        paths = [folder / "key.pub", folder / "bundle.json", folder / "artifact"]
+        paths = (folder / "key.pub", folder / "bundle.json", folder / "artifact")
         for path, data in zip(paths, (key, bundle, artifact), strict=True):
             path.write_bytes(data)
         env = {"PATH": os.environ["PATH"], "HOME": str(folder)}

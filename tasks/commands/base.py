@@ -35,7 +35,8 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
             return int(super().parse_execute(in_args) or 0)
         except CmdParseError as error:
             _complain(
-                f"{str(error).partition(' (parsing options')[0]}\nhint: `{self.bin_name} help {self.name}` lists what it takes"
+            what = str(error).partition(" (parsing options")[0]
+            _complain(f"{what}\nhint: `{self.bin_name} help {self.name}` lists what it takes")
             )
         except (InvalidCommand, InvalidDodoFile, InvalidTask) as error:
             _complain(str(error))

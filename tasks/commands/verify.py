@@ -50,7 +50,7 @@ class Verify(WorkspaceCommand):
     doc_purpose = "verify artifacts and their evidence, offline"
     doc_usage = "[WHAT ...]"
     doc_description = (
-        "WHAT is a file, a folder of artifacts, or a task (wildcards too); without any, all artifacts of the workspace. "
+        "WHAT is a file, a folder of artifacts, or a task (wildcards too); without any, the whole workspace. "
         "Ends with 0: all verified, 1: something did not verify, 2: wrong usage or unreadable input."
     )
     cmd_options = (_OPT_KEY, _OPT_BUNDLE)

@@ -34,10 +34,8 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         try:
             return int(super().parse_execute(in_args) or 0)
         except CmdParseError as error:
-            _complain(
             what = str(error).partition(" (parsing options")[0]
             _complain(f"{what}\nhint: `{self.bin_name} help {self.name}` lists what it takes")
-            )
         except (InvalidCommand, InvalidDodoFile, InvalidTask) as error:
             _complain(str(error))
         except ProvenanceError as error:

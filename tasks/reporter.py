@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from doit.reporter import ConsoleReporter
 
-from ..provenance.sbom.inventory import Role
+from ..provenance.sbom.inventory import Completeness, Role
 from .session import Session
 
 if TYPE_CHECKING:
@@ -76,6 +76,10 @@ def _with_dependencies(tasks: Mapping[str, Any], names: Collection[str]) -> set[
 
 
 def _line(outcome: Outcome) -> str:
-    packages = len(outcome.inventory.of_role(Role.LINKED))
+    inventory = outcome.inventory
+    count = len(inventory.of_role(Role.LINKED))
+    packages = f"{count} package{'' if count == 1 else 's'}"
+    if inventory.completeness is not Completeness.COMPLETE:
+        packages += f" at most ({inventory.note})"
     place = os.path.relpath(outcome.folder)
-    return f"{outcome.artifact.id}  {outcome.action}  {outcome.digest}  {packages} packages  {place}/\n"
+    return f"{outcome.artifact.id}  {outcome.action}  {outcome.digest}  {packages}  {place}/\n"

@@ -19,16 +19,25 @@ class Key(WorkspaceCommand):
     name = "key"
     doc_purpose = "show the public key in use and where it lies"
     doc_usage = ""
-    doc_description = "The key is made at first use, outside the repository, and never in CI."
+    doc_description = "The key is made at first use, outside the repository; in CI only when `--make` asks for it."
+    cmd_options = (
+        {
+            "name": "make",
+            "long": "make",
+            "type": bool,
+            "default": False,
+            "help": "make the key if there is none, even in CI, where it is lost with the job unless it is kept",
+        },
+    )
 
     def run(self, params: Any, args: list[str]) -> int:
         """Print where the key lies, and the public half in PEM."""
-        del params
         self.refuse_arguments(args)
         root = Path.cwd()
         path = config.load(root).signing.key or default_key_path(os.environ)
         known = path.exists()
-        key = load_or_create(path, PassphraseSource.of_this_process(), workspace=root, environ=os.environ)
+        environ = {} if params["make"] else os.environ
+        key = load_or_create(path, PassphraseSource.of_this_process(), workspace=root, environ=environ)
         sys.stdout.write(f"private key: {key.path}{'' if known else ' (made just now)'}\n")
         sys.stdout.write(f"public key:  {key.public_path}\nhint:        {key.hint}\n{key.public_pem.decode()}")
         return 0

@@ -206,7 +206,7 @@ def _moment(found: JSONObject, key: str) -> datetime | None:
     try:
         text = found.text(key)
         if not _TIME.match(text):
-            raise ValueError(text)  # noqa: TRY301 - translated below
+            raise ValueError(text)
         return datetime.fromisoformat(text)
     except ValueError as error:
         raise found.error(key, "must be an RFC 3339 time") from error

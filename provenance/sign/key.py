@@ -65,8 +65,8 @@ class LocalKey:
 
     def sign_statement(self, statement: bytes) -> bytes:
         """Return the bytes of a Sigstore bundle that holds exactly these bytes as its payload."""
-        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA  # noqa: PLC0415 - see above
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see above
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+        from cryptography.hazmat.primitives.hashes import SHA256
 
         signature = self._private.sign(pae(PAYLOAD_TYPE, statement), ECDSA(SHA256()))
         envelope = Envelope(payload=statement, payload_type=PAYLOAD_TYPE, signature=signature)
@@ -84,7 +84,7 @@ def default_key_path(environ: Mapping[str, str]) -> Path:
             return Path(given).expanduser()
         except RuntimeError as error:
             raise KeyFileError(f"`{KEY_VARIABLE}` names an unknown home folder: `{given}`") from error
-    import platformdirs  # noqa: PLC0415 - only where it is needed
+    import platformdirs
 
     return platformdirs.user_config_path("doit-provenance") / "key.pem"
 
@@ -106,8 +106,8 @@ def load_key(path: Path, passphrase: PassphraseSource) -> LocalKey:
         KeyFileError: it is missing, unsafe (see `keyfile.read_private`), no P-256 key, or can't be decrypted.
         UnreadableError: the passphrase's file can't be read.
     """
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     private = _decode(path, keyfile.read_private(path), passphrase)
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
@@ -164,8 +164,8 @@ def _refuse_to_create(path: Path, workspace: Path | None, environ: Mapping[str, 
 
 
 def _new_key(passphrase: PassphraseSource) -> bytes:
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import (
         BestAvailableEncryption,
         Encoding,
         NoEncryption,
@@ -178,8 +178,8 @@ def _new_key(passphrase: PassphraseSource) -> bytes:
 
 
 def _decode(path: Path, pem: bytes, passphrase: PassphraseSource) -> object:
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     # Causes are cut off (`from None`): a decoder's message may quote what it could not decode.
     try:

@@ -39,9 +39,9 @@ class TrustedKey:
         Raises:
             UnreadableError: it is something else, or not on P-256.
         """
-        from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - slow to import, seldom needed
-        from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey  # noqa: PLC0415
-        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+        from cryptography.hazmat.primitives.serialization import (
             Encoding,
             PublicFormat,
             load_pem_public_key,
@@ -66,14 +66,14 @@ class TrustedKey:
         To every ECDSA signature (r, s) belongs another valid one, (r, n-s), that anybody can compute, and signers
         make either. So a signature says that the key signed the message; its own bytes identify nothing.
         """
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - slow to import, seldom needed
-        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric.utils import (  # noqa: PLC0415
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+        from cryptography.hazmat.primitives.asymmetric.utils import (
             decode_dss_signature,
             encode_dss_signature,
         )
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-        from cryptography.hazmat.primitives.serialization import load_der_public_key  # noqa: PLC0415
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.serialization import load_der_public_key
 
         key = load_der_public_key(self.spki)
         if not isinstance(key, EllipticCurvePublicKey):

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-
 from doit_provenance.provenance.attest.bundle import (
     LIMIT,
     Bundle,

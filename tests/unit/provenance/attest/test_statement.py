@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from doit_provenance.provenance.attest.statement import (
     LIMIT,
     SPDX,
@@ -51,10 +50,13 @@ def test_keeps_the_predicates_bytes(predicate: bytes, name: str) -> None:
 
 def test_equal_values_are_equal_bytes() -> None:
     payload = make_statement(name="wash", digest=DIGEST, predicate_type=SPDX, predicate=b"{}")
-    assert payload == (
-        f'{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"wash","digest":{{"sha256":"{DIGEST.sha256}",'
-        f'"sha512":"{DIGEST.sha512}"}}}}],"predicateType":"https://spdx.dev/Document/v2.3","predicate":{{}}}}'
-    ).encode()
+    assert (
+        payload
+        == (
+            f'{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"wash","digest":{{"sha256":"{DIGEST.sha256}",'
+            f'"sha512":"{DIGEST.sha512}"}}}}],"predicateType":"https://spdx.dev/Document/v2.3","predicate":{{}}}}'
+        ).encode()
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-
 from doit_provenance.provenance.attest.bundle import Bundle, KeyMaterial
 from doit_provenance.provenance.attest.statement import PAYLOAD_TYPE
 from doit_provenance.provenance.errors import KeyFileError, UnreadableError
@@ -33,7 +32,7 @@ from doit_provenance.provenance.sign.key import (
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 
 NOBODY = PassphraseSource(environ={}, prompt=None)
-SECRET = "correct horse battery"
+SECRET = "correct horse battery"  # noqa: S105 - of no key but those made here
 
 
 def _with(secret: str) -> PassphraseSource:
@@ -229,7 +228,9 @@ def test_a_dangling_link_is_not_filled(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere.pem").exists()
 
 
-@pytest.mark.parametrize("data", [b"", b"x" * 70_000, b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+@pytest.mark.parametrize(
+    "data", [b"", b"x" * 70_000, b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+)
 def test_refuses_what_is_no_key(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(KeyFileError, match=r"no private key in PEM|too large"):
         load_key(_private(tmp_path / "key.pem", data), NOBODY)

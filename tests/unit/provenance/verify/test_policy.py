@@ -1,0 +1,97 @@
+"""The rules about signer and statement, each with what it must refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from doit_provenance.provenance.attest.bundle import Bundle, CertificateMaterial, KeyMaterial
+from doit_provenance.provenance.attest.dsse import Envelope
+from doit_provenance.provenance.attest.statement import PROVENANCE, SPDX, Statement
+from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.provenance.errors import VerificationError
+from doit_provenance.provenance.verify.policy import About, AllOf, OfType, trusted_signer
+
+if TYPE_CHECKING:
+    from doit_provenance.provenance.verify.trust import Trust
+
+ARTIFACT, OTHER = digest_bytes(b"artifact"), digest_bytes(b"other")
+
+
+def _statement(predicate_type: str = SPDX, **digest: str) -> Statement:
+    return Statement(
+        name="\x1b[2Jwash",
+        digest=digest or {"sha256": ARTIFACT.sha256},
+        predicate_type=predicate_type,
+        predicate={},
+        predicate_bytes=None,
+    )
+
+
+def test_all_of_nothing_is_an_error() -> None:
+    with pytest.raises(VerificationError, match="without a rule"):
+        AllOf(policies=())
+
+
+def test_all_of_asks_every_rule() -> None:
+    rules = (OfType(predicate_type=SPDX), About(artifact=ARTIFACT))
+    AllOf(policies=rules).judge(_statement())
+    for bad in (_statement(PROVENANCE), _statement(sha256=OTHER.sha256)):
+        for order in (rules, rules[::-1]):
+            with pytest.raises(VerificationError):
+                AllOf(policies=order).judge(bad)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "https://spdx.dev/Document",
+        SPDX + "/",
+        SPDX.upper(),
+        " " + SPDX,
+        SPDX + "\x00",
+        "https://spdx.dev/Document/v2.\u0663",
+        "",
+    ],
+)
+def test_types_are_compared_character_by_character(found: str) -> None:
+    with pytest.raises(VerificationError, match="is of type"):
+        OfType(predicate_type=SPDX).judge(_statement(found))
+
+
+@pytest.mark.parametrize(
+    ("digest", "reason"),
+    [
+        ({"sha256": OTHER.sha256}, "is about"),
+        ({"sha256": OTHER.sha256, "sha512": ARTIFACT.sha512}, "is about"),
+        ({"sha256": ARTIFACT.sha256, "sha512": OTHER.sha512}, "another sha512"),
+        ({"sha512": ARTIFACT.sha512}, "by sha256"),
+        ({"sha1": "0" * 40}, "by sha256"),
+    ],
+)
+def test_about_another_artifact(digest: dict[str, str], reason: str) -> None:
+    with pytest.raises(VerificationError, match=reason) as caught:
+        About(artifact=ARTIFACT).judge(_statement(**digest))
+    assert "\x1b" not in str(caught.value)
+
+
+def test_about_this_artifact() -> None:
+    for digest in ({"sha256": ARTIFACT.sha256}, {"sha256": ARTIFACT.sha256, "sha512": ARTIFACT.sha512, "gitBlob": "1"}):
+        About(artifact=ARTIFACT).judge(_statement(**digest))
+
+
+def test_a_certificate_is_said_to_be_one(trust: Trust) -> None:
+    envelope = Envelope(payload=b"{}", payload_type="", signature=b"")
+    bundle = Bundle(envelope=envelope, material=CertificateMaterial(certificate=b"der"))
+    with pytest.raises(VerificationError, match="signed with a certificate; this version verifies key signatures only"):
+        trusted_signer(bundle, trust)
+
+
+@pytest.mark.parametrize("hint", ["", "hint", "\x1b[2J"])
+def test_an_unknown_hint_names_what_is_trusted(trust: Trust, hint: str) -> None:
+    envelope = Envelope(payload=b"{}", payload_type="", signature=b"")
+    with pytest.raises(VerificationError, match="not trusted") as caught:
+        trusted_signer(Bundle(envelope=envelope, material=KeyMaterial(hint=hint)), trust)
+    assert trust.keys[0].hint in str(caught.value.hint)
+    assert trust.keys[0].origin in str(caught.value.hint)
+    assert "\x1b" not in str(caught.value)

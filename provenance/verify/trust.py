@@ -127,10 +127,21 @@ def trust_for(*, keys: Sequence[Path], configured: Sequence[Path], own: Path | N
         found = [_read(path, "given with --key") for path in keys]
     else:
         found = [_read(path, "[signing] public-keys") for path in configured]
-        if own is not None and own.exists():
+        if own is not None and _exists(own):
             found.append(_read(own, "your own key"))
     unique = {key.hint: key for key in reversed(found)}
     return Trust(keys=tuple(reversed(unique.values())))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        # A key that is there but out of reach is not the same as none.
+        raise UnreadableError(f"can't read `{path}`: {error.strerror}") from error
+    return True
 
 
 def _read(path: Path, why: str) -> TrustedKey:

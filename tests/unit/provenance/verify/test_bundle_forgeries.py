@@ -230,7 +230,7 @@ def _restructured(data: bytes, random_: random.Random) -> bytes:
 
 
 def test_no_mutation_is_accepted_with_another_meaning(genuine: bytes, trust: Trust) -> None:
-    """Seeded: the same 10 000 bundles each time. White space and unread fields may change; nothing that is relied on."""
+    """Seeded: the same 10 000 bundles each time. White space and unread fields may change, nothing else."""
     random_ = random.Random(20260102)  # noqa: S311 - repeatable, not secret
     meaning, refused = _meaning(genuine), 0
     for _ in range(10_000):

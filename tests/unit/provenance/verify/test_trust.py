@@ -46,6 +46,15 @@ def test_own_key_may_not_be_made_yet_but_named_ones_must_be_there(tmp_path: Path
             trust_for(keys=keys, configured=configured, own=key.public_path)
 
 
+def test_an_own_key_out_of_reach_is_not_the_same_as_none(tmp_path: Path, key: LocalKey) -> None:
+    loop = tmp_path / "loop.pub"
+    loop.symlink_to(loop)
+    with pytest.raises(UnreadableError, match=r"loop\.pub"):
+        trust_for(keys=[], configured=[key.public_path], own=loop)
+    beyond_a_file = key.public_path / "key.pub"
+    assert len(trust_for(keys=[], configured=[key.public_path], own=beyond_a_file).keys) == 1
+
+
 def test_trusting_nobody_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no public key") as caught:
         trust_for(keys=[], configured=[], own=tmp_path / "missing.pub")

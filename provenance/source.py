@@ -7,13 +7,22 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from .errors import ProvenanceError, ToolError
+from .errors import ProvenanceError, ToolError, quoted
 from .process import capture, clean_environment
 
-_SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^:/\s]+):(?P<path>[^\s]+)\Z")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^@:/\s]+):(?P<path>[^@\s]+)\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_SECONDS = re.compile(r"[0-9]{1,11}\Z")
+_LATEST = 253_402_300_799
+"""The last second of the year 9999: what RFC 3339 can say."""
+_BATCH = 64 << 10
+"""Characters of paths on one command line, far below what systems allow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,38 +80,58 @@ def time_of(source: Source, files: list[str]) -> datetime:
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     if epoch:
-        try:
-            return datetime.fromtimestamp(int(epoch), UTC)
-        except (ValueError, OverflowError, OSError) as error:
+        if not _SECONDS.match(epoch) or int(epoch) > _LATEST:
             raise ProvenanceError(
-                f"SOURCE_DATE_EPOCH is `{epoch}`, which is no number of seconds since 1970",
+                f"SOURCE_DATE_EPOCH is {quoted(epoch)}, which is no number of seconds since 1970",
                 hint="set it as `git log -1 --format=%ct` prints it, or unset it",
-            ) from error
+            )
+        return datetime.fromtimestamp(int(epoch), UTC)
     if source.commit is not None:
         inside = [f for f in files if not f.startswith("../")]
-        for pathspec in (inside, []):
-            seconds = _git(
-                source.root, _environment(), "log", "-1", "--format=%ct", "HEAD", "--", *pathspec, literal=True
-            )
-            if seconds:
-                return datetime.fromtimestamp(int(seconds), UTC)
-    newest = max((_mtime(source.root / f) for f in files), default=0)
-    return datetime.fromtimestamp(newest, UTC)
+        touched = [t for batch in _batches(inside) if (t := _last_commit(source.root, batch)) is not None]
+        seconds = max(touched, default=None) or _last_commit(source.root, [])
+    else:
+        seconds = max((_mtime(source.root / f) for f in files), default=0)
+    return datetime.fromtimestamp(seconds or 0, UTC)
+
+
+def _last_commit(root: Path, files: list[str]) -> int | None:
+    """Return the time of the last commit that touched `files`, or of the last one at all where none are named."""
+    seconds = _git(root, _environment(), "log", "-1", "--format=%ct", "HEAD", "--", *files, literal=True)
+    return int(seconds) if seconds else None
+
+
+def _batches(files: list[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    length = 0
+    for file in files:
+        if batch and length + len(file) > _BATCH:
+            yield batch
+            batch, length = [], 0
+        batch.append(file)
+        length += len(file)
+    if batch:
+        yield batch
 
 
 def public_url(remote: str) -> str | None:
-    """Return a git remote as an `https://` URL that holds no credentials; `None` for a local path.
+    """Return a git remote as an `https://` URL that holds no credentials; `None` for a local path or what is no URL.
 
     >>> public_url("git@github.com:wasmCloud/wasmCloud.git")
     'https://github.com/wasmCloud/wasmCloud'
     """
     if "://" in remote:
-        parts = urlsplit(remote)
-        if parts.scheme not in {"http", "https", "ssh", "git", "git+ssh"} or not parts.hostname:
+        try:
+            parts = urlsplit(remote)
+            host, number = parts.hostname, parts.port
+        except ValueError:
+            return None  # what can't be taken apart may hide a password anywhere
+        if parts.scheme not in {"http", "https", "ssh", "git", "git+ssh"} or not host:
             return None
-        port = f":{parts.port}" if parts.port and parts.scheme in {"http", "https"} else ""
+        port = f":{number}" if number and parts.scheme in {"http", "https"} else ""
         scheme = "http" if parts.scheme == "http" else "https"
-        return urlunsplit((scheme, parts.hostname + port, parts.path.removesuffix("/").removesuffix(".git"), "", ""))
+        place = (f"[{host}]" if ":" in host else host) + port
+        return urlunsplit((scheme, place, parts.path.removesuffix("/").removesuffix(".git"), "", ""))
     if (match := _SCP.match(remote)) and not Path(remote).exists():
         return f"https://{match['host']}/{match['path'].lstrip('/').removesuffix('/').removesuffix('.git')}"
     return None
@@ -115,7 +144,7 @@ def _environment() -> dict[str, str]:
 def _git(cwd: Path, environment: dict[str, str], *arguments: str, literal: bool = False) -> str:
     options = ["--literal-pathspecs"] if literal else []
     output = capture(["git", *options, "-c", "core.fsmonitor=false", *arguments], cwd=cwd, env=environment)
-    return output.decode(errors="surrogateescape").strip()
+    return output.decode(errors="surrogateescape").removesuffix("\n")
 
 
 def _maybe(cwd: Path, environment: dict[str, str], *arguments: str) -> str | None:

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -91,7 +92,11 @@ def copy(source: Path, target: Path) -> Digest:
     Raises:
         StoreError: it can't be read or written.
     """
-    with _explained(target), source.open("rb") as stream, target.open("xb") as copied:
+    try:
+        original = source.open("rb")
+    except OSError as error:
+        raise StoreError(f"can't read `{source}`: {error.strerror}") from error
+    with _explained(target), original as stream, target.open("xb") as copied:
         digest = digest_stream(stream, copied)
         os.fchmod(copied.fileno(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o755 | 0o600)
     return digest
@@ -104,7 +109,11 @@ def _swap(staging: Path, target: Path) -> None:
         # No atomic exchange here: for a moment there is no folder, which no reader takes for evidence.
         old = staging.with_name(f"{staging.name}-old")
         target.rename(old)
-        staging.rename(target)
+        try:
+            staging.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -125,9 +134,14 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def _sweep(target: Path) -> None:
-    """Remove what a killed run left of its staging folders for this artifact."""
-    for left in target.parent.glob(f"{_STAGING}{target.name}-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    """Remove what a killed run left of its staging folders for this artifact.
+
+    Only for this one: its name may be how another's begins, which is being staged in another thread.
+    """
+    own = re.compile(rf"{re.escape(_STAGING + target.name)}-[0-9a-f]{{12}}(?:-old)?")
+    for left in target.parent.iterdir():
+        if own.fullmatch(left.name):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ..provenance import store
 from ..provenance.attest.slsa import BuilderId
 from ..provenance.errors import ProvenanceError
-from ..provenance.sign.key import default_key_path, is_ci, load_or_create, public_path
+from ..provenance.sign.key import default_key_path, is_ci, load_or_create
 from ..provenance.sign.passphrase import PassphraseSource
-from ..provenance.verify.trust import trust_for
+from ..provenance.verify.trust import Trust, TrustedKey, trust_for
 from .flow import Outcome, Signing, produce
 
 if TYPE_CHECKING:
@@ -98,5 +98,7 @@ class Session:
         key = load_or_create(
             path, PassphraseSource.of_this_process(), workspace=self.workspace.root, environ=os.environ
         )
-        trust = trust_for(keys=(), configured=settings.public_keys, own=public_path(path))
+        own = TrustedKey.from_pem(key.public_pem, origin=f"`{path}` (your own key)")
+        others = trust_for(keys=(), configured=settings.public_keys, own=None).keys if settings.public_keys else ()
+        trust = Trust(keys=(own, *others))
         return Signing(key=key, trust=trust, builder=BuilderId.CI if is_ci(os.environ) else BuilderId.LOCAL)

@@ -9,40 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import ConfigError, ToolError, did_you_mean
-from ...provenance.json import JSONValue, read_json
-from ...provenance.process import capture, clean_environment
+from ...provenance.errors import ConfigError, did_you_mean
 from ..builder import Artifact, Workspace
 from .features import FeatureChoice, enabled
+from .metadata import CargoWorkspace, Package, read_metadata
 from .toolchain import Toolchain, read_toolchain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ...provenance.config import Cargo
 
 _DEFAULT_MANIFEST = "Cargo.toml"
 _GLIBC = re.compile(r"(?<=-gnu)\.[0-9.]+\Z")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
-    """One member of a cargo workspace, as `cargo metadata --no-deps` says.
-
-    Attributes:
-        id: cargo's own, which names it without doubt on a command line.
-        features: feature name to what it enables.
-        binaries: target name to the features that it requires.
-        environment: the `CARGO_PKG_*` and `CARGO_MANIFEST_*` variables that cargo sets for its code.
-    """
-
-    id: str
-    name: str
-    version: str
-    manifest: Path
-    features: Mapping[str, tuple[str, ...]]
-    binaries: Mapping[str, tuple[str, ...]]
-    environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +75,6 @@ class Group:
         return arguments + self.features.arguments()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CargoWorkspace:
-    root: Path
-    target_directory: Path
-    members: tuple[Package, ...]
-
-
 def discover(workspace: Workspace) -> tuple[Group, ...]:
     """Return every group of binaries, in a stable order.
 
@@ -126,7 +98,7 @@ def discover(workspace: Workspace) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _workspaces(root: Path, config: Cargo) -> Iterator[_CargoWorkspace]:
+def _workspaces(root: Path, config: Cargo) -> Iterator[CargoWorkspace]:
     """Yield each cargo workspace that the patterns reach, once."""
     known: set[Path] = set()
     for pattern in config.manifests:
@@ -139,70 +111,10 @@ def _workspaces(root: Path, config: Cargo) -> Iterator[_CargoWorkspace]:
         for path in found:
             if path in known:
                 continue
-            cargo_workspace = _metadata(path)
+            cargo_workspace = read_metadata(path)
             if cargo_workspace.root / _DEFAULT_MANIFEST not in known:
                 yield cargo_workspace
             known |= {path, cargo_workspace.root / _DEFAULT_MANIFEST, *(m.manifest for m in cargo_workspace.members)}
-
-
-def _metadata(manifest: Path) -> _CargoWorkspace:
-    argv = ["cargo", "metadata", "--no-deps", "--format-version", "1", "--manifest-path", str(manifest)]
-    output = capture(argv, cwd=manifest.parent, env=clean_environment())
-    try:
-        document = read_json(output)
-        if not isinstance(document, dict) or not isinstance(document["packages"], list):
-            raise TypeError("packages")
-        return _CargoWorkspace(
-            root=Path(str(document["workspace_root"])),
-            target_directory=Path(str(document["target_directory"])),
-            members=tuple(_package(p) for p in document["packages"] if isinstance(p, dict)),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ToolError(f"`cargo metadata` answered in a shape that is not known: {error}") from error
-
-
-def _package(document: Mapping[str, JSONValue]) -> Package:
-    features, targets = document["features"], document["targets"]
-    if not (isinstance(features, dict) and isinstance(targets, list)):
-        raise TypeError("features or targets")
-    binaries = {
-        str(t["name"]): _texts(t.get("required-features", []))
-        for t in targets
-        if isinstance(t, dict) and t["kind"] == ["bin"]
-    }
-    return Package(
-        id=str(document["id"]),
-        name=str(document["name"]),
-        version=str(document["version"]),
-        manifest=Path(str(document["manifest_path"])),
-        features={name: _texts(value) for name, value in features.items()},
-        binaries=binaries,
-        environment=_environment(document),
-    )
-
-
-def _environment(document: Mapping[str, JSONValue]) -> Mapping[str, str]:
-    """Return the variables that cargo sets for a package's code (The Cargo Book, Environment Variables)."""
-    version = str(document["version"])
-    numbers, _, pre = version.partition("+")[0].partition("-")
-    major, minor, patch = ([*numbers.split("."), "", "", ""])[:3]
-    manifest = Path(str(document["manifest_path"]))
-    found = {
-        "CARGO_MANIFEST_DIR": str(manifest.parent),
-        "CARGO_MANIFEST_PATH": str(manifest),
-        "CARGO_PKG_NAME": str(document["name"]),
-        "CARGO_PKG_VERSION": version,
-        "CARGO_PKG_VERSION_MAJOR": major,
-        "CARGO_PKG_VERSION_MINOR": minor,
-        "CARGO_PKG_VERSION_PATCH": patch,
-        "CARGO_PKG_VERSION_PRE": pre,
-        "CARGO_PKG_AUTHORS": ":".join(_texts(document.get("authors", []))),
-        "CARGO_PRIMARY_PACKAGE": "1",
-    }
-    for name in ("description", "homepage", "repository", "license", "license_file", "rust_version", "readme"):
-        value = document.get(name)
-        found[f"CARGO_PKG_{name.upper()}"] = value if isinstance(value, str) else ""
-    return found
 
 
 def _feature_choices(config: Cargo) -> tuple[FeatureChoice, ...]:
@@ -226,7 +138,7 @@ def _feature_choices(config: Cargo) -> tuple[FeatureChoice, ...]:
     )
 
 
-def _shipped(cargo_workspace: _CargoWorkspace, config: Cargo, choice: FeatureChoice) -> Iterator[tuple[Package, str]]:
+def _shipped(cargo_workspace: CargoWorkspace, config: Cargo, choice: FeatureChoice) -> Iterator[tuple[Package, str]]:
     """Yield the binaries that are asked for and that the chosen features allow to be built."""
     for package in sorted(cargo_workspace.members, key=lambda p: (p.name, p.version)):
         available = enabled(choice, package.name, package.features)
@@ -245,7 +157,7 @@ def _shipped(cargo_workspace: _CargoWorkspace, config: Cargo, choice: FeatureCho
 
 def _groups(
     workspace: Workspace,
-    cargo_workspace: _CargoWorkspace,
+    cargo_workspace: CargoWorkspace,
     toolchain: Toolchain,
     choice: FeatureChoice,
     triple: str | None,
@@ -317,7 +229,3 @@ def _any(name: str, patterns: Iterable[str]) -> bool:
 
 def _relative(path: Path, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
-
-
-def _texts(value: JSONValue) -> tuple[str, ...]:
-    return tuple(str(v) for v in value) if isinstance(value, list) else ()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...provenance import config
+from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX
 from ...provenance.digest import Digest, digest_file, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError
 from ...provenance.record import RECORD_SUFFIX, file_names
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _BUNDLE_LIMIT = 64 << 20
+BUNDLE_KINDS = {
+    ".provenance.sigstore.json": PROVENANCE,
+    ".spdx.sigstore.json": SPDX,
+    ".cdx.sigstore.json": CYCLONEDX,
+}
 _OPT_KEY = {
     "name": "keys",
     "long": "key",
@@ -137,8 +143,12 @@ def _file(path: Path, bundles: list[Path], trust: Trust) -> Iterator[str]:
 
 
 def _bundle(path: Path, digest: Digest, bundle: Path, trust: Trust) -> Iterator[str]:
+    """Verify one bundle; where its name promises a kind of statement, it must hold that kind."""
+    promised = next((kind for suffix, kind in BUNDLE_KINDS.items() if bundle.name.endswith(suffix)), None)
     try:
-        found = verify_bundle(read_limited(bundle, _BUNDLE_LIMIT), artifact=digest, trust=trust, predicate_type=None)
+        found = verify_bundle(
+            read_limited(bundle, _BUNDLE_LIMIT), artifact=digest, trust=trust, predicate_type=promised
+        )
     except VerificationError as error:
         raise VerificationError(f"`{path}` by `{bundle}`: {error.message}", hint=error.hint) from error
     except UnreadableError as error:

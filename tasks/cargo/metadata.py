@@ -1,0 +1,112 @@
+"""The members of a cargo workspace and their binary targets, as `cargo metadata --no-deps` says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...provenance.errors import ToolError
+from ...provenance.json import JSONValue, read_json
+from ...provenance.process import capture, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One member of a cargo workspace, as `cargo metadata --no-deps` says.
+
+    Attributes:
+        id: cargo's own, which names it without doubt on a command line.
+        features: feature name to what it enables.
+        binaries: target name to the features that it requires.
+        environment: the `CARGO_PKG_*` and `CARGO_MANIFEST_*` variables that cargo sets for its code.
+    """
+
+    id: str
+    name: str
+    version: str
+    manifest: Path
+    features: Mapping[str, tuple[str, ...]]
+    binaries: Mapping[str, tuple[str, ...]]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoWorkspace:
+    """What `cargo metadata --no-deps` says of the workspace that a manifest belongs to."""
+
+    root: Path
+    target_directory: Path
+    members: tuple[Package, ...]
+
+
+def read_metadata(manifest: Path) -> CargoWorkspace:
+    """Ask cargo about the workspace of `manifest`.
+
+    Raises:
+        ToolError: cargo is missing, refuses the manifest, or answers in a shape that is not known.
+    """
+    argv = ["cargo", "metadata", "--no-deps", "--format-version", "1", "--manifest-path", str(manifest)]
+    output = capture(argv, cwd=manifest.parent, env=clean_environment())
+    try:
+        document = read_json(output)
+        if not isinstance(document, dict) or not isinstance(document["packages"], list):
+            raise TypeError("packages")
+        return CargoWorkspace(
+            root=Path(str(document["workspace_root"])),
+            target_directory=Path(str(document["target_directory"])),
+            members=tuple(_package(p) for p in document["packages"] if isinstance(p, dict)),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ToolError(f"`cargo metadata` answered in a shape that is not known: {error}") from error
+
+
+def _package(document: Mapping[str, JSONValue]) -> Package:
+    features, targets = document["features"], document["targets"]
+    if not (isinstance(features, dict) and isinstance(targets, list)):
+        raise TypeError("features or targets")
+    binaries = {
+        str(t["name"]): _texts(t.get("required-features", []))
+        for t in targets
+        if isinstance(t, dict) and t["kind"] == ["bin"]
+    }
+    return Package(
+        id=str(document["id"]),
+        name=str(document["name"]),
+        version=str(document["version"]),
+        manifest=Path(str(document["manifest_path"])),
+        features={name: _texts(value) for name, value in features.items()},
+        binaries=binaries,
+        environment=_environment(document),
+    )
+
+
+def _environment(document: Mapping[str, JSONValue]) -> Mapping[str, str]:
+    """Return the variables that cargo sets for a package's code (The Cargo Book, Environment Variables)."""
+    version = str(document["version"])
+    numbers, _, pre = version.partition("+")[0].partition("-")
+    major, minor, patch = ([*numbers.split("."), "", "", ""])[:3]
+    manifest = Path(str(document["manifest_path"]))
+    found = {
+        "CARGO_MANIFEST_DIR": str(manifest.parent),
+        "CARGO_MANIFEST_PATH": str(manifest),
+        "CARGO_PKG_NAME": str(document["name"]),
+        "CARGO_PKG_VERSION": version,
+        "CARGO_PKG_VERSION_MAJOR": major,
+        "CARGO_PKG_VERSION_MINOR": minor,
+        "CARGO_PKG_VERSION_PATCH": patch,
+        "CARGO_PKG_VERSION_PRE": pre,
+        "CARGO_PKG_AUTHORS": ":".join(_texts(document.get("authors", []))),
+        "CARGO_PRIMARY_PACKAGE": "1",
+    }
+    for name in ("description", "homepage", "repository", "license", "license_file", "rust_version", "readme"):
+        value = document.get(name)
+        found[f"CARGO_PKG_{name.upper()}"] = value if isinstance(value, str) else ""
+    return found
+
+
+def _texts(value: JSONValue) -> tuple[str, ...]:
+    return tuple(str(v) for v in value) if isinstance(value, list) else ()

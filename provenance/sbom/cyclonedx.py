@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from datetime import UTC
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from . import licence
 from .encoder import JSONDocument, encode
 from .inventory import Component, Inventory, Kind, Party, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 INVENTORY_PROPERTY = "doit-provenance:inventory-sha256"
 """Name of the property of `metadata` that ties the document to the inventory that it was made from."""
@@ -20,8 +23,12 @@ INVENTORY_PROPERTY = "doit-provenance:inventory-sha256"
 _NAMESPACE = UUID("7e0b6a0e-57cf-5d0a-8a3b-0d6a2f2f7b52")
 _HASH = {"sha256": "SHA-256", "sha512": "SHA-512"}
 
-# What the schema's `iri-reference` means, for the addresses that packages give: no blanks, brackets or stray `%`.
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[A-Za-z0-9._~:/?#@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
+# What the schema's `iri-reference` means, for the addresses that packages give: a host, and no blanks, brackets or
+# stray `%`; so none that lead into a machine's own files either.
+_PATH = r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
+_URI = re.compile(
+    rf"[A-Za-z][A-Za-z0-9+.-]*://(?:[A-Za-z0-9._~-]+@)?[A-Za-z0-9.-]+(?::[0-9]+)?(?:[/?]{_PATH})?(?:#{_PATH})?"
+)
 _REPOSITORIES = ("git+", "hg+", "svn+", "bzr+")
 
 # BSI TR-03183-2, 5.2.2: a linked program is no archive, and what went into it can't be told apart any more. A builder

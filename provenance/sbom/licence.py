@@ -7,11 +7,13 @@ load than both SBOMs take to write.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..digest import digest_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REFERENCE = "LicenseRef-doit-provenance-"
 """What our own references start with: who named the licence is part of the name (BSI TR-03183-2, 6.1)."""
@@ -106,24 +108,41 @@ def _common(text: str) -> str | None:
 
 
 def _parsed(text: str) -> str | None:
-    from license_expression import ExpressionError, Licensing, ParseError  # noqa: PLC0415 - rarely needed, 20 ms
+    from license_expression import ExpressionError, Licensing, ParseError  # rarely needed, 20 ms
 
-    if len(text) > _LONGEST:
-        return None
+    if len(text) > _LONGEST or not _well_formed(text):
+        return _listed()[0].get(text.lower())
     try:
         # Without symbols the parser takes any word for an id; which ids there are is looked up afterwards, as a word
         # on no list is not a mistake in the expression around it.
         tree = Licensing().parse(text, simple=True)
     except (ExpressionError, ParseError):
-        return _listed()[0].get(text.lower())
-    except IndexError:  # the parser's answer to `()`
         return None
-    return None if tree is None else _render(tree)
+    written = _render(tree)
+    # A longer one would not be read again.
+    return written if len(written) <= _LONGEST else None
+
+
+def _well_formed(text: str) -> bool:
+    """Tell whether operands and operators take turns and parentheses pair up.
+
+    The parser answers to what is not so with whatever exception it runs into.
+    """
+    depth, operand_is_next = 0, True
+    for word in _TOKEN.findall(text):
+        # `(` stands before an operand and `)` after one; operators and operands change what is next.
+        if operand_is_next != (word == "(" or (word != ")" and word.upper() not in {"AND", "OR", "WITH"})):
+            return False
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if depth < 0:
+            return False
+        operand_is_next = operand_is_next != (word not in {"(", ")"})
+    return depth == 0 and not operand_is_next
 
 
 def _render(node: Any) -> str:
     """Write a node of license_expression's tree, which has no types; parentheses only where operators meet."""
-    from license_expression import LicenseSymbol, LicenseWithExceptionSymbol  # noqa: PLC0415
+    from license_expression import LicenseSymbol, LicenseWithExceptionSymbol
 
     if isinstance(node, LicenseWithExceptionSymbol):
         return _with_exception(node.license_symbol.key, node.exception_symbol.key)
@@ -168,7 +187,7 @@ def _reference(text: str) -> str:
 @cache
 def _listed() -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Return the licences and the exceptions of the list: any spelling in lower case to the id."""
-    from license_expression import get_spdx_licensing  # noqa: PLC0415 - reads the whole list, 20 to 40 ms
+    from license_expression import get_spdx_licensing  # reads the whole list, 20 to 40 ms
 
     licences: dict[str, str] = {}
     exceptions: dict[str, str] = {}

@@ -12,14 +12,17 @@ Relationships that lead from the artifact lead to what is in it; what is not in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from datetime import UTC
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from ..digest import digest_bytes
 from . import licence
 from .encoder import JSONDocument, encode
 from .inventory import Completeness, Component, Inventory, Kind, Party, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _NAMESPACE = UUID("f3b7c1f7-8c61-5c0e-9d0c-5f2f6b6f4f23")
 _DOCUMENT = "SPDXRef-DOCUMENT"
@@ -30,10 +33,12 @@ _UNFIT = re.compile(r"[^A-Za-z0-9.]+")
 
 # What spdx-tools takes for an address, and a little less: it must have a domain, without which it means nothing to
 # another reader, and behind `git+` and the like spdx-tools knows top-level domains of five letters at most.
-_DOMAIN = r"(?:[A-Za-z0-9]+[.-])*[A-Za-z0-9]+\.[A-Za-z]"
+_DOMAIN = r"(?:[A-Za-z0-9]+[.-])*[A-Za-z0-9]+\."
 _PATH = r"(?::[0-9]{1,5})?(?:/\S*)?"
-_WEB = re.compile(rf"https?://{_DOMAIN}+{_PATH}")
-_REPOSITORY = re.compile(rf"(?:git|hg|svn|bzr)\+(?:https?|ssh|git)://(?:[A-Za-z0-9._-]+@)?{_DOMAIN}{{1,4}}{_PATH}")
+_WEB = re.compile(rf"https?://{_DOMAIN}[A-Za-z]{{2,}}{_PATH}")
+_REPOSITORY = re.compile(
+    rf"(?:git|hg|svn|bzr)\+(?:https?|ssh|git)://(?:[A-Za-z0-9._-]+@)?{_DOMAIN}[A-Za-z]{{2,5}}{_PATH}"
+)
 
 
 def write(inventory: Inventory, *, inventory_sha256: str | None = None) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...provenance import VERSION
 from ...provenance.sbom.cargo import Locked, Manifests, PackageId, component, package_url, parse_package_id
-from ...provenance.sbom.elf import needed_libraries
+from ...provenance.sbom.elf import Needed, needed_libraries
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
 
 if TYPE_CHECKING:
@@ -61,15 +61,15 @@ def describe(  # noqa: PLR0913 - the things that an inventory is made of
     `standard` names the standard library's crates in it; `unobserved` says why the contents could not be observed, in
     which case they are what cargo's graph declares: everything that is in it, and more.
     """
+    needed = needed_libraries(path)
     subject = _subject(binary, digest, facts)
     refs = _refs(contents, facts, subject)
     components = [_crate(node, refs[node], contents, facts) for node in refs if node.role is not Role.SUBJECT]
     dependencies = {refs[node]: {refs[used] for used in contents.edges[node]} for node in refs}
-    for extra in (*_toolchain(group, standard, facts), *_shared_libraries(path)):
+    for extra in (*_toolchain(group, standard, facts), *_shared_libraries(needed or ())):
         components.append(extra)
         dependencies[subject.ref].add(extra.ref)
         dependencies.setdefault(extra.ref, set())
-    needed_known = needed_libraries(path) is not None
     return Inventory(
         artifact=binary.artifact.id,
         digest=digest,
@@ -77,20 +77,20 @@ def describe(  # noqa: PLR0913 - the things that an inventory is made of
         components=tuple(sorted(components, key=lambda c: c.ref)),
         dependencies={ref: tuple(sorted(used)) for ref, used in sorted(dependencies.items())},
         completeness=Completeness.UNKNOWN if unobserved else Completeness.COMPLETE,
-        note=_note(unobserved, needed_known=needed_known),
+        note=_note(unobserved, needed),
         created=created,
         author=facts.project,
         generator=("doit-provenance", VERSION),
     )
 
 
-def _note(unobserved: str | None, *, needed_known: bool) -> str:
+def _note(unobserved: str | None, needed: tuple[Needed, ...] | None) -> str:
     found = (
         f"Linked crates: as cargo's unit graph declares them, a superset, as rustc could not be observed: {unobserved}"
         if unobserved
         else "Linked crates: the crate files that rustc loaded to link this binary; dependencies: cargo's unit graph."
     )
-    if not needed_known:
+    if needed is None:
         found += " Shared libraries: not known, the file is not ELF."
     return found
 
@@ -199,8 +199,8 @@ def _tool(
     )
 
 
-def _shared_libraries(path: Path) -> Iterator[Component]:
-    for needed in needed_libraries(path) or ():
+def _shared_libraries(libraries: tuple[Needed, ...]) -> Iterator[Component]:
+    for needed in libraries:
         yield Component(
             ref=f"lib:{needed.name}",
             kind=Kind.LIBRARY,

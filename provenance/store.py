@@ -102,6 +102,27 @@ def copy(source: Path, target: Path) -> Digest:
     return digest
 
 
+def hold(source: Path, target: Path) -> None:
+    """Keep the file that `source` names now under a second name, whatever `source` comes to name later.
+
+    That is a link where the filesystem has them, else a copy.
+
+    Raises:
+        StoreError: it can't be read or written.
+    """
+    with _explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_name(f"{_STAGING}{target.name}-{secrets.token_hex(6)}")
+        try:
+            try:
+                os.link(source, new)
+            except OSError:  # another filesystem, or one without links
+                shutil.copy2(source, new)
+            new.replace(target)
+        finally:
+            new.unlink(missing_ok=True)  # two names of one file can't take each other's place
+
+
 def _swap(staging: Path, target: Path) -> None:
     if not os.path.lexists(target):
         staging.rename(target)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...provenance import store
 from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import BuildError, InputChangedError, ToolError
 from ...provenance.process import clean_environment, lines
@@ -85,12 +86,14 @@ class CargoBuilder:
         self._observed: dict[Artifact, Future[Loaded]] = {}
         self._tables = Manifests()
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="cargo")
+        self._building: dict[Path, threading.Lock] = {}
         self._describing = threading.Lock()
 
     def discover(self) -> Sequence[Artifact]:
         """Return every binary target of the repository's cargo workspaces."""
         for group in discover(self.workspace):
             self._groups[group.id] = group
+            self._building.setdefault(group.target_directory, threading.Lock())
             self._binaries.update({b.artifact: b for b in group.binaries})
         return tuple(self._binaries)
 
@@ -98,11 +101,14 @@ class CargoBuilder:
         """Build `artifacts`, all of `group`, in one cargo call, and begin to observe what is in them."""
         found = self._groups[group]
         binaries = [self._binaries[a] for a in artifacts]
-        run = self._settled_run(found, binaries)
+        # Groups may leave binaries under one name: what another call of cargo replaces is held under a name of ours.
+        with self._building[found.target_directory]:
+            run = self._settled_run(found, binaries)
+            held = {b.artifact: self._hold(run, b) for b in binaries}
         self._runs[group] = run
         for binary in binaries:
             self._observed[binary.artifact] = self._pool.submit(self._observe, run, binary)
-        return {binary.artifact: self._built(run, binary) for binary in binaries}
+        return {binary.artifact: self._built(run, binary, held[binary.artifact]) for binary in binaries}
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
@@ -195,9 +201,8 @@ class CargoBuilder:
 
     def _observe(self, run: _Run, binary: Binary) -> Loaded:
         root = run.graph.binary(binary.package.id, binary.target)
-        return observe(
-            run.group.toolchain, run.graph, root, run.messages, binary.package.environment, self._scratch / "observed"
-        )
+        scratch = self._scratch / "observed" / binary.artifact.folder
+        return observe(run.group.toolchain, run.graph, root, run.messages, binary.package.environment, scratch)
 
     def _await(self, artifact: Artifact) -> tuple[Loaded | None, str | None]:
         try:
@@ -205,9 +210,14 @@ class CargoBuilder:
         except ToolError as error:
             return None, error.message.partition("\n")[0]
 
-    def _built(self, run: _Run, binary: Binary) -> Built:
-        group = run.group
+    def _hold(self, run: _Run, binary: Binary) -> Path:
         executable = _executable(run.messages, binary)
+        held = self._scratch / "built" / binary.artifact.folder / binary.artifact.file
+        store.hold(executable, held)
+        return held
+
+    def _built(self, run: _Run, binary: Binary, path: Path) -> Built:
+        group = run.group
         choice = group.features
         external: dict[str, JSONValue] = {
             "builder": "cargo",
@@ -223,7 +233,7 @@ class CargoBuilder:
             "groupPackages": [p.name for p in group.packages],
         }
         return Built(
-            path=executable,
+            path=path,
             build_type=BUILD_TYPE,
             external=external,
             internal=_internal(run),

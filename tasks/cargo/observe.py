@@ -55,25 +55,29 @@ def observe(
 ) -> Loaded:
     """Return what rustc loads for the binary at `graph.units[root]`, which `messages` says was just built.
 
+    `scratch` is a folder for this binary alone.
+
     Raises:
         ToolError: rustc can't resolve the crate that it has just compiled, or loads a file that cargo did not name.
     """
     unit = graph.units[root]
     files = _Files(messages.compiled)
-    scratch.mkdir(parents=True, exist_ok=True)
-    output = scratch / f"{os.getpid()}-{root}.d"
+    output = scratch / f"{os.getpid()}.d"
     argv = _rustc_call(toolchain, graph, unit, files, messages, output)
     environment = toolchain.environment | toolchain.configured_environment() | dict(package_environment)
     for script in messages.scripts.get(unit.key.package, []):
         environment |= {"OUT_DIR": str(script.out_dir), **script.environment}
     environment |= {"CARGO_BIN_NAME": unit.key.target, "CARGO_CRATE_NAME": _crate_name(unit.key.target)}
     try:
+        scratch.mkdir(parents=True, exist_ok=True)
         capture(argv, cwd=toolchain.cwd, env=environment, timeout=_LIMIT)
         text = output.read_text(encoding="utf-8", errors="surrogateescape")
+        output.unlink()
+    except ToolError as error:
+        # The reason goes into the inventory, where this machine's paths, of which the command is full, have no place.
+        raise ToolError("asked for the crates that it loads, rustc failed") from error
     except OSError as error:
-        raise ToolError(f"rustc left no dependency information for `{unit.key.target}`: {error.strerror}") from error
-    finally:
-        output.unlink(missing_ok=True)
+        raise ToolError(f"rustc left no dependency information: {error.strerror}") from error
     return _loaded(text, toolchain.sysroot, files)
 
 

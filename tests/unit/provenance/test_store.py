@@ -255,3 +255,25 @@ def test_prepared_folder_ignores_itself_and_keeps_what_is_there(tmp_path: Path) 
     ignore.write_text("mine\n")
     store.prepare(tmp_path / "a" / "b")
     assert ignore.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_held_file_outlives_its_first_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", _fails(errno.EXDEV))
+    source, held = tmp_path / "release" / "tea", tmp_path / "state" / "tea"
+    source.parent.mkdir()
+    for text in ("one", "one", "two"):  # the second time it is held already
+        source.unlink(missing_ok=True)
+        source.write_text(text)
+        store.hold(source, held)
+        store.hold(source, held)
+        source.unlink()
+        source.write_text("somebody else's")
+        assert held.read_text() == text
+        assert [p.name for p in held.parent.iterdir()] == ["tea"]
+
+
+def test_file_that_cannot_be_held(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="No such file"):
+        store.hold(tmp_path / "none", tmp_path / "state" / "tea")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAGIC = b"\x7fELF"
+_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""What pyelftools lets through, beside its own errors, for offsets and sizes that lead nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,6 @@ def needed_libraries(path: Path) -> tuple[Needed, ...] | None:
                 elif isinstance(section, GNUVerNeedSection):
                     for entry, versions in section.iter_versions():
                         found.setdefault(str(entry.name), set()).update(str(v.name) for v in versions)
-        except (ELFError, ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
+        except (ELFError, *_BROKEN) as error:
             raise UnreadableError(f"`{path.name}` is no whole ELF file: {error}") from error
     return tuple(Needed(name=name, versions=tuple(sorted(found[name]))) for name in sorted(found))

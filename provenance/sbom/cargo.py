@@ -6,6 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from ..digest import read_limited
 from ..errors import UnreadableError
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 _LOCK_LIMIT = 64 << 20
 _MANIFEST_LIMIT = 8 << 20
 _ANCESTORS = 8
+_BROKEN = (ValueError, RecursionError)
+"""What tomllib and decoding raise for what is no TOML, or is nested too deeply."""
 _DEFAULT_REGISTRY = "https://github.com/rust-lang/crates.io-index"
 _DEFAULT_REGISTRIES = frozenset({f"registry+{_DEFAULT_REGISTRY}", "sparse+https://index.crates.io/"})
 _DEFAULT_SUPPLIER = Party(name="crates.io")
 _OLD_ID = re.compile(r"(?P<name>\S+) (?P<version>\S+) \((?P<source>.+)\)\Z")
 _NEW_ID = re.compile(r"(?P<source>[^#]+)#(?:(?P<name>[^@]+)@)?(?P<version>[^@]+)\Z")
-_AUTHOR = re.compile(r"\s*(?P<name>[^<]*?)\s*(?:<(?P<email>[^>]*)>)?\s*\Z")
 _TABLE = re.compile(r"^\[", re.MULTILINE)
 _PACKAGE = re.compile(r"^\[package\]\s*(?:#.*)?$", re.MULTILINE)
 
@@ -80,7 +82,7 @@ def read_lock(path: Path) -> Mapping[PackageId, Locked]:
             commit = source.partition("#")[2] if source and source.startswith("git+") else ""
             key = PackageId(name=name, version=version, source=_bare(source) if source else None)
             found[key] = Locked(checksum=checksum if checksum != "<none>" else None, commit=commit or None)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (*_BROKEN, KeyError, TypeError, AttributeError) as error:
         raise UnreadableError(
             f"`{path.name}` is no lock file of cargo's: {error}", hint="restore it from git, or let cargo make it again"
         ) from error
@@ -122,7 +124,7 @@ class Manifests:
 
 
 def _package_table(manifest: Path) -> Mapping[str, object]:
-    text = read_limited(manifest, _MANIFEST_LIMIT).decode(errors="replace")
+    text = read_limited(manifest, _MANIFEST_LIMIT).decode("utf-8-sig", errors="replace")
     header = _PACKAGE.search(text)
     if header is not None:
         # Reading only this table is five times faster than reading the file; where the cut falls into a value, the
@@ -130,11 +132,11 @@ def _package_table(manifest: Path) -> Mapping[str, object]:
         end = _TABLE.search(text, header.end())
         try:
             return tomllib.loads(text[header.end() : end.start() if end else len(text)])
-        except tomllib.TOMLDecodeError:
+        except _BROKEN:
             pass
     try:
         table = tomllib.loads(text).get("package", {})
-    except tomllib.TOMLDecodeError as error:
+    except _BROKEN as error:
         raise UnreadableError(f"`{manifest.parent.name}/{manifest.name}` is no manifest: {error}") from error
     return table if isinstance(table, dict) else {}
 
@@ -143,8 +145,9 @@ def _workspace_package(path: Path) -> Mapping[str, object]:
     if not path.is_file():
         return {}
     try:
-        workspace = tomllib.loads(read_limited(path, _MANIFEST_LIMIT).decode(errors="replace")).get("workspace", {})
-    except tomllib.TOMLDecodeError:
+        text = read_limited(path, _MANIFEST_LIMIT).decode("utf-8-sig", errors="replace")
+        workspace = tomllib.loads(text).get("workspace", {})
+    except _BROKEN:
         return {}  # a folder above that is not part of this build
     package = workspace.get("package", {}) if isinstance(workspace, dict) else {}
     return package if isinstance(package, dict) else {}
@@ -159,10 +162,10 @@ def package_url(package: PackageId, locked: Locked | None, project_source: str |
         if project_source:
             qualifiers["vcs_url"] = f"git+{project_source}"
     elif package.source.startswith("git+"):
-        address = package.source.removeprefix("git+").partition("?")[0]
-        qualifiers["vcs_url"] = f"git+{address}" + (f"@{locked.commit}" if locked and locked.commit else "")
-    elif package.source not in _DEFAULT_REGISTRIES:
-        qualifiers["repository_url"] = package.source.partition("+")[2]
+        if address := _published(package.source.partition("?")[0]):
+            qualifiers["vcs_url"] = address + (f"@{locked.commit}" if locked and locked.commit else "")
+    elif package.source not in _DEFAULT_REGISTRIES and (address := _published(package.source.partition("+")[2])):
+        qualifiers["repository_url"] = address
     return PackageURL(type="cargo", name=package.name, version=package.version, qualifiers=qualifiers).to_string()
 
 
@@ -207,7 +210,26 @@ def component(  # noqa: PLR0913 - each is a fact of its own
 
 
 def _bare(source: str) -> str:
-    return source.partition("#")[0]
+    """Return a source without its commit, and its branch or tag decoded.
+
+    Ids encode a branch or tag as URLs do, lock files before version 4 do not.
+    """
+    address, mark, reference = source.partition("#")[0].partition("?")
+    return address + mark + unquote(reference)
+
+
+def _published(address: str) -> str | None:
+    """Return an address without a password or token; `None` for a path of this machine.
+
+    Over SSH the user's name is a part of the address, and no secret.
+    """
+    scheme, _, rest = address.partition("://")
+    if scheme.endswith("file"):
+        return None
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    kept = f"{user.partition(':')[0]}{at}" if scheme.endswith("ssh") else ""
+    return f"{scheme}://{kept}{host}{slash}{path}"
 
 
 def _source_word(package: PackageId) -> str:
@@ -221,21 +243,24 @@ def _supplier(package: PackageId, project: Party) -> Party:
         return project
     if package.source in _DEFAULT_REGISTRIES:
         return _DEFAULT_SUPPLIER
-    address = package.source.partition("+")[2].partition("?")[0]
-    return Party(name=re.sub(r"^[a-z+]+://(?:[^@/]*@)?", "", address).rstrip("/"))
+    address = _published(package.source.partition("+")[2].partition("?")[0])
+    if address is None:
+        return project  # a repository or registry on the disk of whoever builds
+    return Party(name=address.partition("://")[2].rpartition("@")[2].rstrip("/"))
 
 
 def _download(package: PackageId, locked: Locked | None) -> str | None:
     if package.source and package.source.startswith("git+") and locked and locked.commit:
-        return f"{package.source.partition('?')[0]}@{locked.commit}"
+        address = _published(package.source.partition("?")[0])
+        return f"{address}@{locked.commit}" if address else None
     return None
 
 
 def _author(text: str) -> Party:
-    match = _AUTHOR.match(text)
-    if match is None or not match["name"]:
+    name, _, address = text.strip().partition("<")
+    if not name or (address and not address.endswith(">")):
         return Party(name=text.strip() or "unknown", person=True)
-    return Party(name=match["name"], email=match["email"] or None, person=True)
+    return Party(name=name.strip(), email=address.removesuffix(">").strip() or None, person=True)
 
 
 def _text(value: object) -> str | None:

@@ -13,7 +13,7 @@ from ...provenance.errors import ConfigError, did_you_mean
 from ..builder import Artifact, Workspace
 from .features import FeatureChoice, enabled
 from .metadata import CargoWorkspace, Package, read_metadata
-from .toolchain import Toolchain, read_toolchain
+from .toolchain import Toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...provenance.config import Cargo
 
 _DEFAULT_MANIFEST = "Cargo.toml"
-_GLIBC = re.compile(r"(?<=-gnu)\.[0-9.]+\Z")
+_GLIBC = re.compile(r"(?P<triple>.*-gnu[a-z0-9]*)\.[0-9.]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,15 +85,15 @@ def discover(workspace: Workspace) -> tuple[Group, ...]:
     config = workspace.config.cargo
     choices = _feature_choices(config)
     groups: list[Group] = []
-    matched: set[str] = set()
+    known: list[Package] = []
     for cargo_workspace in _workspaces(workspace.root, config):
-        toolchain = read_toolchain(cargo_workspace.root)
+        known += cargo_workspace.members
+        toolchain = Toolchain(cwd=cargo_workspace.root)
         for choice in choices:
-            shipped = list(_shipped(cargo_workspace, config, choice))
-            matched.update(target for _, target in shipped)
+            shipped = list(_shipped(cargo_workspace, config, choice, choices))
             for triple in config.targets or (toolchain.default_target,):
                 groups += _groups(workspace, cargo_workspace, toolchain, choice, triple, shipped)
-    _refuse_unmatched(config, matched)
+    _refuse_unmatched(workspace, known)
     _refuse_doubles(groups)
     return tuple(groups)
 
@@ -138,21 +138,33 @@ def _feature_choices(config: Cargo) -> tuple[FeatureChoice, ...]:
     )
 
 
-def _shipped(cargo_workspace: CargoWorkspace, config: Cargo, choice: FeatureChoice) -> Iterator[tuple[Package, str]]:
-    """Yield the binaries that are asked for and that the chosen features allow to be built."""
+def _shipped(
+    cargo_workspace: CargoWorkspace, config: Cargo, choice: FeatureChoice, choices: Sequence[FeatureChoice]
+) -> Iterator[tuple[Package, str]]:
+    """Yield the binaries that are asked for and that the chosen features allow to be built.
+
+    A binary that is asked for by name must be built by one of the `choices`, and by each that names it.
+    """
     for package in sorted(cargo_workspace.members, key=lambda p: (p.name, p.version)):
-        available = enabled(choice, package.name, package.features)
-        for target, required in sorted(package.binaries.items()):
-            if not (_any(target, config.include) and _any(target, choice.include)) or _any(target, config.exclude):
+        for target in sorted(package.binaries):
+            if not _any(target, config.include) or not _any(target, choice.include) or _any(target, config.exclude):
                 continue
-            missing = [f for f in required if f not in available]
+            missing = _missing(choice, package, target)
             if not missing:
                 yield package, target
-            elif target in config.include or target in choice.include:
+            elif target in choice.include or (
+                target in config.include
+                and all(_missing(c, package, target) for c in choices if _any(target, c.include))
+            ):
                 raise ConfigError(
                     f"`{target}` of package `{package.name}` requires features that are off: {', '.join(missing)}",
                     hint="add them to `cargo.features`, or give it a feature set of its own under [cargo.feature-sets]",
                 )
+
+
+def _missing(choice: FeatureChoice, package: Package, target: str) -> list[str]:
+    available = enabled(choice, package.name, package.features)
+    return [feature for feature in package.binaries[target] if feature not in available]
 
 
 def _groups(
@@ -164,7 +176,8 @@ def _groups(
     shipped: Sequence[tuple[Package, str]],
 ) -> Iterator[Group]:
     config = workspace.config.cargo
-    platform = _GLIBC.sub("", triple) if triple else toolchain.host
+    glibc = _GLIBC.fullmatch(triple or "")
+    platform = glibc["triple"] if glibc else triple or toolchain.host
     place = "" if cargo_workspace.root == workspace.root else f"/{_relative(cargo_workspace.root, workspace.root)}"
     layers: list[list[Binary]] = []
     for package, target in shipped:
@@ -194,21 +207,35 @@ def _groups(
 
 
 def _name(workspace: Workspace, config: Cargo, package: Package, target: str) -> str:
-    by_path = f"{_relative(package.manifest, workspace.root)}#{target}"
-    return config.rename.get(by_path) or config.rename.get(f"{package.name}/{target}") or target
+    keys = _rename_keys(workspace, package, target)
+    return next((config.rename[key] for key in keys if key in config.rename), target)
+
+
+def _rename_keys(workspace: Workspace, package: Package, target: str) -> tuple[str, str]:
+    return f"{_relative(package.manifest, workspace.root)}#{target}", f"{package.name}/{target}"
 
 
 def _group_id(place: str, platform: str, profile: str, choice: FeatureChoice, layer: int) -> str:
     return f"cargo{place}@{platform}/{profile}{choice.suffix}" + (f"#{layer}" if layer else "")
 
 
-def _refuse_unmatched(config: Cargo, matched: Iterable[str]) -> None:
+def _refuse_unmatched(workspace: Workspace, packages: Sequence[Package]) -> None:
     """Each pattern must match by itself: a binary that was renamed must not vanish from what ships."""
-    names = sorted(set(matched))
-    for pattern in config.include:
+    config = workspace.config.cargo
+    names = sorted({target for package in packages for target in package.binaries})
+    patterns = [("cargo.include", p) for p in config.include]
+    patterns += [(f"cargo.feature-sets.{one.name}.include", p) for one in config.feature_sets for p in one.include]
+    for key, pattern in patterns:
         if pattern != "*" and not any(fnmatch.fnmatchcase(n, pattern) for n in names):
             guess = did_you_mean(pattern, names)
-            raise ConfigError(f"provenance.toml: cargo.include: `{pattern}` matches no binary{guess}")
+            raise ConfigError(f"provenance.toml: {key}: `{pattern}` matches no binary{guess}")
+    keys = {key for p in packages for target in p.binaries for key in _rename_keys(workspace, p, target)}
+    for key in config.rename:
+        if key not in keys:
+            raise ConfigError(
+                f"provenance.toml: cargo.rename: `{key}` is no binary{did_you_mean(key, sorted(keys))}",
+                hint="a key is `PACKAGE/BINARY` or `path/to/Cargo.toml#BINARY`",
+            )
 
 
 def _refuse_doubles(groups: Iterable[Group]) -> None:

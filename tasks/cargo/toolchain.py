@@ -27,16 +27,27 @@ class Toolchain:
 
     Attributes:
         cwd: the cargo workspace's root, from where cargo looks for its configuration.
-        version: `rustc -vV`, key to value: `release`, `commit-hash`, `host`, …
     """
 
     cwd: Path
-    version: Mapping[str, str]
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """For our own questions to cargo and rustc. RUSTC_BOOTSTRAP is for them alone, never for a build."""
         return clean_environment({"RUSTC_BOOTSTRAP": "1"})
+
+    @cached_property
+    def version(self) -> Mapping[str, str]:
+        """`rustc -vV`, key to value: `release`, `commit-hash`, `host` and more.
+
+        Raises:
+            ToolError: there is no rustc, or it answers something else.
+        """
+        output = capture([self.rustc, "-vV"], cwd=self.cwd, env=self.environment).decode(errors="replace")
+        version = dict(re.findall(r"^([a-zA-Z-]+): (.*)$", output, re.MULTILINE))
+        if not {"release", "host"} <= version.keys():
+            raise ToolError(f"`rustc -vV` answered what was not understood in `{self.cwd}`:\n{output.strip()}")
+        return version
 
     @property
     def host(self) -> str:
@@ -49,7 +60,10 @@ class Toolchain:
         output = capture(
             ["cargo", "config", "get", "-Zunstable-options", "--format", "json"], cwd=self.cwd, env=self.environment
         )
-        config = read_json(output)
+        try:
+            config = read_json(output)
+        except ValueError as error:
+            raise ToolError(f"`cargo config get` answered in `{self.cwd}` what is not JSON: {error}") from error
         if not isinstance(config, dict):
             raise ToolError(f"`cargo config get` answered something else than a table in `{self.cwd}`")
         return config
@@ -92,28 +106,35 @@ class Toolchain:
         return found
 
     def rustflags(self, target: str) -> tuple[str, ...]:
-        """Return the flags that cargo passes to rustc for `target` (The Cargo Book, `build.rustflags`)."""
-        if encoded := os.environ.get("CARGO_ENCODED_RUSTFLAGS"):
-            return tuple(encoded.split(_UNIT_SEPARATOR))
-        if plain := os.environ.get("RUSTFLAGS"):
+        """Return the flags that cargo passes to rustc for `target` (The Cargo Book, `build.rustflags`).
+
+        The first source that there is counts alone; a variable that is set and empty is one, and means no flags. Within
+        a source, what files say stands before what the environment says, and rustc takes the last of two.
+        """
+        encoded = os.environ.get("CARGO_ENCODED_RUSTFLAGS")
+        if encoded is not None:
+            return tuple(encoded.split(_UNIT_SEPARATOR)) if encoded else ()
+        plain = os.environ.get("RUSTFLAGS")
+        if plain is not None:
             return tuple(plain.split())
         if flags := self._target_rustflags(target):
             return flags
         build = self.config.get("build")
-        return _flags(os.environ.get("CARGO_BUILD_RUSTFLAGS")) or _flags(
-            build.get("rustflags") if isinstance(build, dict) else None
-        )
+        configured = _flags(build.get("rustflags") if isinstance(build, dict) else None)
+        return configured + _flags(os.environ.get("CARGO_BUILD_RUSTFLAGS"))
 
     def _target_rustflags(self, target: str) -> tuple[str, ...]:
         tables = self.config.get("target")
         tables = tables if isinstance(tables, dict) else {}
-        found = list(_flags(os.environ.get(f"CARGO_TARGET_{_variable(target)}_RUSTFLAGS")))
+        found: list[str] = []
         conditional = [k for k in tables if k.startswith("cfg(")]
         facts = self._cfg(target) if conditional else frozenset()
         for key in (target, *conditional):
             table = tables.get(key)
             if isinstance(table, dict) and (key == target or matches(key, facts)):
                 found += _flags(table.get("rustflags"))
+            if key == target:
+                found += _flags(os.environ.get(f"CARGO_TARGET_{_variable(target)}_RUSTFLAGS"))
         return tuple(found)
 
     def _cfg(self, target: str) -> frozenset[str]:
@@ -130,19 +151,6 @@ class Toolchain:
             if isinstance(value, str) and (settings.get("force") is True or name not in os.environ):
                 found[name] = str(self.cwd / value) if settings.get("relative") is True else value
         return found
-
-
-def read_toolchain(cwd: Path) -> Toolchain:
-    """Ask rustc in `cwd` what it is.
-
-    Raises:
-        ToolError: there is no rustc, or it answers something else.
-    """
-    output = capture(["rustc", "-vV"], cwd=cwd, env=clean_environment()).decode()
-    version = dict(re.findall(r"^([a-zA-Z-]+): (.*)$", output, re.MULTILINE))
-    if not {"release", "host"} <= version.keys():
-        raise ToolError(f"`rustc -vV` answered what was not understood in `{cwd}`:\n{output.strip()}")
-    return Toolchain(cwd=cwd, version=version)
 
 
 def _flags(value: JSONValue) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def matches(expression: str, facts: frozenset[str]) -> bool:
         value, rest = _predicate(tokens[2:], facts)
         if tokens[:2] != ["cfg", "("] or rest != [")"]:
             raise ValueError(rest)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, RecursionError) as error:
         raise ToolError(f"`{expression}` in cargo's configuration is no cfg expression") from error
     return value
 
@@ -46,7 +46,11 @@ def _tokens(expression: str) -> Iterator[str]:
 
 def _predicate(tokens: list[str], facts: frozenset[str]) -> tuple[bool, list[str]]:
     name, rest = tokens[0], tokens[1:]
+    if not name.isidentifier():
+        raise ValueError(name)
     if rest[:1] == ["="]:
+        if not rest[1].startswith('"'):
+            raise ValueError(rest[1])
         return f"{name}={rest[1]}" in facts, rest[2:]
     if rest[:1] != ["("]:
         return name == "true" or name in facts, rest
@@ -54,7 +58,10 @@ def _predicate(tokens: list[str], facts: frozenset[str]) -> tuple[bool, list[str
     while rest[0] != ")":
         value, rest = _predicate(rest, facts)
         values.append(value)
-        rest = rest[1:] if rest[0] == "," else rest
+        if rest[0] == ",":
+            rest = rest[1:]
+        elif rest[0] != ")":
+            raise ValueError(rest[0])
     outcomes = {"all": all(values), "any": any(values), "not": not all(values)}
     if name not in outcomes or (name == "not" and len(values) != 1):
         raise ValueError(name)

@@ -12,6 +12,8 @@ from ...provenance.json import JSONValue, read_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+_BEGINNING = b'{"reason":'
+"""How each of cargo's messages begins: it writes this key first, so that lines of others can be told apart."""
 _PROFILE = ("opt_level", "debug_assertions", "overflow_checks")
 
 
@@ -84,8 +86,8 @@ def read_messages(lines: Iterable[bytes]) -> Iterator[Messages]:
     """Read the lines as they come; yield the same growing `Messages` after each one that matters."""
     found = Messages()
     for line in lines:
-        if not line.startswith(b"{"):
-            continue  # a wrapper or a build tool that writes to standard output
+        if not line.startswith(_BEGINNING):
+            continue  # of a wrapper, or of a proc-macro that prints
         try:
             document = read_json(line)
             if not isinstance(document, dict):

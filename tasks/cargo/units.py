@@ -98,9 +98,13 @@ def read_units(toolchain: Toolchain, arguments: Sequence[str], scratch: Path) ->
         units, roots = document["units"], document["roots"]
         if not (isinstance(units, list) and isinstance(roots, list)):
             raise TypeError("units and roots are lists")
-        return UnitGraph(units=tuple(_unit(u) for u in units), roots=tuple(int(str(r)) for r in roots))
+        graph = UnitGraph(units=tuple(_unit(u) for u in units), roots=tuple(int(str(r)) for r in roots))
+        indices = {*graph.roots, *(index for unit in graph.units for _, index in unit.uses)}
+        if not indices <= set(range(len(units))):
+            raise ValueError("an index leads to no unit")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(f"cargo's unit graph has a shape that is not known: {error}") from error
+    return graph
 
 
 def _unit(document: JSONValue) -> Unit:

@@ -82,7 +82,7 @@ class CargoBuilder:
         self.workspace = workspace
         self._groups: dict[str, Group] = {}
         self._binaries: dict[Artifact, Binary] = {}
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[Artifact, _Run] = {}
         self._observed: dict[Artifact, Future[Loaded]] = {}
         self._tables = Manifests()
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="cargo")
@@ -105,8 +105,8 @@ class CargoBuilder:
         with self._building[found.target_directory]:
             run = self._settled_run(found, binaries)
             held = {b.artifact: self._hold(run, b) for b in binaries}
-        self._runs[group] = run
         for binary in binaries:
+            self._runs[binary.artifact] = run
             self._observed[binary.artifact] = self._pool.submit(self._observe, run, binary)
         return {binary.artifact: self._built(run, binary, held[binary.artifact]) for binary in binaries}
 
@@ -115,7 +115,7 @@ class CargoBuilder:
     ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
         """Return the inventory of a binary that `build` made, and its packages and tools as SLSA materials."""
         binary = self._binaries[artifact]
-        run = self._runs[artifact.group]
+        run = self._runs[artifact]
         root = run.graph.binary(binary.package.id, binary.target)
         loaded, unobserved = self._await(artifact)
         source = self.workspace.source
@@ -167,10 +167,10 @@ class CargoBuilder:
             executable,
             (binary.package.manifest, *manifests),
             workspace=group.root,
-            target_directory=group.target_directory,
+            made=(group.target_directory, self.workspace.output, self.workspace.state),
             repository=self.workspace.source.root,
         )
-        return Inputs.read(p for p in files if p.exists())
+        return Inputs.read(p for p in files if p.is_file())
 
     def _call(self, group: Group, binaries: Sequence[Binary]) -> tuple[Messages, UnitGraph, datetime, datetime]:
         names = [word for b in binaries for word in ("--bin", b.target)]

@@ -12,13 +12,13 @@ from ...provenance.errors import InputChangedError, ToolError
 from .depinfo import prerequisites
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 _SETTINGS = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
 
 
 def input_files(
-    executable: Path, manifests: Iterable[Path], *, workspace: Path, target_directory: Path, repository: Path
+    executable: Path, manifests: Iterable[Path], *, workspace: Path, made: Collection[Path], repository: Path
 ) -> tuple[Path, ...]:
     """Return the files that went into the binary that cargo left at `executable`, sorted.
 
@@ -30,21 +30,22 @@ def input_files(
         executable: as cargo's message names it.
         manifests: of the path packages of the build.
         workspace: the cargo workspace's folder.
-        target_directory: what lies in it was made by a build.
+        made: folders; what lies in them was made by a build, ours or cargo's.
         repository: up to where settings are looked for.
     """
     found = {workspace / "Cargo.toml", workspace / "Cargo.lock", *manifests, *_settings(workspace, repository)}
     depinfo = executable.with_suffix(".d")
     if depinfo.is_file():
         for path in prerequisites(depinfo.read_text(encoding="utf-8", errors="surrogateescape")):
-            found |= set(_files(path))
-    return tuple(sorted(p for p in found if not p.is_relative_to(target_directory)))
+            found |= set(_files(Path(os.path.normpath(path)), made))
+    return tuple(sorted(p for p in found if not any(p.is_relative_to(folder) for folder in made)))
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """Yield `path`, or the files of a folder that a build script watches."""
+def _files(path: Path, made: Collection[Path]) -> Iterator[Path]:
+    """Yield `path`, or the files of a folder that a build script watches, without git's own and what was made."""
     if path.is_dir():
-        for folder, _, names in os.walk(path):
+        for folder, inner, names in os.walk(path):
+            inner[:] = [n for n in inner if n != ".git" and Path(folder, n) not in made]
             yield from (Path(folder, name) for name in names)
     else:
         yield path

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from ntia_conformance_checker import SbomChecker
+
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.sbom import cyclonedx, spdx
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
-from ntia_conformance_checker import SbomChecker
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import strategies as st
+
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
-from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.sbom import cyclonedx
 from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Party, Role
 from doit_provenance.provenance.verify import verifier
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Callable

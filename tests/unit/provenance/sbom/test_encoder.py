@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from doit_provenance.provenance.sbom.encoder import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from doit_provenance.provenance.sbom.encoder import encode
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 _DOCUMENTS = st.recursive(_LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)

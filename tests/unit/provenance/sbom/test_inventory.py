@@ -6,10 +6,11 @@ from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Role
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from doit_provenance.provenance.errors import UnreadableError
+from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,10 +4,11 @@ import re
 import sys
 
 import pytest
-from doit_provenance.provenance.sbom import licence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from license_expression import get_spdx_licensing
+
+from doit_provenance.provenance.sbom import licence
 
 SPDX = get_spdx_licensing()
 OURS = re.escape(licence.REFERENCE)

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from doit_provenance.provenance.digest import digest_bytes
-from doit_provenance.provenance.sbom import spdx
-from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ntia_conformance_checker import SbomChecker
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
+from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.provenance.sbom import spdx
+from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -74,8 +74,6 @@ def test_what_is_no_expression(expression: str) -> None:
 
 _WORDS = ["cfg", "(", ")", ",", "=", "all", "not", "any", "unix", '"linux"', "target_os", " "]
 _PIECES = st.lists(st.sampled_from(_WORDS))
-    st.sampled_from(["cfg", "(", ")", ",", "=", "all", "not", "any", "unix", '"linux"', "target_os", " "])
-)
 
 
 @given(expression=st.text(max_size=30) | _PIECES.map("".join) | _PIECES.map(lambda found: f"cfg({''.join(found)})"))

@@ -138,6 +138,7 @@ WRONG = {
     "[cargo]\ntargets = 'a-b'": [
         "cargo.targets: expected an array of texts, found `a-b` (text); write it as an array, in `[` and `]`",
     ],
+    "[cargo]\ntargets = 3": ["cargo.targets: expected an array of texts, found 3 (integer)"],
     "[cargo]\nprofile = 1.5": ["cargo.profile: expected text, found 1.5 (float)"],
     "[cargo]\nprofile = 1979-05-27": ["cargo.profile: expected text, found 1979-05-27 (date or time)"],
     "[cargo]\nprofile = 07:32:00": ["cargo.profile: expected text, found 07:32:00 (date or time)"],
@@ -168,6 +169,17 @@ WRONG = {
     "[project.supplier]\nemail = 'x'": [
         "project.supplier.email: expected an address such as `security@example.com`, found `x`",
         "project.supplier.name: missing; `project.supplier` needs it",
+    ],
+    "[project.supplier]\nname = 'x'\nurl = 'https://example .com'": [
+        (
+            "project.supplier.url: expected a URL such as `https://example.com`, "
+            "found text that may hold a secret and is not shown here"
+        )
+    ],
+    "[signing]\nkey = '/keys/'": ["signing.key: expected a file, not a folder, found `/keys/`"],
+    "[signing]\npublic-keys = ['~/a', 'keys/']": [
+        "signing.public-keys[0]: expected a path from the workspace's root, or one that begins with `/`, found `~/a`",
+        "signing.public-keys[1]: expected a file, not a folder, found `keys/`",
     ],
     "[cargo]\ninclude = ['a', 'b', 'a']": ["cargo.include[2]: `a` stands here a second time"],
     "[cargo]\ninclude = ['a/b']": [
@@ -280,6 +292,12 @@ def test_credentials_in_the_source_are_refused_and_not_repeated(url: str) -> Non
     (line,) = mistakes(f'project.source = "{url}"')
     assert line.startswith("project.source: expected a URL")
     assert HIDDEN not in line
+
+
+@pytest.mark.parametrize("url", ["https://u@h/x", "https://u:p@h/x", "ssh://u:p@h/x", "ssh://u@p@h/x", "git://u@h/x"])
+def test_credentials_are_called_so(url: str) -> None:
+    (line,) = mistakes(f"project.source = '{url}'")
+    assert line.startswith("project.source: expected a URL without credentials, found")
 
 
 @pytest.mark.parametrize(

@@ -182,9 +182,10 @@ def test_examples_in_the_page_are_taken() -> None:
     assert list(mistakes(document)) == shown
 
 
-def test_page_without_marks_is_refused() -> None:
+@pytest.mark.parametrize("page", ["", BEGIN, END, f"{END}{BEGIN}"])
+def test_page_without_marks_is_refused(page: str) -> None:
     with pytest.raises(ValueError, match="marks"):
-        with_reference("# Configuration\n")
+        with_reference(page)
 
 
 def test_docs_are_written_anew(tmp_path: Path) -> None:

@@ -44,6 +44,15 @@ def test_it_shows_every_key() -> None:
         assert key.path.split(".")[-1] in starter().replace(ANY, "fips")
 
 
+def test_it_says_what_a_missing_setting_means() -> None:
+    """Where no value stands for the default, words do; a setting that its table needs has no default."""
+    text = " ".join(starter().replace("\n# ", " ").split())
+    assert "Default: the git remote, without the credentials that it may hold." in text
+    assert "Default: an error" not in text
+    assert "Default: ." not in text
+    assert '#feature-sets.fips.features = ["fips"]\n' in starter()
+
+
 def test_all_of_it_can_be_taken() -> None:
     """With every `#` before a setting taken away it is still right, and every setting is from the file."""
     text = "\n".join(SETTING.sub(r"\1", line) for line in starter().splitlines())

@@ -7,6 +7,7 @@ import time
 from pathlib import Path, PurePosixPath
 
 import pytest
+
 from doit_provenance.provenance.config import FILE, CargoTool, Config, Origin, SigningMode, load, parse
 from doit_provenance.provenance.errors import ConfigError
 from doit_provenance.provenance.sbom.inventory import Party

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from doit_provenance.provenance.config import parse, schema, starter
 from doit_provenance.provenance.config.check import mistakes
 from doit_provenance.provenance.config.json_schema import to_json
@@ -19,8 +22,6 @@ from doit_provenance.provenance.config.keys import ANY, KEYS
 from doit_provenance.provenance.config.reference import BEGIN, END, with_reference
 from doit_provenance.provenance.config.toml_text import assignments, rendered
 from doit_provenance.provenance.errors import ConfigError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

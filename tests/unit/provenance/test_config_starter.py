@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from doit_provenance.provenance.config import parse, starter
 from doit_provenance.provenance.config.keys import ANY, KEYS
 from doit_provenance.provenance.config.kinds import NamedTables, Table

@@ -190,7 +190,7 @@ class CargoBuilder:
         if process.returncode != 0:
             if graph is not None:
                 graph.cancel()
-            raise BuildError(f"{' '.join(tool)} failed for {_listed(binaries)} (exit code {process.returncode})")
+            raise BuildError(f"`{' '.join(tool)}` failed for {_listed(binaries)} (exit code {process.returncode})")
         finished = datetime.now(UTC)
         graph = graph or self._pool.submit(read_units, group.toolchain, arguments, self._scratch / "units")
         return messages, graph.result(), started, finished

@@ -7,18 +7,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...provenance.digest import read_limited
-from ...provenance.errors import ProvenanceError, UnreadableError
+from ...provenance.digest import digest_bytes, read_limited
+from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError
 from ...provenance.record import file_names
 from ...provenance.sbom.inventory import Component, Inventory, Role
-from ...provenance.verify.verifier import VerifiedArtifact, verify_folder
 from .base import WorkspaceCommand
-from .verify import _OPT_KEY, artifact_folders, trust_of
+from .verify import OPT_KEY, artifact_folders, trust_of, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...provenance.attest.slsa import Provenance
+    from ...provenance.verify.verifier import VerifiedArtifact
 
 _INVENTORY_LIMIT = 64 << 20
 
@@ -30,25 +30,27 @@ class Show(WorkspaceCommand):
     doc_purpose = "show what is in an artifact, and who built it from what"
     doc_usage = "[WHAT ...]"
     doc_description = "WHAT is as for `verify`. What does not verify is said and not shown."
-    cmd_options = (_OPT_KEY,)
+    cmd_options = (OPT_KEY,)
 
     def run(self, params: Any, args: list[str]) -> int:
         """Verify each artifact, then show it."""
         trust = trust_of(params["keys"])
-        folders = [f for a in args if os.path.lexists(a) for f in _folders(Path(a))]
+        wanted: list[tuple[Path, str | None]] = [
+            (f, None) for a in args if os.path.lexists(a) for f in _folders(Path(a))
+        ]
         names = [a for a in args if not os.path.lexists(a)]
         if names or not args:
-            folders += [s.workspace.output / a.folder for s, a in self.artifacts(names)]
+            wanted += [(s.workspace.output / a.folder, a.id) for s, a in self.artifacts(names)]
         worst = 0
-        for folder in folders:
+        for folder, expected in wanted:
             try:
-                found = verify_folder(folder, trust=trust)
+                found = verified(folder, trust, expected)
                 inventory = _inventory(folder, found)
             except ProvenanceError as error:
                 sys.stdout.write(f"not verified  {error}\n\n")
                 worst = max(worst, error.exit_code)
                 continue
-            sys.stdout.write("".join(f"{line}\n" for line in _lines(found, inventory)) + "\n")
+            sys.stdout.write("".join(f"{_printable(line)}\n" for line in _lines(found, inventory)) + "\n")
         return worst
 
 
@@ -66,6 +68,8 @@ def _inventory(folder: Path, found: VerifiedArtifact) -> Inventory:
     """Read the inventory that was just verified; its digest is compared again, as the file may have changed since."""
     name = file_names(found.record.file).inventory
     data = read_limited(folder / name, _INVENTORY_LIMIT)
+    if digest_bytes(data).sha256 != found.record.evidence[name]:
+        raise VerificationError(f"`{name}` changed while it was being shown")
     return Inventory.from_json(data)
 
 
@@ -107,6 +111,11 @@ def _text(value: object) -> str:
 def _component(component: Component) -> str:
     version = f" {component.version}" if component.version else ""
     return f"{component.name}{version}" + (f"  ({component.licence})" if component.licence else "")
+
+
+def _printable(line: str) -> str:
+    """Return `line` without what could steer a terminal: packages choose their own words."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def _row(title: str, text: str) -> str:

@@ -14,7 +14,7 @@ from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, V
 from ...provenance.record import RECORD_SUFFIX, file_names
 from ...provenance.sign.key import default_key_path, public_path
 from ...provenance.verify.trust import Trust, TrustedKey, trust_for
-from ...provenance.verify.verifier import verify_bundle, verify_folder
+from ...provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
 from .base import WorkspaceCommand
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ BUNDLE_KINDS = {
     ".spdx.sigstore.json": SPDX,
     ".cdx.sigstore.json": CYCLONEDX,
 }
-_OPT_KEY = {
+OPT_KEY = {
     "name": "keys",
     "long": "key",
     "type": list,
@@ -59,7 +59,7 @@ class Verify(WorkspaceCommand):
         "WHAT is a file, a folder of artifacts, or a task (wildcards too); without any, the whole workspace. "
         "Ends with 0: all verified, 1: something did not verify, 2: wrong usage or unreadable input."
     )
-    cmd_options = (_OPT_KEY, _OPT_BUNDLE)
+    cmd_options = (OPT_KEY, _OPT_BUNDLE)
 
     def run(self, params: Any, args: list[str]) -> int:
         """Verify everything that was asked for, and only then say how it ends."""
@@ -118,12 +118,23 @@ def _hidden(folder: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in folder.relative_to(root).parts)
 
 
-def _folder(folder: Path, trust: Trust, expected: str | None = None) -> Iterator[str]:
-    if not folder.exists():
+def verified(folder: Path, trust: Trust, expected: str | None) -> VerifiedArtifact:
+    """Verify an artifact's folder; with `expected`, it must be there and be the one of that id.
+
+    Raises:
+        UnreadableError: it is no artifact's folder.
+        VerificationError: it is not there, is another artifact's, or something in it does not hold.
+    """
+    if expected is not None and not folder.exists():
         raise VerificationError(f"`{expected}`: it is not in the output folder", hint="build it first")
     found = verify_folder(folder, trust=trust)
     if expected is not None and found.record.artifact != expected:
         raise VerificationError(f"`{expected}`: its folder holds `{found.record.artifact}`")
+    return found
+
+
+def _folder(folder: Path, trust: Trust, expected: str | None = None) -> Iterator[str]:
+    found = verified(folder, trust, expected)
     yield f"verified  {found.record.artifact}  {found.digest}"
     yield from (_signed_by(key) for key in found.signers)
 

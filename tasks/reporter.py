@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from doit.exceptions import UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from ..provenance.sbom.inventory import Completeness, Role
@@ -50,6 +51,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         if session_of(task) is None:
             super().add_failure(task, fail)
             return
+        if isinstance(fail, UnmetDependency):
+            return  # a group of artifacts: the one that failed has said why
         text = fail.get_msg().strip()
         if text in self._told:
             self.write(f"error: `{task.name}`: failed with its group, see above\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import os
 import re
 from dataclasses import dataclass
@@ -179,23 +180,24 @@ def _groups(
     glibc = _GLIBC.fullmatch(triple or "")
     platform = glibc["triple"] if glibc else triple or toolchain.host
     place = "" if cargo_workspace.root == workspace.root else f"/{_relative(cargo_workspace.root, workspace.root)}"
-    layers: list[list[Binary]] = []
-    for package, target in shipped:
-        # Two packages may each have a binary of one name, and one call would write both to one file.
-        index = next((i for i, binaries in enumerate(layers) if all(b.target != target for b in binaries)), len(layers))
-        if index == len(layers):
-            layers.append([])
-        artifact = Artifact(
-            builder="cargo",
-            name=_name(workspace, config, package, target) + choice.suffix,
-            platform=platform,
-            group=_group_id(place, platform, config.profile, choice, index),
-            file=f"{target}.exe" if "windows" in platform else target,
-        )
-        layers[index].append(Binary(artifact=artifact, package=package, target=target))
-    for index, binaries in enumerate(layers):
+    for index, layer in enumerate(_layers(shipped)):
+        group = f"cargo{place}@{platform}/{config.profile}{choice.suffix}" + (f"#{index}" if index else "")
+        binaries = [
+            Binary(
+                artifact=Artifact(
+                    builder="cargo",
+                    name=_name(workspace, config, package, target) + choice.suffix,
+                    platform=platform,
+                    group=group,
+                    file=f"{target}.exe" if "windows" in platform else target,
+                ),
+                package=package,
+                target=target,
+            )
+            for package, target in layer
+        ]
         yield Group(
-            id=_group_id(place, platform, config.profile, choice, index),
+            id=group,
             toolchain=toolchain,
             target_directory=cargo_workspace.target_directory,
             triple=triple,
@@ -206,6 +208,22 @@ def _groups(
         )
 
 
+def _layers(shipped: Sequence[tuple[Package, str]]) -> list[list[tuple[Package, str]]]:
+    """Part packages that have a binary of one name: in one call `--bin NAME` would build both, to the same file."""
+    names: list[set[str]] = []
+    layers: list[list[tuple[Package, str]]] = []
+    for _, pairs in itertools.groupby(shipped, key=lambda pair: pair[0].id):
+        found = list(pairs)
+        binaries = found[0][0].binaries.keys()
+        index = next((i for i, taken in enumerate(names) if taken.isdisjoint(binaries)), len(layers))
+        if index == len(layers):
+            names.append(set())
+            layers.append([])
+        names[index].update(binaries)
+        layers[index] += found
+    return layers
+
+
 def _name(workspace: Workspace, config: Cargo, package: Package, target: str) -> str:
     keys = _rename_keys(workspace, package, target)
     return next((config.rename[key] for key in keys if key in config.rename), target)
@@ -213,10 +231,6 @@ def _name(workspace: Workspace, config: Cargo, package: Package, target: str) ->
 
 def _rename_keys(workspace: Workspace, package: Package, target: str) -> tuple[str, str]:
     return f"{_relative(package.manifest, workspace.root)}#{target}", f"{package.name}/{target}"
-
-
-def _group_id(place: str, platform: str, profile: str, choice: FeatureChoice, layer: int) -> str:
-    return f"cargo{place}@{platform}/{profile}{choice.suffix}" + (f"#{layer}" if layer else "")
 
 
 def _refuse_unmatched(workspace: Workspace, packages: Sequence[Package]) -> None:

@@ -115,7 +115,7 @@ class Workspace:
         """Who ships what this workspace builds, and answers for its SBOMs."""
         supplier = self.config.project.supplier
         if supplier is not None:
-            return Party(name=supplier.name, email=supplier.email, url=supplier.url)
+            return supplier
         name = self.config.project.name or (self.source_url or str(self.root)).rstrip("/").rpartition("/")[2]
         return Party(name=name, url=self.source_url)
 
@@ -140,6 +140,13 @@ class Builder(Protocol):
 
         Raises:
             ProvenanceError: the tool is missing, or what it says can't be understood.
+        """
+
+    def propose(self) -> Mapping[str, tuple[str, ...]]:
+        """Return settings that `doit init` writes into a new provenance.toml, by their path: what was seen here.
+
+        Raises:
+            ProvenanceError: as `discover`.
         """
 
     def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:

@@ -134,10 +134,11 @@ def _same(staging: Path, place: Path) -> bool:
 
 def _documents(names: FileNames, inventory: Inventory) -> dict[str, bytes]:
     data = inventory.to_json()
+    sha256 = digest_bytes(data).sha256
     return {
         names.inventory: data,
-        names.spdx: spdx.write(inventory),
-        names.cyclonedx: cyclonedx.write(inventory, inventory_sha256=digest_bytes(data).sha256),
+        names.spdx: spdx.write(inventory, inventory_sha256=sha256),
+        names.cyclonedx: cyclonedx.write(inventory, inventory_sha256=sha256),
     }
 
 

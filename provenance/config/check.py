@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from ..errors import quoted
-from .keys import ANY, Presence, children
+from .entry import ANY, Presence
+from .keys import children
 from .kinds import Choice, Echo, Flag, Kind, NamedTables, Table, Text, TextMap, Texts
 from .wording import described, did_you_mean, misplaced
 

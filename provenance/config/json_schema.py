@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, assert_never
 
-from .keys import ANY, Key, Presence, Value, children
+from .entry import ANY, Key, Presence, Value
+from .keys import children
 from .kinds import Choice, Clause, Flag, Kind, Must, MustNot, NamedTables, Table, Text, TextMap, Texts
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from .keys import ANY, KEYS, Key, Presence
+from .entry import ANY, Key, Presence
+from .keys import KEYS
 from .kinds import Choice, Flag, Kind, NamedTables, Table, Text, TextMap, Texts
 from .toml_text import assignments, rendered
 

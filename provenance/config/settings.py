@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-from .keys import ANY, children, definition
+from .entry import ANY
+from .keys import children, definition
 from .kinds import NamedTables, Table
 
 _T = TypeVar("_T")

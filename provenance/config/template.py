@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, quoted
 from .check import mistakes
+from .entry import ANY, Key, Presence, Value
 from .json_schema import URL
-from .keys import ANY, FILE, KEYS, Key, Presence, Value
+from .keys import FILE, KEYS
 from .kinds import NamedTables, Table
 from .toml_text import assignments
 

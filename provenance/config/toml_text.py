@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .keys import ANY, Key, Value, definition
+from .entry import ANY, Key, Value
+from .keys import definition
 from .kinds import NamedTables
 
 if TYPE_CHECKING:

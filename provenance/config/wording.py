@@ -7,7 +7,8 @@ import difflib
 from typing import TYPE_CHECKING
 
 from ..errors import quoted
-from .keys import ANY, KEYS, Key
+from .entry import ANY, Key
+from .keys import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

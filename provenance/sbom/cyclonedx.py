@@ -10,6 +10,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
+from .. import INVENTORY_PROPERTY
 from . import licence
 from .encoder import JSONDocument, encode
 from .inventory import Component, Inventory, Kind, Party, Role
@@ -17,8 +18,6 @@ from .inventory import Component, Inventory, Kind, Party, Role
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-INVENTORY_PROPERTY = "doit-provenance:inventory-sha256"
-"""Name of the property of `metadata` that ties the document to the inventory that it was made from."""
 
 _NAMESPACE = UUID("7e0b6a0e-57cf-5d0a-8a3b-0d6a2f2f7b52")
 _HASH = {"sha256": "SHA-256", "sha512": "SHA-512"}

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .. import INVENTORY_PROPERTY
 from ..attest import bundle as bundles
 from ..attest import statement as statements
 from ..attest.document import JSONObject, read_object
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from ..digest import Digest
     from ..record import Record
     from .trust import Trust, TrustedKey
-
-INVENTORY_PROPERTY = "doit-provenance:inventory-sha256"
-"""The property of the CycloneDX document's metadata that ties the inventory to what is signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from ...provenance.source import time_of
 from ..builder import Artifact, Built, Workspace
 from .contents import read_contents
 from .describe import Facts, describe
-from .discover import Binary, Group, discover
+from .discover import Binary, Group, discover, find_manifests
 from .inputs import Inputs, input_files
 from .messages import Messages, read_messages
 from .observe import Loaded, observe
@@ -96,6 +96,11 @@ class CargoBuilder:
             self._building.setdefault(group.target_directory, threading.Lock())
             self._binaries.update({b.artifact: b for b in group.binaries})
         return tuple(self._binaries)
+
+    def propose(self) -> Mapping[str, tuple[str, ...]]:
+        """Name the manifests of the repository's workspaces, where they are not just the one at its root."""
+        found = find_manifests(self.workspace.root)
+        return {"cargo.manifests": found} if found not in ((), ("Cargo.toml",)) else {}
 
     def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
         """Build `artifacts`, all of `group`, in one cargo call, and begin to observe what is in them."""

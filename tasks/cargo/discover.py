@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ...provenance.config import Cargo
 
 _DEFAULT_MANIFEST = "Cargo.toml"
+_FILLED = {"target", "node_modules", "vendor", "dist"}
+"""Folders with manifests that are not the repository's own."""
+_HOST_TUPLE = "host-tuple"
+"""Cargo's own word for the host as a target (The Cargo Book, `cargo build --target`)."""
 _GLIBC = re.compile(r"(?P<triple>.*-gnu[a-z0-9]*)\.[0-9.]+")
 
 
@@ -92,11 +96,42 @@ def discover(workspace: Workspace) -> tuple[Group, ...]:
         toolchain = Toolchain(cwd=cargo_workspace.root)
         for choice in choices:
             shipped = list(_shipped(cargo_workspace, config, choice, choices))
-            for triple in config.targets or (toolchain.default_target,):
+            for triple in _triples(config, toolchain):
                 groups += _groups(workspace, cargo_workspace, toolchain, choice, triple, shipped)
     _refuse_unmatched(workspace, known)
     _refuse_doubles(groups)
     return tuple(groups)
+
+
+def find_manifests(root: Path) -> tuple[str, ...]:
+    """Return the manifest of each cargo workspace below `root`, as paths from there, the outermost first.
+
+    Folders that builds fill or that are hidden are not looked into.
+
+    Raises:
+        ToolError: cargo is missing, or refuses a manifest.
+    """
+    found: list[str] = []
+    known: set[Path] = set()
+    for path in sorted(_walk(root), key=lambda p: (len(p.parts), p)):
+        if path not in known:
+            cargo_workspace = read_metadata(path)
+            known |= {path, *(m.manifest for m in cargo_workspace.members)}
+            if any(m.binaries for m in cargo_workspace.members):
+                found.append(_relative(cargo_workspace.root / _DEFAULT_MANIFEST, root))
+    return tuple(dict.fromkeys(found))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = [f for f in folders if not f.startswith(".") and f not in _FILLED]
+        if _DEFAULT_MANIFEST in names:
+            yield Path(folder, _DEFAULT_MANIFEST)
+
+
+def _triples(config: Cargo, toolchain: Toolchain) -> Sequence[str | None]:
+    targets: Sequence[str | None] = config.targets or (toolchain.default_target,)
+    return [toolchain.host if target == _HOST_TUPLE else target for target in targets]
 
 
 def _workspaces(root: Path, config: Cargo) -> Iterator[CargoWorkspace]:
@@ -237,7 +272,7 @@ def _refuse_unmatched(workspace: Workspace, packages: Sequence[Package]) -> None
     """Each pattern must match by itself: a binary that was renamed must not vanish from what ships."""
     config = workspace.config.cargo
     names = sorted({target for package in packages for target in package.binaries})
-    patterns = [("cargo.include", p) for p in config.include]
+    patterns = [("cargo.include", p) for p in config.include] + [("cargo.exclude", p) for p in config.exclude]
     patterns += [(f"cargo.feature-sets.{one.name}.include", p) for one in config.feature_sets for p in one.include]
     for key, pattern in patterns:
         if pattern != "*" and not any(fnmatch.fnmatchcase(n, pattern) for n in names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ class Init(WorkspaceCommand):
         del params
         self.refuse_arguments(args)
         root = Path.cwd()
-        for name, text in (("dodo.py", _DODO), (FILE, starter())):
-            sys.stdout.write(_write_new(root / name, text))
+        sys.stdout.write(_write_new(root / "dodo.py", _DODO))
+        sys.stdout.write(f"kept    {FILE}\n" if (root / FILE).exists() else _write_new(root / FILE, _proposed(root)))
         session = open_session(root)
         worst = 0
         for make_builder in BUILDERS:
@@ -49,6 +50,16 @@ class Init(WorkspaceCommand):
         if not session.artifacts and not worst:
             sys.stdout.write(f"found   nothing to build yet: `{config.FILE}` says how to name it\n")
         return worst
+
+
+def _proposed(root: Path) -> str:
+    """Return the starter file with what the builders see here; one that can't tell says so when it is asked next."""
+    session = open_session(root)
+    found: dict[str, tuple[str, ...]] = {}
+    for make_builder in BUILDERS:
+        with contextlib.suppress(ProvenanceError):
+            found |= make_builder(session.workspace).propose()
+    return starter(found)
 
 
 def _write_new(path: Path, text: str) -> str:

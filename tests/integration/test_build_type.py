@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from doit_provenance.provenance.attest.slsa import parse_provenance
 from doit_provenance.tasks.cargo.builder import BUILD_TYPE
 

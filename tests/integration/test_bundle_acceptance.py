@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+
 from doit_provenance.provenance.attest.slsa import BuildDefinition, BuilderId, Provenance, RunDetails
 from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement
 from doit_provenance.provenance.digest import Digest, digest_bytes

@@ -9,6 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+
 from doit_provenance.provenance.attest.bundle import Bundle
 from doit_provenance.provenance.attest.slsa import inputs_digest
 from doit_provenance.provenance.attest.statement import SPDX, make_statement

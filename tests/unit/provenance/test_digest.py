@@ -6,6 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doit_provenance.provenance.digest import (
     Digest,
     digest_bytes,
@@ -15,8 +18,6 @@ from doit_provenance.provenance.digest import (
     sha256_file,
 )
 from doit_provenance.provenance.errors import UnreadableError
-from hypothesis import given
-from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from doit_provenance.provenance import errors
-from doit_provenance.provenance.errors import ProvenanceError, did_you_mean, quoted
 from hypothesis import given
 from hypothesis import strategies as st
+
+from doit_provenance.provenance import errors
+from doit_provenance.provenance.errors import ProvenanceError, did_you_mean, quoted
 
 EXIT_CODES = {
     "ProvenanceError": 1,

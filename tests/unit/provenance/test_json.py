@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from doit_provenance.provenance.json import read_json
 from hypothesis import given
 from hypothesis import strategies as st
+
+from doit_provenance.provenance.json import read_json
 
 _VALUES = st.recursive(
     st.none()

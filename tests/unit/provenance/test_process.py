@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.provenance.process import SECRET_VARIABLES, capture, clean_environment, lines
 

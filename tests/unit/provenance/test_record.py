@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError
 from doit_provenance.provenance.record import SCHEMA, Record, file_names
-from hypothesis import given
-from hypothesis import strategies as st
 
 RECORD = Record(
     artifact="cargo:wash@x86_64-unknown-linux-gnu",

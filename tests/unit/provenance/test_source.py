@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from doit_provenance.provenance.errors import ProvenanceError, ToolError
-from doit_provenance.provenance.source import Source, public_url, read_source, time_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from doit_provenance.provenance.errors import ProvenanceError, ToolError
+from doit_provenance.provenance.source import Source, public_url, read_source, time_of
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
 from doit_provenance.provenance import store
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import StoreError

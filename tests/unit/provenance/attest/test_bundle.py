@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+
 from doit_provenance.provenance.attest.bundle import (
     LIMIT,
     Bundle,

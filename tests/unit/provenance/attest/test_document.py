@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from doit_provenance.provenance.attest.document import JSONObject, read_object
 from doit_provenance.provenance.errors import UnreadableError
 

@@ -6,6 +6,7 @@ import base64
 import json
 
 import pytest
+
 from doit_provenance.provenance.attest.document import read_object
 from doit_provenance.provenance.attest.dsse import Envelope, pae
 from doit_provenance.provenance.errors import UnreadableError

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+
 from doit_provenance.provenance.attest.resource import ResourceDescriptor
 from doit_provenance.provenance.attest.slsa import (
     BuildDefinition,

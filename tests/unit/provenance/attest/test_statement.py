@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from doit_provenance.provenance.attest.statement import (
     LIMIT,
     SPDX,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doit_provenance.provenance.errors import UnreadableError
 from doit_provenance.provenance.sbom.cargo import (
     Locked,
@@ -16,8 +19,6 @@ from doit_provenance.provenance.sbom.cargo import (
     read_lock,
 )
 from doit_provenance.provenance.sbom.inventory import Component, Party, Role
-from hypothesis import given
-from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from doit_provenance.provenance.errors import UnreadableError
 from doit_provenance.provenance.sbom.elf import Needed, needed_libraries
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
+
 from doit_provenance.provenance.attest.bundle import Bundle, KeyMaterial
 from doit_provenance.provenance.attest.statement import PAYLOAD_TYPE
 from doit_provenance.provenance.errors import KeyFileError, UnreadableError

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from doit_provenance.provenance.errors import KeyFileError
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+
+from doit_provenance.provenance import INVENTORY_PROPERTY
 from doit_provenance.provenance.attest.slsa import BuildDefinition, BuilderId, Provenance, RunDetails
 from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement
 from doit_provenance.provenance.digest import Digest, digest_bytes
@@ -15,7 +17,6 @@ from doit_provenance.provenance.record import FileNames, Record, file_names
 from doit_provenance.provenance.sign.key import LocalKey, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
-from doit_provenance.provenance.verify.verifier import INVENTORY_PROPERTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

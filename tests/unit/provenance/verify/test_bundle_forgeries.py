@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+
 from doit_provenance.provenance.attest.bundle import Bundle, write_key_bundle
 from doit_provenance.provenance.attest.dsse import Envelope, pae
 from doit_provenance.provenance.attest.statement import PAYLOAD_TYPE, SPDX, make_statement

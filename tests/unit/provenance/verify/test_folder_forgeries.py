@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
-from doit_provenance.provenance.sbom import cyclonedx
-from doit_provenance.provenance.verify import evidence, verifier
+from doit_provenance.provenance.verify import evidence
 from doit_provenance.provenance.verify.verifier import verify_folder
 
 if TYPE_CHECKING:
@@ -322,10 +322,6 @@ def test_no_descriptor_stays_open(folder: Any, trust: Trust) -> None:
     for _ in range(5):
         _refused(path, trust)
     assert len(list(Path("/dev/fd").iterdir())) == before
-
-
-def test_writer_and_verifier_agree_on_the_property() -> None:
-    assert verifier.INVENTORY_PROPERTY == cyclonedx.INVENTORY_PROPERTY
 
 
 def test_a_failure_is_never_swallowed() -> None:

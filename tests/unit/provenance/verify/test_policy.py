@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from doit_provenance.provenance.attest.bundle import Bundle, CertificateMaterial, KeyMaterial
 from doit_provenance.provenance.attest.dsse import Envelope
 from doit_provenance.provenance.attest.statement import PROVENANCE, SPDX, Statement

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from doit_provenance.provenance.errors import UnreadableError, UsageError
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey, trust_for
 

@@ -1,0 +1,138 @@
+"""What evidence costs on top of a cargo build: seconds and ratios, all from one run on one workspace.
+
+    python tests/bench/evidence.py WORKSPACE [--edit PATH] [--cold] [--runs 5]
+
+WORKSPACE is a checkout that `doit` can build (with or without a provenance.toml). Without `--cold` it must have been
+built before. `--edit` names a source file that is touched before each build, so that its binaries are built again;
+`--cold` builds twice from an empty target folder, bare and with evidence. Nothing is asserted: read the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from doit_provenance.provenance.digest import digest_file
+from doit_provenance.provenance.record import file_names
+from doit_provenance.provenance.verify.verifier import verify_folder
+from doit_provenance.tasks import flow
+from doit_provenance.tasks.cargo.builder import CargoBuilder
+from doit_provenance.tasks.graph import open_session, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from doit_provenance.tasks.cargo.discover import Group
+    from doit_provenance.tasks.session import Session
+
+OURS = [sys.executable, "-m", "doit_provenance.tasks.main"]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("--edit", type=Path)
+    parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--runs", type=int, default=5)
+    given = parser.parse_args()
+    os.chdir(given.workspace)
+    groups = _groups()
+    if given.cold:
+        _pair("cold build", 1, groups, lambda: [shutil.rmtree(g.target_directory, ignore_errors=True) for g in groups])
+    _pair("nothing to do", given.runs, groups, lambda: None)
+    if given.edit:
+        _pair("after an edit", given.runs, groups, lambda: _edit(given.edit))
+    _parts(given.runs)
+
+
+def _groups() -> list[Group]:
+    session = open_session(Path())
+    list(tasks(session))
+    builder = session._builders["cargo"]
+    assert isinstance(builder, CargoBuilder)
+    return list(builder._groups.values())
+
+
+def _pair(title: str, runs: int, groups: list[Group], prepare: Callable[[], object]) -> None:
+    """Time bare cargo and ours in turn."""
+    bare, ours = [], []
+    binaries = sum(len(g.binaries) for g in groups)
+    for _ in range(runs):
+        prepare()
+        with _timed(bare):
+            for group in groups:
+                target = ["--target", group.platform] if group.triple else []
+                names = [word for b in group.binaries for word in ("--bin", b.target)]
+                argv = ["cargo", "build", *group.selection(), *target, *names]
+                subprocess.run(argv, cwd=group.root, check=True, capture_output=True)
+        prepare()
+        with _timed(ours):
+            subprocess.run(OURS, check=True, capture_output=True)
+    b, o = statistics.median(bare), statistics.median(ours)
+    print(f"{title}, {binaries} binaries: bare {b:.2f} s, with evidence {o:.2f} s: +{o - b:.2f} s, ratio {o / b:.3f}")
+
+
+def _parts(runs: int) -> None:
+    """Time the steps of the first artifact, in this process."""
+    session = open_session(Path())
+    list(tasks(session))
+    session.selected = set(session.artifacts)
+    artifact = next(iter(session.artifacts.values()))
+    built = session._built(artifact)
+    builder = session._builders["cargo"]
+    folder = session.workspace.output / artifact.folder
+    digest = digest_file(built.path)
+    describing, signing = [], []
+    for _ in range(runs):
+        session = _built_session()
+        artifact, built = next((a, session._built(a)) for a in session.artifacts.values())
+        builder = session._builders["cargo"]
+        with _timed(describing):
+            inventory, _ = builder.describe(artifact, built.path, digest)
+            documents = flow._documents(file_names(artifact.file), inventory)
+        key = session._signing()
+        with _timed(signing):
+            for text in flow._statements(file_names(artifact.file), digest, documents).values():
+                key.key.sign_statement(text)
+            key.key.sign_statement(b"{}")
+            verify_folder(folder, trust=key.trust, artifact=digest)
+    count = len(inventory.components)
+    _print(f"inventory and both SBOMs, {count} components", describing)
+    _print("three statements signed, folder checked (artifact's digest known)", signing)
+
+
+def _print(title: str, seconds: list[float]) -> None:
+    print(f"{title}: {statistics.median(seconds):.3f} s, best {min(seconds):.3f} s")
+
+
+def _forget(session: Session) -> None:
+    """Let the builder read lock file and manifests again, as a new process would."""
+    builder = session._builders["cargo"]
+    assert isinstance(builder, CargoBuilder)
+    builder.forget()
+
+
+def _edit(path: Path) -> None:
+    """Change a source file as an editor would, and leave its meaning."""
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write("\n")
+
+
+@contextmanager
+def _timed(into: list[float]) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    into.append(time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()

@@ -27,17 +27,20 @@ class Session:
     Attributes:
         workspace: the user's repository.
         artifacts: all that was discovered, by id.
+        failures: of builders whose discovery failed, by their names.
         outcomes: of the tasks that have ended well, by id.
-        selected: ids of the artifacts that this run is for; the reporter sets it before the first task.
+        selected: ids of the artifacts that this run is for; the reporter sets it before the first task. Under another
+            reporter (`doit run -r json`) it stays empty, and each artifact is built in a call of its own.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.artifacts: dict[str, Artifact] = {}
+        self.failures: dict[str, ProvenanceError] = {}
         self.selected: Collection[str] = ()
         self.outcomes: dict[str, Outcome] = {}
         self._builders: dict[str, Builder] = {}
-        self._groups: dict[str, Mapping[Artifact, Built] | ProvenanceError] = {}
+        self._built: dict[Artifact, Built | ProvenanceError] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._signing_lock = threading.Lock()
 
@@ -47,7 +50,11 @@ class Session:
         Raises:
             ProvenanceError: its discovery failed.
         """
-        found = tuple(builder.discover())
+        try:
+            found = tuple(builder.discover())
+        except ProvenanceError as error:
+            self.failures[builder.name] = error
+            raise
         self._builders[builder.name] = builder
         self.artifacts.update({a.id: a for a in found})
         self._locks.update({a.group: threading.Lock() for a in found})
@@ -60,23 +67,23 @@ class Session:
             ProvenanceError: something failed; what the output folder held before is untouched.
         """
         signing = self._signing()
-        built = self._built(artifact)
+        built = self._build_once(artifact)
         builder = self._builders[artifact.builder]
         self.outcomes[artifact.id] = produce(
             artifact, built, builder=builder, workspace=self.workspace, signing=signing
         )
 
-    def _built(self, artifact: Artifact) -> Built:
+    def _build_once(self, artifact: Artifact) -> Built:
         """Build the artifact's group, unless another of its members has, and return what became of this one."""
         with self._locks[artifact.group]:
-            if artifact.group not in self._groups:
-                self._groups[artifact.group] = self._build(artifact)
-            outcome = self._groups[artifact.group]
+            if artifact not in self._built:
+                self._built |= self._build(artifact)
+            outcome = self._built[artifact]
         if isinstance(outcome, ProvenanceError):
             raise outcome
-        return outcome[artifact]
+        return outcome
 
-    def _build(self, artifact: Artifact) -> Mapping[Artifact, Built] | ProvenanceError:
+    def _build(self, artifact: Artifact) -> Mapping[Artifact, Built | ProvenanceError]:
         members = [
             a for a in self.artifacts.values() if a.group == artifact.group and (a == artifact or a.id in self.selected)
         ]
@@ -84,7 +91,7 @@ class Session:
             store.prepare(self.workspace.state)
             return self._builders[artifact.builder].build(artifact.group, members)
         except ProvenanceError as error:
-            return error
+            return dict.fromkeys(members, error)
 
     def _signing(self) -> Signing:
         with self._signing_lock:

@@ -32,7 +32,8 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
     def parse_execute(self, in_args: list[str]) -> int:
         """Run the command; what is wrong is said on standard error, without a traceback."""
         try:
-            return int(super().parse_execute(in_args) or 0)
+            code = int(super().parse_execute(in_args) or 0)
+            sys.stdout.flush()  # here, where it can be said that nobody reads it
         except CmdParseError as error:
             what = str(error).partition(" (parsing options")[0]
             _complain(f"{what}\nhint: `{self.bin_name} help {self.name}` lists what it takes")
@@ -44,6 +45,8 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         except BrokenPipeError:  # whoever read our output has left, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
+        else:
+            return code
         return USAGE
 
     def execute(self, params: Any, args: list[str]) -> int:
@@ -77,22 +80,24 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         """Return the artifacts that task names or wildcards stand for, each once; without any, all of them.
 
         Raises:
-            UsageError: a name or a pattern stands for nothing.
+            UsageError: a name or a pattern stands for nothing, or there are no artifacts at all.
+            ProvenanceError: so it seems, as a builder could not tell what it builds.
         """
         sessions = self.sessions()
         known = {a.id: (s, a) for s in sessions for a in s.artifacts.values()}
         tasks = {t.name: t for t in self.task_list}
         if not patterns:
+            if not known or any(s.failures for s in sessions):
+                hint = f"`{self.bin_name} help init` says how it comes to some"
+                raise _nothing(sessions, "this workspace has no artifacts", hint)
             return list(known.values())
         found: dict[str, tuple[Session, Artifact]] = {}
         for pattern in patterns:
             matches = expand(pattern, tasks)
             ids = [i for name in matches for i in ([name] if name in known else tasks[name].task_dep) if i in known]
             if not ids:
-                raise UsageError(
-                    f"`{pattern}` is no artifact of this workspace{did_you_mean(pattern, sorted(tasks))}",
-                    hint=f"`{self.bin_name} list` shows them",
-                )
+                text = f"`{pattern}` is no artifact of this workspace{did_you_mean(pattern, sorted(tasks))}"
+                raise _nothing(sessions, text, f"`{self.bin_name} list` shows them")
             found |= {i: known[i] for i in ids}
         return list(found.values())
 
@@ -102,6 +107,12 @@ def expand(pattern: str, tasks: Any) -> list[str]:
     if "*" in pattern:
         return [name for name in tasks if fnmatch.fnmatchcase(name, pattern)]
     return [pattern] if pattern in tasks else []
+
+
+def _nothing(sessions: Sequence[Session], text: str, hint: str) -> ProvenanceError:
+    """Return why nothing was found: a builder could not tell what it builds, else there is nothing of this name."""
+    failures = [error for s in sessions for error in s.failures.values()]
+    return failures[0] if failures else UsageError(text, hint=hint)
 
 
 def _complain(text: str) -> None:

@@ -89,15 +89,9 @@ class Verify(WorkspaceCommand):
             else:
                 yield lambda p=path: _file(p, bundles, trust)
         if names or not paths:
-            for session, artifact in self._wanted(names):
+            for session, artifact in self.artifacts(names):
                 folder = session.workspace.output / artifact.folder
                 yield lambda f=folder, i=artifact.id: _folder(f, trust, i)
-
-    def _wanted(self, names: list[str]) -> Any:
-        found = self.artifacts(names)
-        if not found:
-            raise UsageError("this workspace has no artifacts to verify", hint="`doit list` shows what it builds")
-        return found
 
 
 def artifact_folders(path: Path) -> list[Path]:

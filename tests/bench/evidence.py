@@ -83,29 +83,24 @@ def _pair(title: str, runs: int, groups: list[Group], prepare: Callable[[], obje
 
 def _parts(runs: int) -> None:
     """Time the steps of the first artifact, in this process."""
-    session = open_session(Path())
-    list(tasks(session))
-    session.selected = set(session.artifacts)
-    artifact = next(iter(session.artifacts.values()))
-    built = session._built(artifact)
-    builder = session._builders["cargo"]
-    folder = session.workspace.output / artifact.folder
-    digest = digest_file(built.path)
-    describing, signing = [], []
+    describing: list[float] = []
+    signing: list[float] = []
+    count = 0
     for _ in range(runs):
         session = _built_session()
-        artifact, built = next((a, session._built(a)) for a in session.artifacts.values())
-        builder = session._builders["cargo"]
+        artifact = next(iter(session.artifacts.values()))
+        built = session._built(artifact)
+        builder, signer = session._builders["cargo"], session._signing()
+        digest = digest_file(built.path)
+        names = file_names(artifact.file)
         with _timed(describing):
-            inventory, _ = builder.describe(artifact, built.path, digest)
-            documents = flow._documents(file_names(artifact.file), inventory)
-        key = session._signing()
+            inventory, _packages = builder.describe(artifact, built.path, digest)
+            documents = flow._documents(names, inventory)
         with _timed(signing):
-            for text in flow._statements(file_names(artifact.file), digest, documents).values():
-                key.key.sign_statement(text)
-            key.key.sign_statement(b"{}")
-            verify_folder(folder, trust=key.trust, artifact=digest)
-    count = len(inventory.components)
+            for text in (*flow._statements(names, digest, documents).values(), b"{}"):
+                signer.key.sign_statement(text)
+            verify_folder(session.workspace.output / artifact.folder, trust=signer.trust, artifact=digest)
+        count = len(inventory.components)
     _print(f"inventory and both SBOMs, {count} components", describing)
     _print("three statements signed, folder checked (artifact's digest known)", signing)
 
@@ -114,11 +109,18 @@ def _print(title: str, seconds: list[float]) -> None:
     print(f"{title}: {statistics.median(seconds):.3f} s, best {min(seconds):.3f} s")
 
 
-def _forget(session: Session) -> None:
-    """Let the builder read lock file and manifests again, as a new process would."""
+def _built_session() -> Session:
+    """Return a new session whose first group is built and observed; lock file and manifests are not read yet."""
+    session = open_session(Path())
+    list(tasks(session))
+    session.selected = set(session.artifacts)
+    session._built(next(iter(session.artifacts.values())))
     builder = session._builders["cargo"]
     assert isinstance(builder, CargoBuilder)
-    builder.forget()
+    for observed in builder._observed.values():
+        observed.result()
+    _ = session.workspace.source.commit
+    return session
 
 
 def _edit(path: Path) -> None:

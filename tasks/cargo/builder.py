@@ -21,9 +21,10 @@ from ...provenance.source import time_of
 from ..builder import Artifact, Built, Workspace
 from .contents import read_contents
 from .describe import Facts, describe
-from .discover import Binary, Group, discover, find_manifests
+from .discover import Binary, Group, discover
 from .inputs import Inputs, input_files
 from .messages import Messages, read_messages
+from .metadata import find_manifests
 from .observe import Loaded, observe
 from .units import UnitGraph, read_units
 

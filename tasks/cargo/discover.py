@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import ConfigError, did_you_mean
 from ..builder import Artifact, Workspace
 from .features import FeatureChoice, enabled
-from .metadata import CargoWorkspace, Package, read_metadata
+from .metadata import MANIFEST, CargoWorkspace, Package, read_metadata
 from .toolchain import Toolchain
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from ...provenance.config import Cargo
 
-_DEFAULT_MANIFEST = "Cargo.toml"
-_FILLED = {"target", "node_modules", "vendor", "dist"}
-"""Folders with manifests that are not the repository's own."""
 _HOST_TUPLE = "host-tuple"
 """Cargo's own word for the host as a target (The Cargo Book, `cargo build --target`)."""
 _GLIBC = re.compile(r"(?P<triple>.*-gnu[a-z0-9]*)\.[0-9.]+")
@@ -74,7 +71,7 @@ class Group:
 
     def selection(self) -> list[str]:
         """Return the arguments that decide which units there are, but for `--bin`."""
-        arguments = ["--manifest-path", str(self.root / _DEFAULT_MANIFEST), "--locked", "--profile", self.profile]
+        arguments = ["--manifest-path", str(self.root / MANIFEST), "--locked", "--profile", self.profile]
         for package in self.packages:
             arguments += ["--package", package.id]
         return arguments + self.features.arguments()
@@ -103,32 +100,6 @@ def discover(workspace: Workspace) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def find_manifests(root: Path) -> tuple[str, ...]:
-    """Return the manifest of each cargo workspace below `root`, as paths from there, the outermost first.
-
-    Folders that builds fill or that are hidden are not looked into.
-
-    Raises:
-        ToolError: cargo is missing, or refuses a manifest.
-    """
-    found: list[str] = []
-    known: set[Path] = set()
-    for path in sorted(_walk(root), key=lambda p: (len(p.parts), p)):
-        if path not in known:
-            cargo_workspace = read_metadata(path)
-            known |= {path, *(m.manifest for m in cargo_workspace.members)}
-            if any(m.binaries for m in cargo_workspace.members):
-                found.append(_relative(cargo_workspace.root / _DEFAULT_MANIFEST, root))
-    return tuple(dict.fromkeys(found))
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
-        folders[:] = [f for f in folders if not f.startswith(".") and f not in _FILLED]
-        if _DEFAULT_MANIFEST in names:
-            yield Path(folder, _DEFAULT_MANIFEST)
-
-
 def _triples(config: Cargo, toolchain: Toolchain) -> Sequence[str | None]:
     targets: Sequence[str | None] = config.targets or (toolchain.default_target,)
     return [toolchain.host if target == _HOST_TUPLE else target for target in targets]
@@ -139,7 +110,7 @@ def _workspaces(root: Path, config: Cargo) -> Iterator[CargoWorkspace]:
     known: set[Path] = set()
     for pattern in config.manifests:
         found = sorted(p for p in root.glob(pattern) if p.is_file())
-        if not found and pattern != _DEFAULT_MANIFEST:
+        if not found and pattern != MANIFEST:
             raise ConfigError(
                 f"provenance.toml: cargo.manifests: `{pattern}` matches no file",
                 hint="patterns are relative to the folder of provenance.toml; `**` stands for any folders",
@@ -148,9 +119,9 @@ def _workspaces(root: Path, config: Cargo) -> Iterator[CargoWorkspace]:
             if path in known:
                 continue
             cargo_workspace = read_metadata(path)
-            if cargo_workspace.root / _DEFAULT_MANIFEST not in known:
+            if cargo_workspace.root / MANIFEST not in known:
                 yield cargo_workspace
-            known |= {path, cargo_workspace.root / _DEFAULT_MANIFEST, *(m.manifest for m in cargo_workspace.members)}
+            known |= {path, cargo_workspace.root / MANIFEST, *(m.manifest for m in cargo_workspace.members)}
 
 
 def _feature_choices(config: Cargo) -> tuple[FeatureChoice, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,12 @@ from ...provenance.json import JSONValue, read_json
 from ...provenance.process import capture, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+
+MANIFEST = "Cargo.toml"
+_FILLED = {"target", "node_modules", "vendor", "dist"}
+"""Folders with manifests that are not the repository's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,32 @@ class CargoWorkspace:
     root: Path
     target_directory: Path
     members: tuple[Package, ...]
+
+
+def find_manifests(root: Path) -> tuple[str, ...]:
+    """Return the manifest of each cargo workspace below `root`, as paths from there, the outermost first.
+
+    Folders that builds fill or that are hidden are not looked into.
+
+    Raises:
+        ToolError: cargo is missing, or refuses a manifest.
+    """
+    found: list[str] = []
+    known: set[Path] = set()
+    for path in sorted(_walk(root), key=lambda p: (len(p.parts), p)):
+        if path not in known:
+            cargo_workspace = read_metadata(path)
+            known |= {path, *(m.manifest for m in cargo_workspace.members)}
+            if any(m.binaries for m in cargo_workspace.members):
+                found.append(Path(os.path.relpath(cargo_workspace.root, root), MANIFEST).as_posix())
+    return tuple(dict.fromkeys(found))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = [f for f in folders if not f.startswith(".") and f not in _FILLED]
+        if MANIFEST in names:
+            yield Path(folder, MANIFEST)
 
 
 def read_metadata(manifest: Path) -> CargoWorkspace:

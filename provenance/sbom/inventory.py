@@ -1,7 +1,7 @@
 """The inventory: the components found in one artifact. The one model behind every SBOM format.
 
 It is kept as `NAME.inventory.json` beside the artifact, so that SBOMs can be made again without a build. Its JSON is
-canonical (sorted keys, two-space indent, UTF-8, a final newline): equal inventories are equal bytes.
+canonical (sorted keys, a line for each component, UTF-8, a final newline): equal inventories are equal bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the SBOMs of each `NAME.inventory.json` beside this file anew.
+"""Write each `NAME.inventory.json` beside this file in its canonical form, and its SBOMs anew.
 
 Run `python tests/unit/provenance/sbom/golden/make.py`.
 Then read the difference (`git diff`): it is what consumers of the SBOMs will see.
@@ -12,8 +12,9 @@ from doit_provenance.provenance.sbom.inventory import Inventory
 
 if __name__ == "__main__":
     for path in Path(__file__).parent.glob("*.inventory.json"):
-        data = path.read_bytes()
-        inventory = Inventory.from_json(data)
+        inventory = Inventory.from_json(path.read_bytes())
+        data = inventory.to_json()
+        path.write_bytes(data)
         name = path.name.removesuffix(".inventory.json")
         path.with_name(f"{name}.spdx.json").write_bytes(spdx.write(inventory))
         written = cyclonedx.write(inventory, inventory_sha256=digest_bytes(data).sha256)

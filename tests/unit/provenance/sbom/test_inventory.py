@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import UnreadableError
+from doit_provenance.provenance.sbom.encoder import encode
 from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Role
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ def test_round_trip(data: st.DataObject, inventories: st.SearchStrategy[Inventor
 
 
 def test_bytes_are_canonical(teapot: Inventory) -> None:
-    """Sorted keys, two spaces, UTF-8 as it is, a final newline, nothing for what is not known."""
+    """Sorted keys, a line for each component, UTF-8 as it is, a final newline, nothing for what is not known."""
     data = teapot.to_json()
-    expected = json.dumps(json.loads(data), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
-    assert data == expected.encode()
+    document = json.loads(data)
+    assert data == encode(document, sort_keys=True)
+    assert list(document) == sorted(document)
+    for component in document["components"]:
+        line = json.dumps(component, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        assert data.count(f"\n{line}".encode()) == 1
     assert "null" not in data.decode()
 
 

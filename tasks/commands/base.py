@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import getopt
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +34,7 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
     def parse_execute(self, in_args: list[str]) -> int:
         """Run the command; what is wrong is said on standard error, without a traceback."""
         try:
-            code = int(super().parse_execute(in_args) or 0)
+            code = int(super().parse_execute(self._options_first(in_args)) or 0)
             sys.stdout.flush()  # here, where it can be said that nobody reads it
         except CmdParseError as error:
             what = str(error).partition(" (parsing options")[0]
@@ -48,6 +50,23 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         else:
             return code
         return USAGE
+
+    def _options_first(self, in_args: list[str]) -> list[str]:
+        """Return the arguments with options before names: doit would take an option after a name for a name.
+
+        Raises:
+            CmdParseError: there is no such option, or it lacks its value.
+        """
+        short, long = self.cmdparser.get_short(), self.cmdparser.get_long()
+        try:
+            options, names = getopt.gnu_getopt(in_args, short, long)
+        except getopt.GetoptError as error:
+            raise CmdParseError(str(error)) from error
+        valued = {f"--{name[:-1]}" for name in long if name.endswith("=")} | {
+            f"-{s}" for s in re.findall("(.):", short)
+        }
+        words = [word for name, value in options for word in ((name, value) if name in valued else (name,))]
+        return [*words, "--", *names]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Run with options and arguments; tasks are loaded when `sessions` is first called."""

@@ -42,6 +42,7 @@ class Kettle:
         libraries: of every artifact.
         inputs: path to sha256, of every artifact.
         discovery, building, describing: errors that these raise.
+        proposal: what a starter file should say.
         calls: names in each call of `build`.
     """
 
@@ -53,6 +54,7 @@ class Kettle:
     discovery: ProvenanceError | None = None
     building: ProvenanceError | None = None
     describing: ProvenanceError | None = None
+    proposal: dict[str, tuple[str, ...]] = field(default_factory=dict)
     calls: list[list[str]] = field(default_factory=list)
 
 
@@ -71,6 +73,9 @@ class KettleBuilder:
             Artifact(builder="kettle", name=n, platform="linux/amd64", group=n.partition("-")[0], file=n)
             for n in self.kettle.names
         ]
+
+    def propose(self) -> Mapping[str, tuple[str, ...]]:
+        return self.kettle.proposal
 
     def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
         assert {a.group for a in artifacts} == {group}

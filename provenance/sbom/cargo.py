@@ -173,12 +173,12 @@ def component(  # noqa: PLR0913 - each is a fact of its own
     package: PackageId,
     *,
     ref: str,
+    purl: str,
     role: Role,
     features: tuple[str, ...],
     table: Mapping[str, object],
     locked: Locked | None,
     project: Party,
-    project_source: str | None,
 ) -> Component:
     """Return one crate as a component. `table` is its `[package]` table, `project` who ships path packages."""
     licence = _text(table.get("license"))
@@ -196,7 +196,7 @@ def component(  # noqa: PLR0913 - each is a fact of its own
         role=role,
         name=package.name,
         version=package.version,
-        purl=package_url(package, locked, project_source),
+        purl=purl,
         hashes={"sha256": locked.checksum} if locked and locked.checksum else {},
         licence=normalise(licence) if licence else None,
         supplier=_supplier(package, project),

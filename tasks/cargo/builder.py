@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...provenance import store
 from ...provenance.attest.resource import ResourceDescriptor
-from ...provenance.errors import BuildError, InputChangedError, ToolError
+from ...provenance.errors import BuildError, InputChangedError, ProvenanceError, ToolError
 from ...provenance.process import clean_environment, lines
 from ...provenance.sbom.cargo import Locked, Manifests, PackageId, parse_package_id, read_lock
 from ...provenance.source import time_of
@@ -69,6 +70,11 @@ class _Run:
     def manifests(self) -> Mapping[str, Path]:
         return {one.key.package: one.manifest for one in self.messages.compiled}
 
+    def read_ahead(self) -> None:
+        """Read, while others wait for rustc, what describing will ask for; an error is met again by who asks."""
+        with contextlib.suppress(ProvenanceError):
+            _ = self.lock, self.programs
+
     @cached_property
     def programs(self) -> Mapping[str, tuple[str, str]]:
         return self.group.toolchain.programs()
@@ -111,6 +117,7 @@ class CargoBuilder:
         with self._building[found.target_directory]:
             run = self._settled_run(found, binaries)
             held = {b.artifact: self._hold(run, b) for b in binaries}
+        self._pool.submit(run.read_ahead)
         for binary in binaries:
             self._runs[binary.artifact] = run
             self._observed[binary.artifact] = self._pool.submit(self._observe, run, binary)

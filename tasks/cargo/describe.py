@@ -63,8 +63,9 @@ def describe(  # noqa: PLR0913 - the things that an inventory is made of
     """
     needed = needed_libraries(path)
     subject = _subject(binary, digest, facts)
-    refs = _refs(contents, facts, subject)
-    components = [_crate(node, refs[node], contents, facts) for node in refs if node.role is not Role.SUBJECT]
+    crates = _crates(contents, facts)
+    refs = {contents.subject: subject.ref} | {node: crate.ref for node, crate in crates.items()}
+    components = list(crates.values())
     dependencies = {refs[node]: {refs[used] for used in contents.edges[node]} for node in refs}
     for extra in (*_toolchain(group, standard, facts), *_shared_libraries(needed or ())):
         components.append(extra)
@@ -100,12 +101,12 @@ def _subject(binary: Binary, digest: Digest, facts: Facts) -> Component:
     made = component(
         package,
         ref=binary.artifact.id,
+        purl=package_url(package, None, facts.project_source),
         role=Role.SUBJECT,
         features=(),
         table=facts.tables.package(binary.package.manifest),
         locked=None,
         project=facts.project,
-        project_source=facts.project_source,
     )
     return Component(
         ref=binary.artifact.id,
@@ -126,38 +127,35 @@ def _subject(binary: Binary, digest: Digest, facts: Facts) -> Component:
     )
 
 
-def _refs(contents: Contents, facts: Facts, subject: Component) -> dict[Node, str]:
-    """Name every node: its package URL, with `#build` for the build-time twin of a package that is also linked."""
-    found = {contents.subject: subject.ref}
+def _crates(contents: Contents, facts: Facts) -> dict[Node, Component]:
+    """Return the crates as components, in the order of their ids.
+
+    One is named by its package URL, with `#build` for the build-time twin of a package that is also linked.
+    """
+    found: dict[Node, Component] = {}
     taken: set[str] = set()
-    linked_first = sorted(
-        (n for n in contents.edges if n != contents.subject), key=lambda n: (n.role is Role.BUILD, n.package)
-    )
-    for node in linked_first:
+    nodes = (n for n in contents.edges if n != contents.subject)
+    for node in sorted(nodes, key=lambda n: (n.role is Role.BUILD, n.package)):
         package = parse_package_id(node.package)
-        ref = package_url(package, facts.lock.get(package), facts.project_source)
+        locked = facts.lock.get(package)
+        ref = purl = package_url(package, locked, facts.project_source)
         if ref in taken and node.role is Role.BUILD:
             ref += "#build"
         while ref in taken:  # one name and version from two paths of the workspace
             ref += "~"
         taken.add(ref)
-        found[node] = ref
+        manifest = facts.manifests.get(node.package)
+        found[node] = component(
+            package,
+            ref=ref,
+            purl=purl,
+            role=node.role,
+            features=contents.features.get(node, ()),
+            table=facts.tables.package(manifest) if manifest else {},
+            locked=locked,
+            project=facts.project,
+        )
     return found
-
-
-def _crate(node: Node, ref: str, contents: Contents, facts: Facts) -> Component:
-    package = parse_package_id(node.package)
-    manifest = facts.manifests.get(node.package)
-    return component(
-        package,
-        ref=ref,
-        role=node.role,
-        features=contents.features.get(node, ()),
-        table=facts.tables.package(manifest) if manifest else {},
-        locked=facts.lock.get(package),
-        project=facts.project,
-        project_source=facts.project_source,
-    )
 
 
 def _toolchain(group: Group, standard: tuple[str, ...], facts: Facts) -> Iterator[Component]:

@@ -281,15 +281,16 @@ def test_package_url_of_a_version_with_a_build_part() -> None:
 
 
 def _component(source: str | None = REGISTRY, locked: Locked | None = None, **table: object) -> Component:
+    package = PackageId(name="pot", version="1.0.0", source=source)
     return component(
-        PackageId(name="pot", version="1.0.0", source=source),
+        package,
         ref="pot",
+        purl=package_url(package, locked, "https://tea.example/tea"),
         role=Role.LINKED,
         features=("lid", "std"),
         table=table,
         locked=locked,
         project=PROJECT,
-        project_source="https://tea.example/tea",
     )
 
 

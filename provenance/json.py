@@ -34,7 +34,7 @@ def read_json(data: bytes) -> JSONValue:
             parse_float=_finite,
             parse_int=_short,
         )
-        if "\\u" in text and _SURROGATE_ESCAPE.search(text):
+        if _SURROGATE_ESCAPE.search(text):
             # Encoding fails exactly where an escape left half of a pair.
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:

@@ -6,6 +6,7 @@ DOIT_CONFIG, task_artifacts = workspace()
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +50,19 @@ def doit_config(root: Path) -> dict[str, Any]:
     The database holds nothing that we need (`doit ignore` uses it), so where the folder can't be written it is kept in
     memory.
     """
-    state = root.resolve() / STATE
+    database = root.resolve() / STATE / "doit.db"
     try:
-        store.prepare(state)
-        database = str(state / "doit.db")
+        store.prepare(database.parent)
+        lasting = os.access(database if database.exists() else database.parent, os.W_OK)
     except ProvenanceError:
-        database = ":memory:"
-    return {"reporter": Reporter, "par_type": "thread", "verbosity": 2, "dep_file": database, "backend": "sqlite3"}
+        lasting = False
+    return {
+        "reporter": Reporter,
+        "par_type": "thread",
+        "verbosity": 2,
+        "dep_file": str(database) if lasting else ":memory:",
+        "backend": "sqlite3",
+    }
 
 
 def open_session(root: Path) -> Session:

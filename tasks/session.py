@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -42,7 +43,8 @@ class Session:
         self._builders: dict[str, Builder] = {}
         self._built: dict[Artifact, Built | ProvenanceError] = {}
         self._locks: dict[str, threading.Lock] = {}
-        self._signing_lock = threading.Lock()
+        self._beginning = threading.Lock()
+        self._claimed = False
 
     def add(self, builder: Builder) -> tuple[Artifact, ...]:
         """Ask a builder what there is; its artifacts can be built from now on.
@@ -66,7 +68,9 @@ class Session:
         Raises:
             ProvenanceError: something failed; what the output folder held before is untouched.
         """
-        signing = self._signing()
+        with self._beginning:
+            signing = self._signing
+            self._claim()
         built = self._build_once(artifact)
         builder = self._builders[artifact.builder]
         self.outcomes[artifact.id] = produce(
@@ -88,17 +92,18 @@ class Session:
             a for a in self.artifacts.values() if a.group == artifact.group and (a == artifact or a.id in self.selected)
         ]
         try:
-            store.prepare(self.workspace.state)
             return self._builders[artifact.builder].build(artifact.group, members)
         except ProvenanceError as error:
             return dict.fromkeys(members, error)
 
-    def _signing(self) -> Signing:
-        with self._signing_lock:
-            return self._loaded_signing
+    def _claim(self) -> None:
+        """Let other runs over this workspace wait: what the tool left must stay until the flow has taken it."""
+        if not self._claimed:
+            store.lock(self.workspace.state, waiting=_say_that_we_wait)
+            self._claimed = True
 
     @cached_property
-    def _loaded_signing(self) -> Signing:
+    def _signing(self) -> Signing:
         """The key, asked for before anything is built: a missing one must not cost a build."""
         settings = self.workspace.config.signing
         path = settings.key or default_key_path(os.environ)
@@ -109,3 +114,7 @@ class Session:
         others = trust_for(keys=(), configured=settings.public_keys, own=None).keys if settings.public_keys else ()
         trust = Trust(keys=(own, *others))
         return Signing(key=key, trust=trust, builder=BuilderId.CI if is_ci(os.environ) else BuilderId.LOCAL)
+
+
+def _say_that_we_wait() -> None:
+    sys.stderr.write("waiting for another run over this workspace to end\n")

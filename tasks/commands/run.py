@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+import sys
 from typing import Any
 
 from doit.cmd_run import Run as DoitRun
+from doit.dependency import DatabaseException
 from doit.exceptions import InvalidCommand
 
 from ...provenance.errors import did_you_mean
+from ..builder import STATE
 from ..reporter import session_of
 from .base import expand
 
@@ -35,4 +39,12 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
             return tasks
 
         self.loader.load_tasks = checked
-        return super().execute(params, args)
+        try:
+            return super().execute(params, args)
+        except (sqlite3.Error, DatabaseException) as error:
+            reason = str(error).rpartition("Original error: ")[2]
+            sys.stderr.write(
+                f"error: doit can't use its database `{STATE}/doit.db`: {reason}\n"
+                "hint: free some disk space, or wait for another run to end; the file may be removed\n"
+            )
+            return 1

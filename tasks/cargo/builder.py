@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,10 +19,11 @@ from ...provenance.process import clean_environment, lines
 from ...provenance.sbom.cargo import Locked, Manifests, PackageId, parse_package_id, read_lock
 from ...provenance.source import time_of
 from ..builder import Artifact, Built, Workspace
+from .call import Call, build, likely_executable
 from .contents import read_contents
 from .describe import Facts, describe
 from .discover import Binary, Group, discover
-from .inputs import Inputs, input_files
+from .inputs import Inputs, input_files, moment
 from .messages import Messages, read_messages
 from .metadata import find_manifests
 from .observe import Loaded, observe
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/cargo.v1.md"
 
-_SUBCOMMANDS = {
-    "cargo": ("cargo", "build"),
-    "cargo-zigbuild": ("cargo", "zigbuild"),
-    "cross": ("cross", "build"),
-}
 _TELLING = (
     "CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_INCREMENTAL", "CARGO_ENCODED_RUSTFLAGS",
     "RUSTFLAGS", "RUSTC", "RUSTUP_TOOLCHAIN", "SOURCE_DATE_EPOCH",
@@ -56,11 +51,16 @@ class _Run:
     """One finished cargo call."""
 
     group: Group
-    messages: Messages
-    graph: UnitGraph
+    call: Call
     inputs: Mapping[str, Inputs]
-    started: datetime
-    finished: datetime
+
+    @property
+    def messages(self) -> Messages:
+        return self.call.messages
+
+    @property
+    def graph(self) -> UnitGraph:
+        return self.call.graph
 
     @cached_property
     def lock(self) -> Mapping[PackageId, Locked]:
@@ -160,7 +160,7 @@ class CargoBuilder:
         unsettled: tuple[Path, ...] = ()
         for _ in range(_ATTEMPTS):
             known = {b.artifact.id: self._inputs(group, b, _likely_executable(group, b), ()) for b in binaries}
-            since = time.time_ns()
+            since = moment(self._scratch)
             messages, graph, started, finished = self._call(group, binaries)
             local = tuple(m.manifest for m in messages.compiled if parse_package_id(m.key.package).source is None)
             after = {b.artifact.id: self._inputs(group, b, _executable(messages, b), local) for b in binaries}
@@ -168,9 +168,7 @@ class CargoBuilder:
                 inputs.refuse_changes_since(known[name])
             unsettled = tuple(p for name, inputs in after.items() for p in inputs.unsettled(known[name], since))
             if not unsettled:
-                return _Run(
-                    group=group, messages=messages, graph=graph, inputs=after, started=started, finished=finished
-                )
+                return _Run(group=group, call=call, inputs=after)
         raise InputChangedError(
             f"an input changed while it was being built: `{unsettled[0]}`", hint="run again when it holds still"
         )
@@ -184,29 +182,6 @@ class CargoBuilder:
             repository=self.workspace.source.root,
         )
         return Inputs.read(p for p in files if p.is_file())
-
-    def _call(self, group: Group, binaries: Sequence[Binary]) -> tuple[Messages, UnitGraph, datetime, datetime]:
-        names = [word for b in binaries for word in ("--bin", b.target)]
-        tool = _SUBCOMMANDS[self.workspace.config.cargo.tool]
-        target = ["--target", group.triple] if group.triple else []
-        argv = [*tool, *group.selection(), *target, *names, "--message-format", "json-render-diagnostics"]
-        plain = ["--target", group.platform] if group.triple else []
-        arguments = [*group.selection(), *plain, *names]
-        started = datetime.now(UTC)
-        graph: Future[UnitGraph] | None = None
-        messages = Messages()
-        with lines(argv, cwd=group.root, env=clean_environment()) as (output, process):
-            for found in read_messages(output):
-                messages = found
-                # Cargo has resolved by its first message, so asking it now makes nobody wait for a lock.
-                graph = graph or self._pool.submit(read_units, group.toolchain, arguments, self._scratch / "units")
-        if process.returncode != 0:
-            if graph is not None:
-                graph.cancel()
-            raise BuildError(f"`{' '.join(tool)}` failed for {_listed(binaries)} (exit code {process.returncode})")
-        finished = datetime.now(UTC)
-        graph = graph or self._pool.submit(read_units, group.toolchain, arguments, self._scratch / "units")
-        return messages, graph.result(), started, finished
 
     @property
     def _scratch(self) -> Path:
@@ -224,7 +199,7 @@ class CargoBuilder:
             return None, error.message.partition("\n")[0]
 
     def _hold(self, run: _Run, binary: Binary) -> Path:
-        executable = _executable(run.messages, binary)
+        executable = run.call.executable(binary)
         held = self._scratch / "built" / binary.artifact.folder / binary.artifact.file
         store.hold(executable, held)
         return held
@@ -251,8 +226,8 @@ class CargoBuilder:
             external=external,
             internal=_internal(run),
             inputs=run.inputs[binary.artifact.id].relative_to(self.workspace.source.root),
-            started=run.started,
-            finished=run.finished,
+            started=run.call.started,
+            finished=run.call.finished,
         )
 
 
@@ -282,20 +257,3 @@ def _materials(inventory: Inventory) -> list[ResourceDescriptor]:
         if digest and component.purl:
             found[component.purl] = ResourceDescriptor(uri=component.purl, digest=digest)
     return [found[uri] for uri in sorted(found)]
-
-
-def _executable(messages: Messages, binary: Binary) -> Path:
-    for one in messages.compiled:
-        if one.executable and one.key.package == binary.package.id and one.key.target == binary.target:
-            return one.executable
-    raise ToolError(f"cargo did not say where it left `{binary.target}` of package `{binary.package.name}`")
-
-
-def _likely_executable(group: Group, binary: Binary) -> Path:
-    """Return where an earlier build left the binary, if there was one (The Cargo Book, Build cache)."""
-    folder = "debug" if group.profile in {"dev", "test"} else group.profile
-    return group.target_directory / (group.platform if group.triple else "") / folder / binary.artifact.file
-
-
-def _listed(binaries: Sequence[Binary]) -> str:
-    return ", ".join(f"`{b.artifact.id}`" for b in binaries)

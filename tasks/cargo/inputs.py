@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...provenance import store
 from ...provenance.digest import sha256_file
 from ...provenance.errors import InputChangedError, ToolError
 from .depinfo import prerequisites
@@ -103,6 +105,24 @@ class Inputs:
     def relative_to(self, root: Path) -> dict[str, str]:
         """Return path from `root` to sha256; what lies elsewhere has its way there (`../…`), never an absolute path."""
         return {Path(os.path.relpath(path, root)).as_posix(): sha256 for path, sha256 in self.digests.items()}
+
+
+def moment(folder: Path) -> int:
+    """Return the time, in nanoseconds, as a file in `folder` gets it now.
+
+    The clock of files may be some milliseconds coarse, and so behind the system's: by the latter, a file that is
+    written just now was written before.
+
+    Raises:
+        StoreError: no file can be written there.
+    """
+    path = folder / f"clock-{secrets.token_hex(6)}"
+    store.prepare(folder)
+    try:
+        store.write(path, b"")
+        return path.stat().st_ctime_ns
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _changed_ns(path: Path) -> int:

@@ -7,15 +7,13 @@ import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance import store
 from ...provenance.attest.resource import ResourceDescriptor
-from ...provenance.errors import BuildError, InputChangedError, ProvenanceError, ToolError
-from ...provenance.process import clean_environment, lines
+from ...provenance.errors import InputChangedError, ProvenanceError, ToolError
 from ...provenance.sbom.cargo import Locked, Manifests, PackageId, parse_package_id, read_lock
 from ...provenance.source import time_of
 from ..builder import Artifact, Built, Workspace
@@ -24,10 +22,8 @@ from .contents import read_contents
 from .describe import Facts, describe
 from .discover import Binary, Group, discover
 from .inputs import Inputs, input_files, moment
-from .messages import Messages, read_messages
 from .metadata import find_manifests
 from .observe import Loaded, observe
-from .units import UnitGraph, read_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +31,8 @@ if TYPE_CHECKING:
     from ...provenance.digest import Digest
     from ...provenance.json import JSONValue
     from ...provenance.sbom.inventory import Inventory
+    from .messages import Messages
+    from .units import UnitGraph
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/cargo.v1.md"
 
@@ -159,11 +157,13 @@ class CargoBuilder:
         """Build until no input changed meanwhile; a file first met in this build may take one call more."""
         unsettled: tuple[Path, ...] = ()
         for _ in range(_ATTEMPTS):
-            known = {b.artifact.id: self._inputs(group, b, _likely_executable(group, b), ()) for b in binaries}
+            known = {b.artifact.id: self._inputs(group, b, likely_executable(group, b), ()) for b in binaries}
             since = moment(self._scratch)
-            messages, graph, started, finished = self._call(group, binaries)
-            local = tuple(m.manifest for m in messages.compiled if parse_package_id(m.key.package).source is None)
-            after = {b.artifact.id: self._inputs(group, b, _executable(messages, b), local) for b in binaries}
+            call = build(
+                group, binaries, self.workspace.config.cargo.tool, pool=self._pool, scratch=self._scratch / "units"
+            )
+            local = tuple(m.manifest for m in call.messages.compiled if parse_package_id(m.key.package).source is None)
+            after = {b.artifact.id: self._inputs(group, b, call.executable(b), local) for b in binaries}
             for name, inputs in after.items():
                 inputs.refuse_changes_since(known[name])
             unsettled = tuple(p for name, inputs in after.items() for p in inputs.unsettled(known[name], since))

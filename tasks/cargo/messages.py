@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _BEGINNING = b'{"reason":'
 """How each of cargo's messages begins: it writes this key first, so that lines of others can be told apart."""
@@ -82,8 +83,12 @@ class Messages:
     scripts: dict[str, list[ScriptRun]] = field(default_factory=dict)
 
 
-def read_messages(lines: Iterable[bytes]) -> Iterator[Messages]:
-    """Read the lines as they come; yield the same growing `Messages` after each one that matters."""
+def read_messages(lines: Iterable[bytes], places: Mapping[Path, Path] | None = None) -> Iterator[Messages]:
+    """Read the lines as they come; yield the same growing `Messages` after each one that matters.
+
+    `places`: folders as cargo names them, where it runs in a container, to what they are here.
+    """
+    at = functools.partial(_place, places=places or {})
     found = Messages()
     for line in lines:
         if not line.startswith(_BEGINNING):
@@ -94,9 +99,9 @@ def read_messages(lines: Iterable[bytes]) -> Iterator[Messages]:
                 continue
             match document.get("reason"):
                 case "compiler-artifact":
-                    found.compiled.append(_compiled(document))
+                    found.compiled.append(_compiled(document, at))
                 case "build-script-executed":
-                    found.scripts.setdefault(str(document["package_id"]), []).append(_script(document))
+                    found.scripts.setdefault(str(document["package_id"]), []).append(_script(document, at))
                 case _:
                     continue
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -104,26 +109,34 @@ def read_messages(lines: Iterable[bytes]) -> Iterator[Messages]:
         yield found
 
 
-def _compiled(document: Mapping[str, JSONValue]) -> Compiled:
+def _compiled(document: Mapping[str, JSONValue], at: Callable[[str], Path]) -> Compiled:
     executable = document["executable"]
     return Compiled(
         key=unit_key(document, str(document["package_id"])),
-        files=tuple(Path(f) for f in _texts(document["filenames"])),
-        executable=Path(executable) if isinstance(executable, str) else None,
-        manifest=Path(str(document["manifest_path"])),
+        files=tuple(at(f) for f in _texts(document["filenames"])),
+        executable=at(executable) if isinstance(executable, str) else None,
+        manifest=at(str(document["manifest_path"])),
         fresh=document["fresh"] is True,
     )
 
 
-def _script(document: Mapping[str, JSONValue]) -> ScriptRun:
+def _script(document: Mapping[str, JSONValue], at: Callable[[str], Path]) -> ScriptRun:
     pairs = document["env"]
     environment = dict(_pair(p) for p in pairs) if isinstance(pairs, list) else {}
     return ScriptRun(
-        out_dir=Path(str(document["out_dir"])),
+        out_dir=at(str(document["out_dir"])),
         cfgs=_texts(document["cfgs"]),
         environment=environment,
         libraries=_texts(document["linked_libs"]),
     )
+
+
+def _place(text: str, *, places: Mapping[Path, Path]) -> Path:
+    path = Path(text)
+    for there, here in places.items():
+        if path.is_relative_to(there):
+            return here / path.relative_to(there)
+    return path
 
 
 def _pair(value: JSONValue) -> tuple[str, str]:

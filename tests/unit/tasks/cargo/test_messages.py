@@ -141,3 +141,12 @@ def test_flipped_bytes_are_messages_or_a_tool_error(data: st.DataObject) -> None
     except ToolError:
         return
     assert len(found.compiled) + len(found.scripts) <= 1
+
+
+def test_folders_of_a_container_are_what_they_are_here() -> None:
+    lines = [_line(COMPILED), _line(SCRIPT, out_dir="/target/out")]
+    *_, found = read_messages(lines, {Path("/t"): Path("/home/x/target"), Path("/s"): Path("/home/x/sources")})
+    assert found.compiled[0].files == (Path("/home/x/target/release/tea"), Path("/home/x/target/release/tea.dwp"))
+    assert found.compiled[0].executable == Path("/home/x/target/release/tea")
+    assert found.compiled[0].manifest == Path("/home/x/sources/tea/Cargo.toml")
+    assert found.scripts[SCRIPT["package_id"]][0].out_dir == Path("/target/out")  # `/t` is no part of that

@@ -1,0 +1,97 @@
+"""One call of cargo, or of a tool that is called as cargo is, for the binaries of one group."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...provenance.config.keys import CargoTool
+from ...provenance.errors import BuildError, ToolError
+from ...provenance.process import clean_environment, lines
+from .messages import Messages, read_messages
+from .units import UnitGraph, read_units
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor, Future
+
+    from .discover import Binary, Group
+
+_SUBCOMMANDS = {
+    CargoTool.CARGO: ("cargo", "build"),
+    CargoTool.CARGO_ZIGBUILD: ("cargo", "zigbuild"),
+    CargoTool.CROSS: ("cross", "build"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What one call that ended well said, and the graph of what it was asked for.
+
+    Attributes:
+        started, finished: UTC.
+    """
+
+    messages: Messages
+    graph: UnitGraph
+    started: datetime
+    finished: datetime
+
+    def executable(self, binary: Binary) -> Path:
+        """Return where the call left a binary.
+
+        Raises:
+            ToolError: it did not say.
+        """
+        for one in self.messages.compiled:
+            if one.executable and one.key.package == binary.package.id and one.key.target == binary.target:
+                return one.executable
+        raise ToolError(f"cargo did not say where it left `{binary.target}` of package `{binary.package.name}`")
+
+
+def build(group: Group, binaries: Sequence[Binary], tool: CargoTool, *, pool: Executor, scratch: Path) -> Call:
+    """Build `binaries`, all of `group`; what the tool draws it draws on the terminal itself.
+
+    Its unit graph is asked for meanwhile, in `pool`, with `scratch` for a target folder.
+
+    Raises:
+        BuildError: the tool failed; it has said why.
+        ToolError: it can't be started, or said what was not understood.
+    """
+    names = [word for b in binaries for word in ("--bin", b.target)]
+    target = ["--target", group.triple] if group.triple else []
+    argv = [*_SUBCOMMANDS[tool], *group.selection(), *target, *names, "--message-format", "json-render-diagnostics"]
+    plain = ["--target", group.platform] if group.triple else []
+    arguments = [*group.selection(), *plain, *names]
+    places = _places_in_container(group) if tool is CargoTool.CROSS else {}
+    started = datetime.now(UTC)
+    graph: Future[UnitGraph] | None = None
+    messages = Messages()
+    with lines(argv, cwd=group.root, env=clean_environment()) as (output, process):
+        for found in read_messages(output, places):
+            messages = found
+            # Cargo has resolved by its first message, so asking it now makes nobody wait for a lock.
+            graph = graph or pool.submit(read_units, group.toolchain, arguments, scratch)
+    if process.returncode != 0:
+        if graph is not None:
+            graph.cancel()
+        asked = ", ".join(f"`{b.artifact.id}`" for b in binaries)
+        raise BuildError(f"`{' '.join(argv[:2])}` failed for {asked} (exit code {process.returncode})")
+    finished = datetime.now(UTC)
+    graph = graph or pool.submit(read_units, group.toolchain, arguments, scratch)
+    return Call(messages=messages, graph=graph.result(), started=started, finished=finished)
+
+
+def likely_executable(group: Group, binary: Binary) -> Path:
+    """Return where an earlier build left a binary, if there was one (The Cargo Book, Build cache)."""
+    folder = {"dev": "debug", "test": "debug", "bench": "release"}.get(group.profile, group.profile)
+    return group.target_directory / (group.platform if group.triple else "") / folder / binary.artifact.file
+
+
+def _places_in_container(group: Group) -> Mapping[Path, Path]:
+    """Return the folders that cross's containers know under names of their own, to what they are here."""
+    home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+    return {Path("/target"): group.target_directory, Path("/cargo"): home}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..session import Session
 
 USAGE = 2
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
 
 
 class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
@@ -44,6 +46,9 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         except ProvenanceError as error:
             _complain(str(error))
             return error.exit_code
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted\n")
+            return INTERRUPTED
         except BrokenPipeError:  # whoever read our output has left, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1

@@ -13,7 +13,7 @@ from doit.exceptions import InvalidCommand
 from ...provenance.errors import did_you_mean
 from ..builder import STATE
 from ..reporter import session_of
-from .base import expand
+from .base import INTERRUPTED, expand
 
 
 class Run(DoitRun):  # type: ignore[misc] # doit has no types
@@ -41,6 +41,9 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
         self.loader.load_tasks = checked
         try:
             return super().execute(params, args)
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted; what the output folder held before is there as it was\n")
+            return INTERRUPTED
         except (sqlite3.Error, DatabaseException) as error:
             reason = str(error).rpartition("Original error: ")[2]
             sys.stderr.write(

@@ -90,7 +90,7 @@ def _parts(runs: int) -> None:
         session = _built_session()
         artifact = next(iter(session.artifacts.values()))
         built = session._build_once(artifact)
-        builder, signer = session._builders["cargo"], session._signing()
+        builder, signer = session._builders["cargo"], session._signing
         digest = digest_file(built.path)
         names = file_names(artifact.file)
         with _timed(describing):

@@ -101,8 +101,8 @@ def discover(workspace: Workspace) -> tuple[Group, ...]:
 
 
 def _triples(config: Cargo, toolchain: Toolchain) -> Sequence[str | None]:
-    targets: Sequence[str | None] = config.targets or (toolchain.default_target,)
-    return [toolchain.host if target == _HOST_TUPLE else target for target in targets]
+    targets: Sequence[str | None] = config.targets or toolchain.default_targets
+    return tuple(dict.fromkeys(toolchain.host if target == _HOST_TUPLE else target for target in targets))
 
 
 def _workspaces(root: Path, config: Cargo) -> Iterator[CargoWorkspace]:

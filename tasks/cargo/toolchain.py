@@ -85,15 +85,14 @@ class Toolchain:
         return Path(output.decode().strip())
 
     @property
-    def default_target(self) -> str | None:
-        """The target that cargo builds for when it is not told one; `None`: the host, without `--target`."""
+    def default_targets(self) -> tuple[str | None, ...]:
+        """The targets that cargo builds for when it is not told any; `None`: the host, without `--target`."""
         if value := os.environ.get("CARGO_BUILD_TARGET"):
-            return value
+            return (value,)
         build = self.config.get("build")
         target = build.get("target") if isinstance(build, dict) else None
-        if isinstance(target, list):
-            target = target[0] if len(target) == 1 else None
-        return target if isinstance(target, str) else None
+        targets = target if isinstance(target, list) else [target]
+        return tuple(t for t in targets if isinstance(t, str)) or (None,)
 
     def programs(self) -> Mapping[str, tuple[str, str]]:
         """Return `rustc` and `cargo`: version and sha256 of the program (the toolchain's, not rustup's proxy)."""

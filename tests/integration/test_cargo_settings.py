@@ -41,12 +41,12 @@ def _choice(tmp_path: Path, *, configuration: str = "") -> Repository:
     return made
 
 
-def _holds(made: Repository, package: str, name: str = "choice") -> None:
+def _holds(made: Repository, package: str, name: str = "choice", *, verify: str = "cargo") -> None:
     """Hold that the binary runs with `package`, and the inventory knows it for certain."""
     assert made.run(str(made.folder(name) / name)).ok().out.strip() == package
     assert made.packages(name) == {package}
     assert made.inventory(name)["completeness"] == "complete"
-    made.doit("verify").ok()
+    made.doit("verify", verify).ok()
 
 
 def _wrapper(tmp_path: Path, name: str) -> tuple[str, Path]:
@@ -135,12 +135,21 @@ def test_configuration_above_the_repository_counts(tmp_path: Path) -> None:
     _holds(made, "second")
 
 
-@pytest.mark.parametrize("target", ['"HOST"', '["HOST"]'])
+@pytest.mark.parametrize("target", ['"HOST"', '["HOST"]', '"host-tuple"', '["HOST", "host-tuple"]'])
 def test_target_of_the_configuration(tmp_path: Path, target: str) -> None:
     made = _choice(tmp_path, configuration=f"[build]\ntarget = {target}\n".replace("HOST", host()))
     made.doit().ok()
     assert (made.root / "target" / host() / "release" / "choice").exists()
     _holds(made, "first")
+
+
+def test_several_targets_of_the_configuration(tmp_path: Path) -> None:
+    """Each is an artifact; which standard libraries are installed is another question."""
+    made = _choice(tmp_path, configuration=f'[build]\ntarget = ["{host()}", "riscv64gc-unknown-linux-gnu"]\n')
+    listed = {line.split()[0] for line in made.doit("list").ok().out.splitlines()}
+    assert {f"cargo:choice@{host()}", "cargo:choice@riscv64gc-unknown-linux-gnu"} <= listed
+    made.doit(f"cargo:choice@{host()}").ok()
+    _holds(made, "first", verify=f"cargo:choice@{host()}")
 
 
 def test_target_folder_elsewhere(tmp_path: Path) -> None:

@@ -186,19 +186,18 @@ def test_glibc_version_of_zigbuild_is_no_part_of_the_platform(
 
 
 @pytest.mark.parametrize(
-    ("build", "triple"),
+    ("build", "triples"),
     [
-        ({}, None),
-        ({"target": "aarch64-unknown-linux-musl"}, "aarch64-unknown-linux-musl"),
-        ({"target": ["aarch64-unknown-linux-musl"]}, "aarch64-unknown-linux-musl"),
-        ({"target": ["a-b-c", "d-e-f"]}, None),
+        ({}, [None]),
+        ({"target": "aarch64-unknown-linux-musl"}, ["aarch64-unknown-linux-musl"]),
+        ({"target": ["aarch64-unknown-linux-musl"]}, ["aarch64-unknown-linux-musl"]),
+        ({"target": ["a-b-c", "d-e-f"]}, ["a-b-c", "d-e-f"]),
     ],
 )
-def test_target_of_cargos_configuration(cargo: Any, configured: Any, build: object, triple: str | None) -> None:
+def test_target_of_cargos_configuration(cargo: Any, configured: Any, build: object, triples: list[str | None]) -> None:
     cargo.package("tea")
     cargo.config = {"build": build}
-    (group,) = discover(configured())
-    assert group.triple == triple
+    assert [group.triple for group in discover(configured())] == triples
 
 
 def test_several_workspaces(cargo: Any, configured: Any) -> None:

@@ -14,7 +14,7 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
+import sysconfig
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from doit_provenance.tasks.cargo.discover import Group
     from doit_provenance.tasks.session import Session
 
-OURS = [sys.executable, "-m", "doit_provenance.tasks.main"]
+OURS = [str(Path(sysconfig.get_path("scripts"), "doit-provenance"))]
 
 
 def main() -> None:

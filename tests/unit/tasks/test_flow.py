@@ -188,6 +188,24 @@ def test_evidence_of_another_signer_is_not_kept(make: Callable[..., Outcome], si
         verify_folder(first.folder, trust=signing.trust)
 
 
+def test_provenance_of_equal_bytes_under_another_name_is_not_kept(
+    make: Callable[..., Outcome], builder: Any, workspace: Any, signing: Any, kettle: Any
+) -> None:
+    """It is signed and true, and it is another artifact's."""
+    kettle.names, kettle.content = ["tea", "mug"], {"mug": b"tea"}
+    tea, mug = builder.discover()
+    built = builder.build("mug", [mug])[mug]
+    other = produce(mug, built, builder=builder, workspace=workspace, signing=signing)
+    kettle.names = [tea.name]
+    first = make()
+    assert first.digest == other.digest
+    strange = (other.folder / file_names("mug").provenance_bundle).read_bytes()
+    (first.folder / NAMES.provenance_bundle).write_bytes(strange)
+    outcome = make()
+    assert outcome.action is Action.BUILT
+    assert (outcome.folder / NAMES.provenance_bundle).read_bytes() != strange
+
+
 def test_failing_description_leaves_the_old_folder(make: Callable[..., Outcome], kettle: Any, workspace: Any) -> None:
     before = _files(make().folder)
     kettle.content["tea"] = b"green tea"

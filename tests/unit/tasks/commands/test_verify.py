@@ -254,6 +254,7 @@ def test_nobody_reads_the_output(built: Path) -> None:
             [sys.executable, "-c", code, "verify", str(built)],
             stdout=closed,
             stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": ""},  # buffered, what was written fails only in the end
             text=True,
             check=False,
         )

@@ -37,7 +37,11 @@ def prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         ignore = folder / ".gitignore"
         if not ignore.exists():
-            ignore.write_text("*\n", encoding="ascii")
+            try:
+                ignore.write_text("*\n", encoding="ascii")
+            except OSError:
+                ignore.unlink(missing_ok=True)  # an empty one would stay for ever
+                raise
 
 
 def lock(folder: Path, *, waiting: Callable[[], object]) -> None:
@@ -66,9 +70,11 @@ def staging_for(output: Path, folder: Path) -> Iterator[Path]:
     """Yield an empty folder beside `output / folder`, on the same filesystem; it is gone when the block ends.
 
     Raises:
-        StoreError: the disk is full, the folder may not be written, …
+        StoreError: the disk is full, the folder may not be written, something of the user's is in its place, …
     """
     target = output / folder
+    if os.path.lexists(target) and (target.is_symlink() or not target.is_dir()):
+        raise StoreError(f"`{target}` is in the way: it is not a folder", hint="move it elsewhere and run again")
     with _explained(target):
         prepare(output)
         target.parent.mkdir(parents=True, exist_ok=True)

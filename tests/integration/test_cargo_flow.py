@@ -96,7 +96,7 @@ def test_built_again_is_what_it_was(greeter: Repository) -> None:
 
 
 def test_only_cargo_draws_on_standard_error(greeter: Repository) -> None:
-    assert {line.split()[0] for line in greeter.doit().ok().err.splitlines()} <= {"Finished", "Compiling"}
+    assert {line.split()[0] for line in greeter.doit().ok().err.splitlines()} <= {"Finished", "Blocking"}
 
 
 def test_show_and_key(greeter: Repository, program: tuple[str, ...]) -> None:

@@ -309,3 +309,23 @@ def test_lock_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(fcntl, "lockf", _fails(errno.EIO))
     with pytest.raises(StoreError, match="Input/output error"):
         store.lock(tmp_path, waiting=lambda: pytest.fail("it had to wait"))
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_something_else_in_the_folders_place(output: Path, tmp_path: Path, kind: str) -> None:
+    place = output / "cargo" / "tea" / "mac"
+    if kind == "file":
+        place.write_text("not ours")
+    else:
+        place.symlink_to(tmp_path)
+    with pytest.raises(StoreError, match="is in the way"), store.staging_for(output, Path("cargo", "tea", "mac")):
+        pytest.fail("it was staged")
+
+
+def test_prepared_folder_is_not_left_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", lambda self, *_, **__: (self.touch(), _fails(errno.ENOSPC)()))
+        with pytest.raises(StoreError, match="No space left"):
+            store.prepare(tmp_path / "dist")
+    store.prepare(tmp_path / "dist")
+    assert (tmp_path / "dist" / ".gitignore").read_text() == "*\n"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .digest import Digest
-from .errors import UnreadableError
+from .errors import UnreadableError, quoted
+from .json import JSONValue, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/reco
 LIMIT = 1 << 20
 RECORD_SUFFIX = ".record.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_FIELDS = {"schema", "artifact", "file", "digest", "inputs", "evidence", "generator"}
 _NAME = re.compile(r"[^/\0]+\Z")
 
 
@@ -105,18 +107,56 @@ class Record:
             UnreadableError: these bytes are no record of this version.
         """
         try:
-            document = json.loads(data)
-            if document.pop("schema") != SCHEMA:
+            document = read_json(data)
+            if not isinstance(document, dict):
+                raise TypeError("it is no table")
+            for name in sorted(_FIELDS ^ document.keys()):
+                raise ValueError(f"the field {quoted(name)} is {'missing' if name in _FIELDS else 'unknown'}")
+            if document["schema"] != SCHEMA:
                 raise ValueError("another schema version")
-            digest = Digest(**document.pop("digest"))
-            record = cls(digest=digest, **document)
-            texts = (record.artifact, record.file, record.inputs, record.generator)
-            if not all(isinstance(t, str) for t in texts) or not isinstance(record.evidence, dict):
-                raise ValueError("a field has the wrong type")
-            if not all(_NAME.match(n) and n not in {".", ".."} for n in (record.file, *record.evidence)):
-                raise ValueError("a file name leads out of the folder")
-            if not all(_SHA256.match(d) for d in (record.inputs, *record.evidence.values())):
-                raise ValueError("a digest is malformed")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            record = cls(
+                artifact=_text(document["artifact"]),
+                file=_name(_text(document["file"])),
+                digest=_digest(document["digest"]),
+                inputs=_sha256(document["inputs"]),
+                evidence={_name(k): _sha256(v) for k, v in _table(document["evidence"]).items()},
+                generator=_text(document["generator"]),
+            )
+        except (ValueError, TypeError) as error:
             raise UnreadableError(f"not a record: {error}") from error
         return record
+
+
+def _table(value: JSONValue) -> dict[str, JSONValue]:
+    if not isinstance(value, dict):
+        raise TypeError("a field is no table")
+    return value
+
+
+def _text(value: JSONValue) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a field is no text")
+    return value
+
+
+def _name(text: str) -> str:
+    if not _NAME.match(text) or text in {".", ".."}:
+        raise ValueError("a file name leads out of the folder")
+    return text
+
+
+def _sha256(value: JSONValue) -> str:
+    text = _text(value)
+    if not _SHA256.match(text):
+        raise ValueError("a digest is malformed")
+    return text
+
+
+def _digest(value: JSONValue) -> Digest:
+    table = _table(value)
+    if table.keys() != {"sha256", "sha512", "size"}:
+        raise ValueError("a digest is malformed")
+    size = table["size"]
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise TypeError("a size is no number")
+    return Digest(sha256=_text(table["sha256"]), sha512=_text(table["sha512"]), size=size)

@@ -53,5 +53,6 @@ def enabled(choice: FeatureChoice, package: str, features: Mapping[str, tuple[st
         feature = pending.pop()
         if feature in features and feature not in found:
             found.add(feature)
-            pending += features[feature]
+            # `NAME/FEATURE` also enables the feature NAME of an optional dependency; `NAME?/FEATURE` does not.
+            pending += [one.partition("/")[0] for one in features[feature]]
     return frozenset(found)

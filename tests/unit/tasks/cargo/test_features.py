@@ -48,5 +48,12 @@ def test_arguments(choice: FeatureChoice, expected: list[str]) -> None:
     assert choice.arguments() == expected
 
 
+def test_optional_dependency_is_enabled_by_its_features() -> None:
+    """`leaf/rolled` enables the feature `leaf` of an optional dependency, `leaf?/rolled` does not (The Cargo Book)."""
+    features = {"leaf": ("dep:leaf",), "strong": ("leaf/rolled",), "weak": ("leaf?/rolled",)}
+    assert enabled(FeatureChoice(features=("strong",)), "tea", features) == {"strong", "leaf"}
+    assert enabled(FeatureChoice(features=("weak",)), "tea", features) == {"weak"}
+
+
 def test_suffix_is_the_sets_name() -> None:
     assert (FeatureChoice().suffix, FeatureChoice(name="fips").suffix) == ("", "+fips")

@@ -14,7 +14,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-from .digest import Digest, digest_stream
+from .digest import Digest, digest_file, digest_stream
 from .errors import StoreError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_CHUNK = 1 << 20
 _STAGING = ".staging-"
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
@@ -126,8 +127,53 @@ def copy(source: Path, target: Path) -> Digest:
         raise StoreError(f"can't read `{source}`: {error.strerror}") from error
     with _explained(target), original as stream, target.open("xb") as copied:
         digest = digest_stream(stream, copied)
-        os.fchmod(copied.fileno(), stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o755 | 0o600)
+        os.fchmod(copied.fileno(), _permissions(os.fstat(stream.fileno())))
     return digest
+
+
+def adopt(source: Path, target: Path, *, previous: Path) -> Digest:
+    """Put an artifact's bytes at `target` and digest them; `previous` is the one that is there so far, if any.
+
+    Where that one has the same bytes and permissions, it is linked instead of being written once more: an artifact that
+    did not change costs no write, however large it is.
+
+    Raises:
+        StoreError: it can't be read or written.
+    """
+    if _same_artifact(source, previous):
+        with contextlib.suppress(OSError):  # a filesystem without links
+            os.link(previous, target, follow_symlinks=False)
+            return digest_file(target)
+    return copy(source, target)
+
+
+def same_files(first: Path, second: Path) -> bool:
+    """Tell whether two folders hold the same regular files, byte by byte."""
+    try:
+        names = {path.name for path in first.iterdir()}
+        return names == {path.name for path in second.iterdir()} and all(
+            same_bytes(first / name, second / name) for name in names
+        )
+    except OSError:
+        return False
+
+
+def same_bytes(first: Path, second: Path) -> bool:
+    """Tell whether two regular files hold the same bytes; one that is missing, a link or no file does not.
+
+    Raises:
+        OSError: one of them can't be read.
+    """
+    one, other = first.lstat(), second.lstat()
+    if not (stat.S_ISREG(one.st_mode) and stat.S_ISREG(other.st_mode)) or one.st_size != other.st_size:
+        return False
+    if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
+        return True
+    with first.open("rb") as a, second.open("rb") as b:
+        while chunk := a.read(_CHUNK):
+            if chunk != b.read(_CHUNK):
+                return False
+    return True
 
 
 def hold(source: Path, target: Path) -> None:
@@ -149,6 +195,18 @@ def hold(source: Path, target: Path) -> None:
             new.replace(target)
         finally:
             new.unlink(missing_ok=True)  # two names of one file can't take each other's place
+
+
+def _same_artifact(source: Path, previous: Path) -> bool:
+    try:
+        return _permissions(source.stat()) == stat.S_IMODE(previous.lstat().st_mode) and same_bytes(source, previous)
+    except OSError:
+        return False
+
+
+def _permissions(found: os.stat_result) -> int:
+    """Return what an artifact's permission bits become: never more than its owner may write, no setuid."""
+    return stat.S_IMODE(found.st_mode) & 0o755 | 0o600
 
 
 def _swap(staging: Path, target: Path) -> None:

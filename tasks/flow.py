@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -74,7 +73,7 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
 
     The steps of design.md, "The way of one artifact"; 1 to 3 are the builder's.
 
-    4. Digest: the artifact is copied beside its place and digested on the way.
+    4. Digest: the artifact is put beside its place, and its bytes are digested.
     5. Describe: the inventory, and the SBOMs from it.
     6. Attest and 7. sign: provenance and both SBOMs, as statements about that digest; what holds already is kept.
     8. Check: the folder verifies, by the code of `doit verify`.
@@ -86,7 +85,7 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
     names = file_names(artifact.file)
     place = workspace.output / artifact.folder
     with store.staging_for(workspace.output, artifact.folder) as staging:
-        digest = store.copy(built.path, staging / names.artifact)
+        digest = store.adopt(built.path, staging / names.artifact, previous=place / names.artifact)
         inventory, packages = builder.describe(artifact, staging / names.artifact, digest)
         documents = _documents(names, inventory)
         statements = _statements(names, digest, documents)
@@ -113,23 +112,12 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
             store.write(staging / name, data)
         store.write(staging / names.record, record.to_json())
         verify_folder(staging, trust=signing.trust, artifact=digest)
-        if bundles or not _same(staging, place):
+        if bundles or not store.same_files(staging, place):
             store.commit(staging, place)
             action = Action.BUILT if names.provenance_bundle in bundles else Action.DESCRIBED
         else:
             action = Action.UNCHANGED
     return Outcome(artifact=artifact, action=action, digest=digest, inventory=inventory, folder=place)
-
-
-def _same(staging: Path, place: Path) -> bool:
-    """Tell whether both folders hold the same files, byte by byte."""
-    try:
-        names = {p.name for p in staging.iterdir()}
-        return names == {p.name for p in place.iterdir()} and all(
-            filecmp.cmp(staging / name, place / name, shallow=False) for name in names
-        )
-    except OSError:
-        return False
 
 
 def _documents(names: FileNames, inventory: Inventory) -> dict[str, bytes]:

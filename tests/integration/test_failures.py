@@ -298,7 +298,7 @@ def test_repository_of_somebody_else(solo: Repository) -> None:
     solo.doit(env={"SUDO_UID": None}).failed(1, "dubious ownership")
 
 
-@pytest.mark.parametrize("folder", ["with space", "größe", "日本", "it's #1", "a\\b"])
+@pytest.mark.parametrize("folder", ["with space", "größe 日本", "it's #1", "a\\b"])
 def test_odd_paths(tmp_path: Path, folder: str) -> None:
     """Of the workspace, of a package, of a source file and of a folder that is watched."""
     files = {

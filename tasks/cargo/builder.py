@@ -178,7 +178,7 @@ class CargoBuilder:
             executable,
             (binary.package.manifest, *manifests),
             workspace=group.root,
-            made=(group.target_directory, self.workspace.output, self.workspace.state),
+            made=(group.target_directory, group.build_directory, self.workspace.output, self.workspace.state),
             repository=self.workspace.source.root,
         )
         return Inputs.read(p for p in files if p.is_file())

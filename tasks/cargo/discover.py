@@ -52,6 +52,7 @@ class Group:
     id: str
     toolchain: Toolchain
     target_directory: Path
+    build_directory: Path
     triple: str | None
     platform: str
     profile: str
@@ -206,6 +207,7 @@ def _groups(
             id=group,
             toolchain=toolchain,
             target_directory=cargo_workspace.target_directory,
+            build_directory=cargo_workspace.build_directory,
             triple=triple,
             platform=platform,
             profile=config.profile,

@@ -42,10 +42,16 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CargoWorkspace:
-    """What `cargo metadata --no-deps` says of the workspace that a manifest belongs to."""
+    """What `cargo metadata --no-deps` says of the workspace that a manifest belongs to.
+
+    Attributes:
+        target_directory: where cargo leaves what it was asked for.
+        build_directory: where it keeps all else that it makes; by default the same folder.
+    """
 
     root: Path
     target_directory: Path
+    build_directory: Path
     members: tuple[Package, ...]
 
 
@@ -87,9 +93,12 @@ def read_metadata(manifest: Path) -> CargoWorkspace:
         document = read_json(output)
         if not isinstance(document, dict) or not isinstance(document["packages"], list):
             raise TypeError("packages")
+        target = str(document["target_directory"])
         return CargoWorkspace(
             root=Path(str(document["workspace_root"])),
-            target_directory=Path(str(document["target_directory"])),
+            target_directory=Path(target),
+            # Since cargo 1.91, and with the way round that the configuration may have taken.
+            build_directory=Path(os.path.normpath(str(document.get("build_directory", target)))),
             members=tuple(_package(p) for p in document["packages"] if isinstance(p, dict)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,0 +1,45 @@
+"""The list of inputs has every file of the user's that can change a binary's bytes, and none that the build made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doit_provenance.provenance.attest.slsa import inputs_digest
+from doit_provenance.provenance.digest import digest_bytes
+
+from .workspaces import Repository, manifest, repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+HELLO = 'fn main() { println!("hello"); }\n'
+GENERATES = """
+    fn main() {
+        let folder = std::env::var("OUT_DIR").unwrap();
+        std::fs::write(format!("{folder}/made.rs"), "fn made() {}").unwrap();
+        println!("cargo::rerun-if-changed=build.rs");
+    }
+"""
+USES_GENERATED = 'include!(concat!(env!("OUT_DIR"), "/made.rs"));\nfn main() { made() }\n'
+
+
+def _holds(made: Repository, name: str, *files: str) -> None:
+    """Hold that exactly `files` are the inputs of an artifact."""
+    wanted = inputs_digest((file, digest_bytes((made.root / file).read_bytes()).sha256) for file in files)
+    dependencies = made.provenance(name)["buildDefinition"]["resolvedDependencies"]
+    (found,) = [d for d in dependencies if d.get("name") == "inputs"]
+    assert found["annotations"]["files"] == len(files)
+    assert found["digest"] == {"sha256": wanted}
+
+
+def test_what_a_build_script_makes_is_none_wherever_it_lies(tmp_path: Path) -> None:
+    files = {"Cargo.toml": manifest("solo"), "build.rs": GENERATES, "src/main.rs": USES_GENERATED}
+    made = repository(tmp_path / "work", files | {".cargo/config.toml": '[build]\nbuild-dir = "../between"\n'})
+    made.lock()
+    made.doit().ok()
+    assert list(tmp_path.glob("between/release/build/*/out/made.rs"))
+    _holds(made, "solo", ".cargo/config.toml", "Cargo.lock", "Cargo.toml", "build.rs", "src/main.rs")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...provenance import store
 from ...provenance.digest import sha256_file
 from ...provenance.errors import InputChangedError, ToolError
-from .depinfo import prerequisites
+from .depinfo import base, prerequisites
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -38,8 +38,10 @@ def input_files(
     found = {workspace / "Cargo.toml", workspace / "Cargo.lock", *manifests, *_settings(workspace, repository)}
     depinfo = executable.with_suffix(".d")
     if depinfo.is_file():
-        for path in prerequisites(depinfo.read_text(encoding="utf-8", errors="surrogateescape")):
-            found |= set(_files(Path(os.path.normpath(path)), made))
+        text = depinfo.read_text(encoding="utf-8", errors="surrogateescape")
+        for path in prerequisites(text):
+            whole = path if path.is_absolute() else base(text, executable) / path
+            found |= set(_files(Path(os.path.normpath(whole)), made))
     return tuple(sorted(p for p in found if not any(p.is_relative_to(folder) for folder in made)))
 
 

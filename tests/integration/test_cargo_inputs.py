@@ -43,3 +43,19 @@ def test_what_a_build_script_makes_is_none_wherever_it_lies(tmp_path: Path) -> N
     made.doit().ok()
     assert list(tmp_path.glob("between/release/build/*/out/made.rs"))
     _holds(made, "solo", ".cargo/config.toml", "Cargo.lock", "Cargo.toml", "build.rs", "src/main.rs")
+
+
+def test_sources_whose_paths_cargo_cuts(tmp_path: Path) -> None:
+    """Relative to a folder of the configuration, not to where `doit` runs."""
+    files = {
+        "provenance.toml": '[cargo]\nmanifests = ["rust/Cargo.toml"]\n',
+        "rust/.cargo/config.toml": '[build]\ndep-info-basedir = "."\n',
+        "rust/Cargo.toml": manifest("solo"),
+        "rust/src/main.rs": f"mod other;\n{HELLO}",
+        "rust/src/other.rs": "",
+    }
+    made = repository(tmp_path / "work", files)
+    made.lock("rust")
+    made.doit().ok()
+    names = (".cargo/config.toml", "Cargo.lock", "Cargo.toml", "src/main.rs", "src/other.rs")
+    _holds(made, "solo", *(f"rust/{name}" for name in names))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doit_provenance.tasks.cargo.depinfo import prerequisites
+from doit_provenance.provenance.errors import ToolError
+from doit_provenance.tasks.cargo.depinfo import base, prerequisites
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,23 @@ def test_reads_what_cargo_writes(paths: list[str], target: str) -> None:
 
 def _escaped(path: str) -> str:
     return path.replace(" ", "\\ ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("target/release/tea: src/main.rs\n", "/s p"),
+        ("p/target/release/tea: src/main.rs\n", None),
+        ("s\\ p/target/release/tea: src/main.rs\n", "/"),
+        ("tea:\n", "/s p/target/release"),
+        ("/s\\ p/target/release/tea: src/main.rs\n", None),
+        ("", None),
+    ],
+)
+def test_where_paths_start_that_are_no_whole_ones(text: str, expected: str | None) -> None:
+    target = Path("/s p/target/release/tea")
+    if expected is not None:
+        assert base(text, target) == Path(expected)
+        return
+    with pytest.raises(ToolError, match="cargo's dependency file of `tea` has paths that start nowhere"):
+        base(text, target)

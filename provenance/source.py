@@ -65,8 +65,23 @@ def read_source(workspace: Path) -> Source:
         url=public_url(remote) if remote else None,
         commit=commit if commit and _COMMIT.match(commit) else None,
         ref=_maybe(root, environment, "symbolic-ref", "--quiet", "HEAD"),
-        dirty=bool(_git(root, environment, "status", "--porcelain", "--untracked-files=normal")),
+        dirty=bool(
+            _git(root, environment, "status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none")
+        ),
     )
+
+
+def committed_files(source: Source) -> frozenset[str]:
+    """Return the files that git compares with the commit, those of submodules too, as paths from `source.root`.
+
+    Not among them are ignored files, of which `dirty` says nothing, and files that git was told to take as unchanged
+    (git-update-index, `--assume-unchanged` and `--skip-worktree`).
+
+    Raises:
+        ToolError: git can't tell.
+    """
+    listed = _git(source.root, _environment(), "ls-files", "-v", "-z", "--recurse-submodules")
+    return frozenset(line[2:] for line in listed.split("\0") if line.startswith("H "))
 
 
 def time_of(source: Source, files: list[str]) -> datetime:

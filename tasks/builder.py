@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..provenance.errors import ConfigError
 from ..provenance.sbom.inventory import Inventory, Party
-from ..provenance.source import Source, read_source
+from ..provenance.source import Source, committed_files, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,6 +104,11 @@ class Workspace:
     def source(self) -> Source:
         """What git says of it; asked when first needed, as listing tasks needs none of it."""
         return read_source(self.root)
+
+    @cached_property
+    def committed(self) -> frozenset[str]:
+        """The files that git compares with the commit, as paths from the repository's root."""
+        return committed_files(self.source)
 
     @cached_property
     def source_url(self) -> str | None:

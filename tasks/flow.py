@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..provenance import VERSION, store
@@ -24,8 +26,7 @@ from ..provenance.sbom import cyclonedx, spdx
 from ..provenance.verify.verifier import verify_bundle, verify_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..provenance.sbom.inventory import Inventory
     from ..provenance.sign.key import LocalKey
@@ -197,7 +198,7 @@ def _source_materials(workspace: Workspace, built: Built) -> list[ResourceDescri
                 uri=f"{uri}@{source.ref}" if uri and source.ref else uri,
                 name="source",
                 digest={"gitCommit": source.commit},
-                annotations={"dirty": source.dirty},
+                annotations={"dirty": source.dirty or _lacks_some(workspace, built.inputs)},
             )
         )
     return [
@@ -208,3 +209,14 @@ def _source_materials(workspace: Workspace, built: Built) -> list[ResourceDescri
             annotations={"files": len(built.inputs)},
         ),
     ]
+
+
+def _lacks_some(workspace: Workspace, files: Iterable[str]) -> bool:
+    """Tell whether one of `files` is not in the commit, though it lies in the repository."""
+    root = os.path.realpath(workspace.source.root)
+    return any(
+        file not in workspace.committed
+        and os.path.relpath(os.path.realpath(Path(root, file)), root) not in workspace.committed
+        for file in files
+        if not file.startswith("../")
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -59,3 +59,42 @@ def test_sources_whose_paths_cargo_cuts(tmp_path: Path) -> None:
     made.doit().ok()
     names = (".cargo/config.toml", "Cargo.lock", "Cargo.toml", "src/main.rs", "src/other.rs")
     _holds(made, "solo", *(f"rust/{name}" for name in names))
+
+
+@pytest.mark.parametrize("way", ["ignored", "assumed to be unchanged", "of a repository around it"])
+def test_input_that_is_not_in_the_commit_makes_the_source_dirty(tmp_path: Path, way: str) -> None:
+    """`git status` is silent about each of them, and without it a verifier takes the commit for the source."""
+    around = repository(tmp_path / "work", {".gitignore": "target\n__pycache__\n/inner\n/src/made.rs\n"})
+    made = repository(around.root / "inner", GIT_CEILING_DIRECTORIES=str(tmp_path)) if "around" in way else around
+    made.environ["DOIT_PROVENANCE_KEY"] = str(tmp_path / "key.pem")
+    made.write({"Cargo.toml": manifest("solo"), "src/main.rs": "fn main() {}\n"})
+    made.lock()
+    around.commit()
+    made.doit().ok()
+    assert _source(made)["annotations"] == {"dirty": "around" in way}
+    if way == "ignored":
+        made.write({"src/main.rs": f"mod made;\n{HELLO}"})
+        made.commit()
+        made.write({"src/made.rs": ""})
+    elif "assumed" in way:
+        made.git("update-index", "--assume-unchanged", "src/main.rs")
+        made.write({"src/main.rs": HELLO})
+    made.doit().ok()
+    assert around.git("status", "--porcelain") == ""
+    assert _source(made)["annotations"] == {"dirty": True}
+
+
+def test_input_behind_a_link_is_in_the_commit(tmp_path: Path) -> None:
+    made = repository(tmp_path / "work", {"Cargo.toml": manifest("solo"), ".gitignore": "target\n__pycache__\n"})
+    made.write({"shared/main.rs": HELLO})
+    (made.root / "src").symlink_to("shared")
+    made.lock()
+    made.commit()
+    made.doit().ok()
+    assert _source(made)["annotations"] == {"dirty": False}
+
+
+def _source(made: Repository) -> dict[str, Any]:
+    dependencies = made.provenance("solo")["buildDefinition"]["resolvedDependencies"]
+    (found,) = [d for d in dependencies if d.get("name") == "source"]
+    return cast("dict[str, Any]", found)

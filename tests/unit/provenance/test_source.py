@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ProvenanceError, ToolError
-from doit_provenance.provenance.source import Source, public_url, read_source, time_of
+from doit_provenance.provenance.source import Source, committed_files, public_url, read_source, time_of
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +114,34 @@ def test_untracked_file_is_dirty_unless_ignored(repository: Path) -> None:
     assert read_source(repository).dirty
     (repository / ".git" / "info" / "exclude").write_text("*.log\n")
     assert not read_source(repository).dirty
+
+
+def test_committed_files_are_those_that_git_compares(repository: Path, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.mkdir()
+    _git(part, "init", "-q")
+    _commit(part, "größe", "1", at=1000)
+    _git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part), "part")
+    for name in ("a b", "assumed", "skipped"):
+        _commit(repository, name, "", at=3000)
+    _git(repository, "update-index", "--assume-unchanged", "assumed")
+    _git(repository, "update-index", "--skip-worktree", "skipped")
+    (repository / "new").touch()
+    found = committed_files(read_source(repository))
+    assert found == {".gitmodules", "a b", "first", "part/größe", "second"}
+
+
+def test_changed_submodule_is_dirty_whatever_the_settings_say(repository: Path, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.mkdir()
+    _git(part, "init", "-q")
+    _commit(part, "leaf", "1", at=1000)
+    _git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part), "part")
+    _git(repository, "commit", "-q", "-m", "Add the part")
+    _git(repository, "config", "diff.ignoreSubmodules", "all")
+    assert not read_source(repository).dirty
+    (repository / "part" / "leaf").write_text("other")
+    assert read_source(repository).dirty
 
 
 def test_damaged_repository_is_an_error(repository: Path) -> None:

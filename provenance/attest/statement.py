@@ -39,7 +39,7 @@ class Statement:
     """What is said about one subject.
 
     Attributes:
-        name: of the subject; a hint for people, never compared.
+        name: of the subject, for people; it says nothing about the bytes.
         digest: of the subject: algorithm to lower-case hex (in-toto v1, DigestSet).
         predicate_type: URI.
         predicate: parsed.

@@ -55,7 +55,7 @@ class About:
     artifact: Digest
 
     def judge(self, statement: Statement) -> None:
-        """Compare the digests; the subject's name is nothing to go by.
+        """Compare the digests; the subject's name says nothing about the bytes.
 
         Raises:
             VerificationError: the statement is about something else, or does not say by sha256 what it is about.
@@ -69,6 +69,22 @@ class About:
             )
         if statement.digest.get("sha512", self.artifact.sha512) != self.artifact.sha512:
             raise VerificationError("the statement names the artifact's sha256, but another sha512")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """The subject has this name: where a name is shown as a fact, no artifact is passed off as another program."""
+
+    name: str
+
+    def judge(self, statement: Statement) -> None:
+        """Compare the names, character by character.
+
+        Raises:
+            VerificationError: they differ.
+        """
+        if statement.name != self.name:
+            raise VerificationError(f"the statement is about a file named {quoted(statement.name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from ..attest.document import JSONObject, read_object
 from ..attest.slsa import parse_provenance
 from ..errors import VerificationError, quoted
 from .evidence import INVENTORY_LIMIT, Evidence, Failures, compare_with_record, read_evidence
-from .policy import About, AllOf, OfType, trusted_signer
+from .policy import About, AllOf, Named, OfType, trusted_signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +94,8 @@ def verify_folder(path: Path, *, trust: Trust, artifact: Digest | None = None) -
     1. The folder holds one record, and exactly the files that `file_names` has for it; all are regular files.
     2. The artifact's bytes are those of the record.
     3. So are those of each file of evidence.
-    4. Each of the three bundles holds, for its own predicate type and these bytes (`verify_bundle`).
+    4. Each of the three bundles holds, for its own predicate type and these bytes (`verify_bundle`), and its statement
+       names the file (`policy.Named`).
     5. Each SBOM file equals, byte by byte, the predicate that was signed.
     6. The signed CycloneDX document names the sha256 of the inventory file, and the inventory is that of the artifact
        with the record's id and these bytes.
@@ -141,9 +142,11 @@ def _verify_bundles(found: Evidence, trust: Trust, failures: Failures) -> Mappin
     ):
         if name in found.files:
             with failures.of(name):
-                verified[predicate_type] = verify_bundle(
+                said = verify_bundle(
                     found.files[name], artifact=found.digest, trust=trust, predicate_type=predicate_type
                 )
+                Named(name=found.names.artifact).judge(said.statement)
+                verified[predicate_type] = said
     return verified
 
 

@@ -184,6 +184,18 @@ def test_evidence_of_another_build_is_refused(folder: Any, trust: Trust) -> None
     assert all("the statement is about" in line for line in lines)
 
 
+def test_a_genuine_artifact_is_not_passed_off_under_another_name(folder: Any, trust: Trust) -> None:
+    """The record's id is bound to what is signed; the file's name, which people see and run, is too."""
+    path = folder.write()
+    for file in list(path.iterdir()):
+        file.rename(path / file.name.replace("wash", "sudo"))
+    record = path / "sudo.record.json"
+    record.write_bytes(record.read_bytes().replace(b'"wash', b'"sudo'))
+    lines = _refused(path, trust)
+    assert len(lines) == 3
+    assert all("the statement is about a file named `wash`" in line for line in lines)
+
+
 @pytest.mark.parametrize("name", ["wash.spdx.json", "wash.cdx.json"])
 def test_an_sbom_is_what_was_signed_to_the_byte(folder: Any, trust: Trust, name: str) -> None:
     folder.files[name] = json.dumps(json.loads(folder.files[name]), indent=8).encode()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from .errors import UnreadableError
+from .errors import UnreadableError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,7 @@ def digest_file(path: Path) -> Digest:
         with path.open("rb") as stream:
             return digest_stream(stream)
     except OSError as error:
-        raise UnreadableError(f"can't read `{path}`: {error.strerror}") from error
+        raise UnreadableError(f"can't read {quoted(str(path))}: {error.strerror}") from error
 
 
 def sha256_file(path: Path) -> str:
@@ -99,10 +99,12 @@ def read_limited(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as stream:
             if os.fstat(stream.fileno()).st_size > limit:
-                raise UnreadableError(f"`{path}` is larger than the {limit:,} bytes that are read of such a file")
+                raise UnreadableError(
+                    f"{quoted(str(path))} is larger than the {limit:,} bytes that are read of such a file"
+                )
             data = stream.read(limit + 1)
     except OSError as error:
-        raise UnreadableError(f"can't read `{path}`: {error.strerror}") from error
+        raise UnreadableError(f"can't read {quoted(str(path))}: {error.strerror}") from error
     if len(data) > limit:
-        raise UnreadableError(f"`{path}` is larger than the {limit:,} bytes that are read of such a file")
+        raise UnreadableError(f"{quoted(str(path))} is larger than the {limit:,} bytes that are read of such a file")
     return data

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...provenance.digest import digest_bytes, read_limited
-from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError
+from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from ...provenance.record import file_names
 from ...provenance.sbom.inventory import Component, Inventory, Role
 from .base import WorkspaceCommand
-from .verify import OPT_KEY, artifact_folders, trust_of, verified
+from .verify import OPT_KEY, artifact_folders, printable, trust_of, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Show(WorkspaceCommand):
                 sys.stdout.write(f"not verified  {error}\n\n")
                 worst = max(worst, error.exit_code)
                 continue
-            sys.stdout.write("".join(f"{_printable(line)}\n" for line in _lines(found, inventory)) + "\n")
+            sys.stdout.write("".join(f"{printable(line)}\n" for line in _lines(found, inventory)) + "\n")
         return worst
 
 
@@ -59,7 +59,7 @@ def _folders(path: Path) -> list[Path]:
         return artifact_folders(path)
     if not (path.parent / file_names(path.name).record).exists():
         raise UnreadableError(
-            f"`{path}` is not an artifact in its folder", hint="`verify` takes a lone file with its bundles"
+            f"{quoted(str(path))} is not an artifact in its folder", hint="`verify` takes a lone file with its bundles"
         )
     return [path.parent]
 
@@ -111,11 +111,6 @@ def _text(value: object) -> str:
 def _component(component: Component) -> str:
     version = f" {component.version}" if component.version else ""
     return f"{component.name}{version}" + (f"  ({component.licence})" if component.licence else "")
-
-
-def _printable(line: str) -> str:
-    """Return `line` without what could steer a terminal: packages choose their own words."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def _row(title: str, text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...provenance import config
 from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX
 from ...provenance.digest import Digest, digest_file, read_limited
-from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError
+from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError, quoted
 from ...provenance.record import RECORD_SUFFIX, file_names
 from ...provenance.sign.key import default_key_path, public_path
 from ...provenance.verify.trust import Trust, TrustedKey, trust_for
@@ -73,7 +73,7 @@ class Verify(WorkspaceCommand):
         for check in self._checks(paths, names, bundles, trust):
             try:
                 for line in check():
-                    sys.stdout.write(f"{line}\n")
+                    sys.stdout.write(f"{printable(line)}\n")
             except ProvenanceError as error:
                 sys.stdout.write(f"not verified  {error}\n")
                 worst = max(worst, error.exit_code)
@@ -94,6 +94,11 @@ class Verify(WorkspaceCommand):
                 yield lambda f=folder, i=artifact.id: _folder(f, trust, i)
 
 
+def printable(line: str) -> str:
+    """Return `line` without what could steer a terminal or begin a line of its own: strangers name files and packages."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in line)
+
+
 def artifact_folders(path: Path) -> list[Path]:
     """Return the artifacts' folders at and below `path`, sorted.
 
@@ -103,7 +108,7 @@ def artifact_folders(path: Path) -> list[Path]:
     found = sorted({p.parent for p in path.rglob(f"*{RECORD_SUFFIX}") if not _hidden(p.parent, path)})
     if not found:
         raise UnreadableError(
-            f"no artifact lies in `{path}`", hint="an artifact's folder has a file `NAME.record.json`"
+            f"no artifact lies in {quoted(str(path))}", hint="an artifact's folder has a file `NAME.record.json`"
         )
     return found
 
@@ -140,8 +145,8 @@ def _file(path: Path, bundles: list[Path], trust: Trust) -> Iterator[str]:
     chosen = bundles or [p for p in beside if os.path.lexists(p)]
     if not chosen:
         raise UnreadableError(
-            f"no bundle lies beside `{path}`",
-            hint=f"`--bundle FILE` names one; looked for `{beside[0].name}`, …",
+            f"no bundle lies beside {quoted(str(path))}",
+            hint=f"`--bundle FILE` names one; looked for {quoted(beside[0].name)}, …",
         )
     for bundle in chosen:
         yield from _bundle(path, digest, bundle, trust)
@@ -155,9 +160,11 @@ def _bundle(path: Path, digest: Digest, bundle: Path, trust: Trust) -> Iterator[
             read_limited(bundle, _BUNDLE_LIMIT), artifact=digest, trust=trust, predicate_type=promised
         )
     except VerificationError as error:
-        raise VerificationError(f"`{path}` by `{bundle}`: {error.message}", hint=error.hint) from error
+        raise VerificationError(
+            f"{quoted(str(path))} by {quoted(str(bundle))}: {error.message}", hint=error.hint
+        ) from error
     except UnreadableError as error:
-        raise UnreadableError(f"`{bundle}`: {error.message}", hint=error.hint) from error
+        raise UnreadableError(f"{quoted(str(bundle))}: {error.message}", hint=error.hint) from error
     yield f"verified  {path}  {digest}  {found.statement.predicate_type}"
     yield _signed_by(found.signer)
 

@@ -114,6 +114,28 @@ def test_lone_file_by_the_bundles_beside_it(run: Run, lone: Path) -> None:
     assert kinds == ["https://slsa.dev/provenance/v1", "https://spdx.dev/Document/v2.3", "https://cyclonedx.org/bom"]
 
 
+@pytest.mark.parametrize(("broken", "code"), [("", 0), ("file", 2), ("bundle", 2), ("bundles", 2), ("record", 1)])
+def test_name_of_a_file_is_no_line_of_its_own(run: Run, lone: Path, broken: str, code: int) -> None:
+    """Strangers name files; `verify *` must not print what they would like to see."""
+    evil = lone.with_name("tea\x1b[2J\nverified  kettle:tea@linux\u2028amd64")
+    for path in list(lone.parent.iterdir()):
+        path.rename(path.with_name(path.name.replace("tea", evil.name, 1)))
+    if broken == "file":
+        evil.unlink()
+        evil.symlink_to("nowhere")
+    for bundle in lone.parent.glob("*.sigstore.json"):
+        if broken == "bundles":
+            bundle.unlink()
+        elif broken == "bundle":
+            bundle.write_bytes(b"{}")
+    if broken == "record":
+        evil.with_name(f"{evil.name}.record.json").write_bytes(b"{}")
+    ended = run("verify", str(evil))
+    assert ended.code == code
+    assert not [c for c in (ended.out + ended.err).replace("\n", "") if not c.isprintable()]
+    assert [line for line in ended.out.split("\n") if line.startswith("verified  kettle")] == []
+
+
 def test_lone_file_by_a_named_bundle(run: Run, lone: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "any.json"
     shutil.copy(lone.with_name("tea.spdx.sigstore.json"), bundle)

@@ -95,17 +95,18 @@ class Verify(WorkspaceCommand):
 
 
 def printable(line: str) -> str:
-    """Return `line` without what could steer a terminal or begin a line of its own: strangers name files and packages."""
+    """Return `line` without what could steer a terminal or begin another line: strangers name files and packages."""
     return "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def artifact_folders(path: Path) -> list[Path]:
-    """Return the artifacts' folders at and below `path`, sorted.
+    """Return the artifacts' folders at and below `path`, sorted; one that lost its record is one too.
 
     Raises:
         UnreadableError: there is none.
     """
-    found = sorted({p.parent for p in path.rglob(f"*{RECORD_SUFFIX}") if not _hidden(p.parent, path)})
+    telling = (RECORD_SUFFIX, *BUNDLE_KINDS)
+    found = sorted({p.parent for p in path.rglob("*.json") if p.name.endswith(telling) and not _hidden(p.parent, path)})
     if not found:
         raise UnreadableError(
             f"no artifact lies in {quoted(str(path))}", hint="an artifact's folder has a file `NAME.record.json`"

@@ -89,6 +89,21 @@ def test_one_that_does_not_hold_hides_no_other(run: Run, kettle: Any, root: Path
     assert "\nverified  kettle:mug@linux/amd64" in ended.out
 
 
+def test_artifact_that_lost_its_record_is_not_passed_over(run: Run, kettle: Any, root: Path) -> None:
+    kettle.names = ["tea", "mug"]
+    assert run("run").code == 0
+    folder = root / "dist" / "kettle" / "tea" / "linux-amd64"
+    (folder / "tea").write_bytes(b"poison")
+    (folder / "tea.record.json").unlink()
+    for what in ("verify", "show"):
+        ended = run(what, "dist")
+        assert ended.code == 2
+        assert (
+            "not verified  `dist/kettle/tea/linux-amd64` is not an artifact's folder: it holds no record" in ended.out
+        )
+        assert "kettle:mug@linux/amd64" in ended.out
+
+
 def test_key_of_somebody_else(run: Run, built: Path, stranger: Path, key: Any) -> None:
     ended = run("verify", "--key", str(stranger))
     assert ended.code == 1

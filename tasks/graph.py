@@ -47,13 +47,15 @@ def workspace(root: str | Path = ".") -> tuple[dict[str, Any], Callable[[], Iter
 def doit_config(root: Path) -> dict[str, Any]:
     """Return what doit needs to know: threads, as builders share a session, and where its database lies.
 
-    The database holds nothing that we need (`doit ignore` uses it), so where the folder can't be written it is kept in
-    memory.
+    The database holds nothing that we need (`doit ignore` uses it), so it is kept in memory where the folder can't be
+    written, or where a link leads elsewhere: it may be the repository of a stranger, and this is done by `list` too.
     """
     database = root.resolve() / STATE / "doit.db"
     try:
-        store.prepare(database.parent)
-        lasting = os.access(database if database.exists() else database.parent, os.W_OK)
+        lasting = not any(p.is_symlink() for p in (database.parent, database.with_name(".gitignore"), database))
+        if lasting:
+            store.prepare(database.parent)
+            lasting = os.access(database if database.exists() else database.parent, os.W_OK)
     except ProvenanceError:
         lasting = False
     return {

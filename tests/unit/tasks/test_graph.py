@@ -120,6 +120,17 @@ def test_database_is_in_memory_where_there_is_no_place_for_it(root: Path) -> Non
     assert graph.doit_config(root)["dep_file"] == ":memory:"
 
 
+@pytest.mark.parametrize("link", [".provenance", ".provenance/.gitignore", ".provenance/doit.db"])
+def test_nothing_is_written_through_a_link_of_the_repository(root: Path, link: str) -> None:
+    (root / link).parent.mkdir(exist_ok=True)
+    elsewhere = root.parent / "elsewhere"
+    if link == ".provenance":
+        elsewhere.mkdir()
+    (root / link).symlink_to(elsewhere)
+    assert graph.doit_config(root)["dep_file"] == ":memory:"
+    assert not elsewhere.exists() or list(elsewhere.iterdir()) == []
+
+
 @pytest.mark.parametrize("meta", [None, {}, {"other": 1}, {"doit-provenance": "no session"}])
 def test_tasks_of_the_users_own_have_no_session(meta: object) -> None:
     assert session_of(_Task({"meta": meta})) is None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_SYNC_FILE_RANGE_WRITE = 2
 _CHUNK = 1 << 20
 _STAGING = ".staging-"
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
@@ -128,6 +129,8 @@ def copy(source: Path, target: Path) -> Digest:
     with _explained(target), original as stream, target.open("xb") as copied:
         digest = digest_stream(stream, copied)
         os.fchmod(copied.fileno(), _permissions(os.fstat(stream.fileno())))
+        copied.flush()
+        _begin_to_sync(copied.fileno())
     return digest
 
 
@@ -249,6 +252,14 @@ def _sweep(target: Path) -> None:
     for left in target.parent.iterdir():
         if own.fullmatch(left.name):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _begin_to_sync(descriptor: int) -> None:
+    """Let the kernel begin to write a large file out, so that syncing it later waits less (sync_file_range(2))."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            offset = ctypes.c_int64(0)
+            ctypes.CDLL(None).sync_file_range(descriptor, offset, offset, ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))
 
 
 def _sync(path: Path) -> None:

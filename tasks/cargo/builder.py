@@ -44,6 +44,18 @@ _TELLING = (
 _ATTEMPTS = 2
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ahead:
+    """What can be read while cargo builds. Should the lock file change meanwhile, the inputs say so."""
+
+    lock: Mapping[PackageId, Locked]
+    programs: Mapping[str, tuple[str, str]]
+
+    @classmethod
+    def read(cls, group: Group) -> _Ahead:
+        return cls(lock=read_lock(group.root / "Cargo.lock"), programs=group.toolchain.programs())
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Run:
     """One finished cargo call."""
@@ -51,6 +63,7 @@ class _Run:
     group: Group
     call: Call
     inputs: Mapping[str, Inputs]
+    ahead: Future[_Ahead]
 
     @property
     def messages(self) -> Messages:
@@ -60,22 +73,17 @@ class _Run:
     def graph(self) -> UnitGraph:
         return self.call.graph
 
-    @cached_property
+    @property
     def lock(self) -> Mapping[PackageId, Locked]:
-        return read_lock(self.group.root / "Cargo.lock")
+        return self.ahead.result().lock
 
     @cached_property
     def manifests(self) -> Mapping[str, Path]:
         return {one.key.package: one.manifest for one in self.messages.compiled}
 
-    def read_ahead(self) -> None:
-        """Read, while others wait for rustc, what describing will ask for; an error is met again by who asks."""
-        with contextlib.suppress(ProvenanceError):
-            _ = self.lock, self.programs
-
-    @cached_property
+    @property
     def programs(self) -> Mapping[str, tuple[str, str]]:
-        return self.group.toolchain.programs()
+        return self.ahead.result().programs
 
 
 class CargoBuilder:
@@ -115,7 +123,6 @@ class CargoBuilder:
         with self._building[found.target_directory]:
             run = self._settled_run(found, binaries)
             held = {b.artifact: self._hold(run, b) for b in binaries}
-        self._pool.submit(run.read_ahead)
         for binary in binaries:
             self._runs[binary.artifact] = run
             self._observed[binary.artifact] = self._pool.submit(self._observe, run, binary)
@@ -156,32 +163,40 @@ class CargoBuilder:
     def _settled_run(self, group: Group, binaries: Sequence[Binary]) -> _Run:
         """Build until no input changed meanwhile; a file first met in this build may take one call more."""
         unsettled: tuple[Path, ...] = ()
+        ahead = self._pool.submit(_Ahead.read, group)
         for _ in range(_ATTEMPTS):
-            known = {b.artifact.id: self._inputs(group, b, likely_executable(group, b), ()) for b in binaries}
+            known = self._inputs(group, {b.artifact: likely_executable(group, b) for b in binaries}, ())
             since = moment(self._scratch)
             call = build(
                 group, binaries, self.workspace.config.cargo.tool, pool=self._pool, scratch=self._scratch / "units"
             )
             local = tuple(m.manifest for m in call.messages.compiled if parse_package_id(m.key.package).source is None)
-            after = {b.artifact.id: self._inputs(group, b, call.executable(b), local) for b in binaries}
+            after = self._inputs(group, {b.artifact: call.executable(b) for b in binaries}, local)
             for name, inputs in after.items():
                 inputs.refuse_changes_since(known[name])
             unsettled = tuple(p for name, inputs in after.items() for p in inputs.unsettled(known[name], since))
             if not unsettled:
-                return _Run(group=group, call=call, inputs=after)
+                return _Run(group=group, call=call, inputs=after, ahead=ahead)
         raise InputChangedError(
             f"an input changed while it was being built: `{unsettled[0]}`", hint="run again when it holds still"
         )
 
-    def _inputs(self, group: Group, binary: Binary, executable: Path, manifests: Sequence[Path]) -> Inputs:
-        files = input_files(
-            executable,
-            (binary.package.manifest, *manifests),
-            workspace=group.root,
-            made=(group.target_directory, group.build_directory, self.workspace.output, self.workspace.state),
-            repository=self.workspace.source.root,
-        )
-        return Inputs.read(p for p in files if p.is_file())
+    def _inputs(
+        self, group: Group, executables: Mapping[Artifact, Path], manifests: Sequence[Path]
+    ) -> dict[str, Inputs]:
+        """Return the inputs of each binary as they are now, by its artifact's id; each file is digested once."""
+        digests: dict[Path, str] = {}
+        found = {}
+        for artifact, executable in executables.items():
+            files = input_files(
+                executable,
+                (self._binaries[artifact].package.manifest, *manifests),
+                workspace=group.root,
+                made=(group.target_directory, group.build_directory, self.workspace.output, self.workspace.state),
+                repository=self.workspace.source.root,
+            )
+            found[artifact.id] = Inputs.read((p for p in files if p.is_file()), digests)
+        return found
 
     @property
     def _scratch(self) -> Path:
@@ -190,7 +205,11 @@ class CargoBuilder:
     def _observe(self, run: _Run, binary: Binary) -> Loaded:
         root = run.graph.binary(binary.package.id, binary.target)
         scratch = self._scratch / "observed" / binary.artifact.folder
-        return observe(run.group.toolchain, run.graph, root, run.messages, binary.package.environment, scratch)
+        loaded = observe(run.group.toolchain, run.graph, root, run.messages, binary.package.environment, scratch)
+        with contextlib.suppress(ProvenanceError):  # whoever describes meets it again
+            for key in loaded.units:
+                self._tables.package(run.manifests[key.package])
+        return loaded
 
     def _await(self, artifact: Artifact) -> tuple[Loaded | None, str | None]:
         try:

@@ -71,16 +71,19 @@ class Inputs:
     digests: Mapping[Path, str]
 
     @classmethod
-    def read(cls, files: Iterable[Path]) -> Inputs:
+    def read(cls, files: Iterable[Path], digests: dict[Path, str] | None = None) -> Inputs:
         """Digest `files`; one that vanished or may not be read is an error of the build.
+
+        `digests` are those of the same moment that are known; it takes up the others.
 
         Raises:
             ToolError: a file can't be read.
         """
+        known = {} if digests is None else digests
         found = {}
         for path in files:
             try:
-                found[path] = sha256_file(path)
+                found[path] = known[path] = known[path] if path in known else sha256_file(path)
             except OSError as error:
                 raise ToolError(f"an input can't be read: `{path}`: {error.strerror}") from error
         return cls(digests=found)

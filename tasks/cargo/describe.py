@@ -67,7 +67,7 @@ def describe(  # noqa: PLR0913 - the things that an inventory is made of
     refs = {contents.subject: subject.ref} | {node: crate.ref for node, crate in crates.items()}
     components = list(crates.values())
     dependencies = {refs[node]: {refs[used] for used in contents.edges[node]} for node in refs}
-    for extra in (*_toolchain(group, standard, facts), *_shared_libraries(needed or ())):
+    for extra in (*_toolchain(group, standard, facts, needed or ()), *_shared_libraries(needed or ())):
         components.append(extra)
         dependencies[subject.ref].add(extra.ref)
         dependencies.setdefault(extra.ref, set())
@@ -158,13 +158,17 @@ def _crates(contents: Contents, facts: Facts) -> dict[Node, Component]:
     return found
 
 
-def _toolchain(group: Group, standard: tuple[str, ...], facts: Facts) -> Iterator[Component]:
+def _toolchain(
+    group: Group, standard: tuple[str, ...], facts: Facts, needed: tuple[Needed, ...]
+) -> Iterator[Component]:
     release = group.toolchain.version["release"]
     commit = group.toolchain.version.get("commit-hash", "unknown")
     properties = {"rust:commit": commit, "rust:target": group.platform}
     if standard:
         properties["rust:crates"] = ",".join(standard)
-    yield _tool(_STD, release, Role.LINKED, properties, "Rust standard library, as distributed with the compiler")
+    # As with `-C prefer-dynamic`, or where a crate is a dylib.
+    role = Role.DYNAMIC if any(library.name.startswith("libstd-") for library in needed) else Role.LINKED
+    yield _tool(_STD, release, role, properties, "Rust standard library, as distributed with the compiler")
     for name, (version, sha256) in sorted(facts.programs.items()):
         hashes = {"sha256": sha256} if sha256 else {}
         yield _tool(name, version, Role.BUILD, {"rust:commit": commit} if name == "rustc" else {}, None, hashes)
@@ -181,7 +185,7 @@ def _tool(
     purl = f"pkg:generic/{name}@{version}"
     return Component(
         ref=purl,
-        kind=Kind.LIBRARY if role is Role.LINKED else Kind.APPLICATION,
+        kind=Kind.APPLICATION if role is Role.BUILD else Kind.LIBRARY,
         role=role,
         name=name,
         version=version,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .workspaces import Repository, library, manifest, program, repository
+from .workspaces import Repository, library, manifest, one_program, program, repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -269,6 +269,14 @@ def test_observation_that_fails_is_said(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(inventory)
     assert made.packages("alpha") == {"codec", "table", "bare", "a-long-name", "shared", "unused", "extra"}
     made.doit("verify", "cargo:alpha").ok()
+
+
+def test_standard_library_that_is_not_inside(tmp_path: Path) -> None:
+    configuration = '[build]\nrustflags = ["-C", "prefer-dynamic"]\n'
+    made = repository(tmp_path / "work", one_program() | {".cargo/config.toml": configuration})
+    made.doit().ok()
+    (found,) = [c for c in made.inventory("solo")["components"] if c["name"] == "rust-std"]
+    assert (found["role"], found["kind"]) == ("dynamic", "library")
 
 
 def _reached(inventory: dict[str, Any]) -> set[str]:

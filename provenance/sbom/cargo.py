@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from ..digest import read_limited
 from ..errors import UnreadableError
@@ -15,7 +16,6 @@ from .licence import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 _LOCK_LIMIT = 64 << 20
 _MANIFEST_LIMIT = 8 << 20
@@ -50,12 +50,27 @@ def parse_package_id(text: str) -> PackageId:
     Raises:
         UnreadableError: it is neither.
     """
-    match = _OLD_ID.match(text) or _NEW_ID.match(text)
-    if match is None:
-        raise UnreadableError(f"`{text}` is no package id of cargo's")
+    match = _taken_apart(text)
     source = match["source"]
     name = match["name"] or re.split(r"[/\\]", source.partition("?")[0].rstrip("/"))[-1].removesuffix(".git")
     return PackageId(name=name, version=match["version"], source=None if source.startswith("path+") else _bare(source))
+
+
+def local_folder(text: str) -> Path | None:
+    """Return the folder of the path package that an id names; `None` for a package from elsewhere.
+
+    Raises:
+        UnreadableError: it is no package id.
+    """
+    source = _taken_apart(text)["source"]
+    return Path(unquote(urlsplit(source).path)) if source.startswith("path+") else None
+
+
+def _taken_apart(text: str) -> re.Match[str]:
+    match = _OLD_ID.match(text) or _NEW_ID.match(text)
+    if match is None:
+        raise UnreadableError(f"`{text}` is no package id of cargo's")
+    return match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

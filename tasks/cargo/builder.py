@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 from ...provenance import store
 from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import InputChangedError, ProvenanceError, ToolError
-from ...provenance.sbom.cargo import Locked, Manifests, PackageId, parse_package_id, read_lock
+from ...provenance.sbom.cargo import Locked, Manifests, PackageId, read_lock
 from ...provenance.source import time_of
 from ..builder import Artifact, Built, Workspace
 from .call import Call, build, likely_executable
 from .contents import read_contents
 from .describe import Facts, describe
 from .discover import Binary, Group, discover
-from .inputs import Inputs, input_files, moment
+from .inputs import Inputs, dependency_file, further_files, input_files, moment
 from .metadata import find_manifests
 from .observe import Loaded, observe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...provenance.digest import Digest
     from ...provenance.json import JSONValue
@@ -163,15 +163,18 @@ class CargoBuilder:
     def _settled_run(self, group: Group, binaries: Sequence[Binary]) -> _Run:
         """Build until no input changed meanwhile; a file first met in this build may take one call more."""
         unsettled: tuple[Path, ...] = ()
-        ahead = self._pool.submit(_Ahead.read, group)
         for _ in range(_ATTEMPTS):
-            known = self._inputs(group, {b.artifact: likely_executable(group, b) for b in binaries}, ())
+            known = self._inputs(group, {b.artifact: likely_executable(group, b) for b in binaries}, {})
+            ahead = self._pool.submit(_Ahead.read, group)  # only now, so that a change of the lock file is seen
             since = moment(self._scratch)
             call = build(
                 group, binaries, self.workspace.config.cargo.tool, pool=self._pool, scratch=self._scratch / "units"
             )
-            local = tuple(m.manifest for m in call.messages.compiled if parse_package_id(m.key.package).source is None)
-            after = self._inputs(group, {b.artifact: call.executable(b) for b in binaries}, local)
+            after = self._inputs(
+                group,
+                {b.artifact: call.executable(b) for b in binaries},
+                {b.artifact: self._further(group, call, b) for b in binaries},
+            )
             for name, inputs in after.items():
                 inputs.refuse_changes_since(known[name])
             unsettled = tuple(p for name, inputs in after.items() for p in inputs.unsettled(known[name], since))
@@ -182,7 +185,7 @@ class CargoBuilder:
         )
 
     def _inputs(
-        self, group: Group, executables: Mapping[Artifact, Path], manifests: Sequence[Path]
+        self, group: Group, executables: Mapping[Artifact, Path], further: Mapping[Artifact, Iterable[Path]]
     ) -> dict[str, Inputs]:
         """Return the inputs of each binary as they are now, by its artifact's id; each file is digested once."""
         digests: dict[Path, str] = {}
@@ -190,13 +193,25 @@ class CargoBuilder:
         for artifact, executable in executables.items():
             files = input_files(
                 executable,
-                (self._binaries[artifact].package.manifest, *manifests),
+                (self._binaries[artifact].package.manifest, *further.get(artifact, ())),
                 workspace=group.root,
-                made=(group.target_directory, group.build_directory, self.workspace.output, self.workspace.state),
+                made=self._made(group),
                 repository=self.workspace.source.root,
             )
             found[artifact.id] = Inputs.read((p for p in files if p.is_file()), digests)
         return found
+
+    def _further(self, group: Group, call: Call, binary: Binary) -> Iterator[Path]:
+        if not dependency_file(call.executable(binary)).is_file():
+            raise ToolError(
+                f"cargo left no dependency file beside `{binary.target}`, so its sources are not known",
+                hint="if a wrapper of rustc's drops them (`--emit=dep-info`), build without it",
+            )
+        root = call.graph.binary(binary.package.id, binary.target)
+        return further_files(call.graph, root, call.messages, workspace=group.root, made=self._made(group))
+
+    def _made(self, group: Group) -> tuple[Path, ...]:
+        return (group.target_directory, group.build_directory, self.workspace.output, self.workspace.state)
 
     @property
     def _scratch(self) -> Path:

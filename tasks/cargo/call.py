@@ -55,17 +55,18 @@ class Call:
 def build(group: Group, binaries: Sequence[Binary], tool: CargoTool, *, pool: Executor, scratch: Path) -> Call:
     """Build `binaries`, all of `group`; what the tool draws it draws on the terminal itself.
 
-    Its unit graph is asked for meanwhile, in `pool`, with `scratch` for a target folder.
+    The unit graph of the whole group is asked for meanwhile, in `pool`, with `scratch` for a target folder: cargo
+    unifies features over all of its packages, whichever binaries are built.
 
     Raises:
         BuildError: the tool failed; it has said why.
         ToolError: it can't be started, or said what was not understood.
     """
-    names = [word for b in binaries for word in ("--bin", b.target)]
+    names = _names(binaries)
     target = ["--target", group.triple] if group.triple else []
     argv = [*_SUBCOMMANDS[tool], *group.selection(), *target, *names, "--message-format", "json-render-diagnostics"]
     plain = ["--target", group.platform] if group.triple else []
-    arguments = [*group.selection(), *plain, *names]
+    arguments = [*group.selection(), *plain, *_names(group.binaries)]
     places = _places_in_container(group) if tool is CargoTool.CROSS else {}
     started = datetime.now(UTC)
     graph: Future[UnitGraph] | None = None
@@ -89,6 +90,10 @@ def likely_executable(group: Group, binary: Binary) -> Path:
     """Return where an earlier build left a binary, if there was one (The Cargo Book, Build cache)."""
     folder = {"dev": "debug", "test": "debug", "bench": "release"}.get(group.profile, group.profile)
     return group.target_directory / (group.platform if group.triple else "") / folder / binary.artifact.file
+
+
+def _names(binaries: Sequence[Binary]) -> list[str]:
+    return [word for b in binaries for word in ("--bin", b.target)]
 
 
 def _places_in_container(group: Group) -> Mapping[Path, Path]:

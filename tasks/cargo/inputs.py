@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,22 @@ from typing import TYPE_CHECKING
 from ...provenance import store
 from ...provenance.digest import sha256_file
 from ...provenance.errors import InputChangedError, ToolError
+from ...provenance.sbom.cargo import local_folder
 from .depinfo import base, prerequisites
+from .metadata import MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from .messages import Messages, ScriptRun
+    from .units import UnitGraph
 
 _SETTINGS = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
+_SAYS_WHAT_IT_READS = re.compile(rb"^cargo::?rerun-if-(?:env-)?changed=", re.MULTILINE)
 
 
 def input_files(
-    executable: Path, manifests: Iterable[Path], *, workspace: Path, made: Collection[Path], repository: Path
+    executable: Path, further: Iterable[Path], *, workspace: Path, made: Collection[Path], repository: Path
 ) -> tuple[Path, ...]:
     """Return the files that went into the binary that cargo left at `executable`, sorted.
 
@@ -30,13 +37,13 @@ def input_files(
 
     Args:
         executable: as cargo's message names it.
-        manifests: of the path packages of the build.
+        further: what counts besides, as manifests (`further_files`).
         workspace: the cargo workspace's folder.
         made: folders; what lies in them was made by a build, ours or cargo's.
         repository: up to where settings are looked for.
     """
-    found = {workspace / "Cargo.toml", workspace / "Cargo.lock", *manifests, *_settings(workspace, repository)}
-    depinfo = executable.with_suffix(".d")
+    found = {workspace / MANIFEST, workspace / "Cargo.lock", *further, *_settings(workspace, repository)}
+    depinfo = dependency_file(executable)
     if depinfo.is_file():
         text = depinfo.read_text(encoding="utf-8", errors="surrogateescape")
         for path in prerequisites(text):
@@ -45,14 +52,66 @@ def input_files(
     return tuple(sorted(p for p in found if not any(p.is_relative_to(folder) for folder in made)))
 
 
+def dependency_file(executable: Path) -> Path:
+    """Return where cargo leaves the dependency file of a binary (The Cargo Book, Build Cache, dep-info files)."""
+    return executable.with_suffix(".d")
+
+
+def further_files(
+    graph: UnitGraph, root: int, messages: Messages, *, workspace: Path, made: Collection[Path]
+) -> Iterator[Path]:
+    """Yield the files that count for the binary at `root` of the graph, though its dependency file may not name them.
+
+    - The manifests of all path packages of the graph, as cargo unifies features over them, and those above, in one of
+      which stands what a manifest inherits (The Cargo Book, Workspaces).
+    - The package of a build script that does not say what it reads: cargo then watches all of it (The Cargo Book, Build
+      Scripts, Change Detection).
+    - For a vendored package the digests of its files, by which cargo accepts them (The Cargo Book, Source Replacement).
+    """
+    reached = graph.reached(root)
+    for package in sorted({unit.key.package for unit in graph.units}):
+        folder = local_folder(package)
+        if folder is None:
+            continue
+        yield from _manifests(folder, workspace)
+        if package in reached and any(_watches_its_package(run) for run in messages.scripts.get(package, ())):
+            yield from _walk(folder, lambda inner: inner in made or (inner / MANIFEST).is_file())
+    for one in messages.compiled:
+        digests = one.manifest.with_name(".cargo-checksum.json")
+        if one.key.package in reached and digests.is_file():
+            yield digests
+
+
+def _manifests(package: Path, workspace: Path) -> Iterator[Path]:
+    yield package / MANIFEST
+    for folder in package.parents if package != workspace else ():
+        if folder == workspace:
+            return
+        if (manifest := folder / MANIFEST).is_file():
+            yield manifest
+
+
+def _watches_its_package(run: ScriptRun) -> bool:
+    try:
+        said = (run.out_dir.parent / "output").read_bytes()  # where it is kept (The Cargo Book, Build Scripts, Outputs)
+    except OSError:
+        return True
+    return _SAYS_WHAT_IT_READS.search(said) is None
+
+
 def _files(path: Path, made: Collection[Path]) -> Iterator[Path]:
-    """Yield `path`, or the files of a folder that a build script watches, without git's own and what was made."""
+    """Yield `path`, or the files of a folder that a build script watches, without what was made."""
     if path.is_dir():
-        for folder, inner, names in os.walk(path):
-            inner[:] = [n for n in inner if n != ".git" and Path(folder, n) not in made]
-            yield from (Path(folder, name) for name in names)
+        yield from _walk(path, lambda inner: inner in made)
     else:
         yield path
+
+
+def _walk(top: Path, skipped: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield the files of a folder, without git's and Python's own, which change by being looked at."""
+    for folder, inner, names in os.walk(top):
+        inner[:] = [n for n in inner if n not in {".git", "__pycache__"} and not skipped(Path(folder, n))]
+        yield from (Path(folder, name) for name in names if name != ".git")
 
 
 def _settings(workspace: Path, repository: Path) -> Iterator[Path]:

@@ -80,6 +80,16 @@ class UnitGraph:
                 return index
         raise ToolError(f"cargo's unit graph has no binary `{name}`")
 
+    def reached(self, root: int) -> frozenset[str]:
+        """Return the packages that take part in the unit at `root`: in it, or built to build it."""
+        seen = {root}
+        pending = [root]
+        while pending:
+            used = {index for _, index in self.units[pending.pop()].uses} - seen
+            seen |= used
+            pending += used
+        return frozenset(self.units[index].key.package for index in seen)
+
 
 def read_units(toolchain: Toolchain, arguments: Sequence[str], scratch: Path) -> UnitGraph:
     """Ask cargo for the graph of `cargo build ARGUMENTS`, which builds nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from doit_provenance.provenance.sbom.cargo import (
     Manifests,
     PackageId,
     component,
+    local_folder,
     package_url,
     parse_package_id,
     read_lock,
@@ -22,7 +24,6 @@ from doit_provenance.provenance.sbom.inventory import Component, Party, Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
 SPARSE = f"sparse+https://{'index'}.crates.io/"
@@ -368,3 +369,17 @@ def test_component_with_a_licence_file_says_so() -> None:
 )
 def test_authors(text: str, name: str, email: str | None) -> None:
     assert _component(authors=[text]).authors == (Party(name=name, email=email, person=True),)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("path+file:///s/tea#0.1.0", "/s/tea"),
+        ("path+file:///s/a%20b%23c%3Fd%25e@f%20gr%C3%B6%C3%9Fe/x#tea@0.1.0", "/s/a b#c?d%e@f größe/x"),
+        ("tea 0.1.0 (path+file:///s/tea)", "/s/tea"),
+        ("registry+https://github.com/rust-lang/crates.io-index#tea@0.1.0", None),
+        ("git+file:///s/tea?branch=main#0.1.0", None),
+    ],
+)
+def test_folder_of_a_path_package(text: str, expected: str | None) -> None:
+    assert local_folder(text) == (Path(expected) if expected else None)

@@ -233,6 +233,20 @@ def test_cargo_that_does_not_say_where_the_binary_is(cargo: Any, configured: Any
         _built(CargoBuilder(configured()), "tea")
 
 
+def test_binary_whose_sources_are_not_known(cargo: Any, configured: Any) -> None:
+    """As when a wrapper drops what rustc writes about them; an empty list of inputs would be no evidence."""
+    _ship(cargo, "tea")
+    build = cargo.during
+
+    def forget() -> None:
+        build()
+        (cargo.root / "target" / "release" / "tea.d").unlink()
+
+    cargo.during = forget
+    with pytest.raises(ToolError, match="cargo left no dependency file beside `tea`"):
+        _built(CargoBuilder(configured()), "tea")
+
+
 def test_what_is_built_stays_although_cargo_builds_another_of_the_name(cargo: Any, configured: Any) -> None:
     _ship(cargo, "tea")
     built = _built(CargoBuilder(configured()), "tea")["tea"][1]

@@ -125,3 +125,9 @@ def test_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch, document: obj
 def test_other_output_is_refused(monkeypatch: pytest.MonkeyPatch, output: bytes) -> None:
     with pytest.raises(ToolError, match="unit graph"):
         _read(monkeypatch, output)
+
+
+def test_packages_that_take_part_in_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = _read(monkeypatch, json.dumps(DOCUMENT).encode())
+    assert {p.partition("/s/")[2] for p in graph.reached(0)} == {"tea#0.1.0", "leaf#0.1.0", "quill#0.1.0"}
+    assert {p.partition("/s/")[2] for p in graph.reached(1)} == {"leaf#0.1.0"}

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|tmp/w)(?:/\w|(?!\w))")
+MACHINE_PATH = re.compile(r"(?<![\w.~}-])/(?:work|root|tmp/w)(?:/\w|(?!\w))")
 REGISTRY_HOST = re.compile(
     r"\b(?:pypi\.org|(?:files\.)?pythonhosted\.org|registry\.npmjs\.org|(?:static|index)\.crates\.io|"
     r"(?:proxy|sum)\.golang\.org)\b"

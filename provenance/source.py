@@ -21,6 +21,11 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SECONDS = re.compile(r"[0-9]{1,11}\Z")
 _LATEST = 253_402_300_799
 """The last second of the year 9999: what RFC 3339 can say."""
+_STATUS = (
+    *("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none"),
+    *("--", ".", ":(exclude,glob)**/__pycache__/**"),
+)
+"""Reading a `dodo.py` leaves Python's cache beside it, which is no change of the sources."""
 _BATCH = 64 << 10
 """Characters of paths on one command line, far below what systems allow."""
 
@@ -65,9 +70,7 @@ def read_source(workspace: Path) -> Source:
         url=public_url(remote) if remote else None,
         commit=commit if commit and _COMMIT.match(commit) else None,
         ref=_maybe(root, environment, "symbolic-ref", "--quiet", "HEAD"),
-        dirty=bool(
-            _git(root, environment, "status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none")
-        ),
+        dirty=bool(_git(root, environment, *_STATUS)),
     )
 
 

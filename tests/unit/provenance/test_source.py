@@ -116,6 +116,16 @@ def test_untracked_file_is_dirty_unless_ignored(repository: Path) -> None:
     assert not read_source(repository).dirty
 
 
+def test_cache_of_python_is_not_dirty(repository: Path) -> None:
+    """Whoever runs `doit` in a clean checkout has it from its `dodo.py`."""
+    for name in ("__pycache__/dodo.cpython-311.pyc", "deep/er/__pycache__/x.pyc"):
+        (repository / name).parent.mkdir(parents=True)
+        (repository / name).touch()
+    assert not read_source(repository).dirty
+    (repository / "deep" / "er" / "x.py").touch()
+    assert read_source(repository).dirty
+
+
 def test_committed_files_are_those_that_git_compares(repository: Path, tmp_path: Path) -> None:
     part = tmp_path / "part"
     part.mkdir()

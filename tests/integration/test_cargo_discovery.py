@@ -253,3 +253,17 @@ def test_binary_that_another_package_keeps_to_itself(tmp_path: Path) -> None:
     made.lock()
     made.doit().ok()
     assert (_said(made, "tool"), _said(made, "y")) == ("tool of x", "y")
+
+
+def test_workspaces_that_cargo_confuses_in_one_target_folder(tmp_path: Path) -> None:
+    """It would find the second package up to date by the first one's binary, which would be signed as the second."""
+    files = {f"{folder}/Cargo.toml": manifest("solo") for folder in ("one", "two")}
+    files |= {f"{folder}/src/main.rs": f'fn main() {{ println!("{folder}") }}\n' for folder in ("one", "two")}
+    settings = '[cargo]\nmanifests = ["*/Cargo.toml"]\n[cargo.rename]\n"two/Cargo.toml#solo" = "duo"\n'
+    made = repository(tmp_path / "work", files | {"provenance.toml": settings})
+    made.lock("one", "two")
+    ran = made.doit(env={"CARGO_TARGET_DIR": str(tmp_path / "target")})
+    ran.failed(1, "`one` and `two` build into one folder, and both have a package `solo` 0.1.0")
+    made.doit().ok()
+    for name, text in (("solo", "one"), ("duo", "two")):
+        assert made.run(str(made.folder(name) / "solo")).ok().out == f"{text}\n"

@@ -146,6 +146,8 @@ def _environment(document: Mapping[str, JSONValue]) -> Mapping[str, str]:
     for name in ("description", "homepage", "repository", "license", "license_file", "rust_version", "readme"):
         value = document.get(name)
         found[f"CARGO_PKG_{name.upper()}"] = value if isinstance(value, str) else ""
+    if isinstance(links := document.get("links"), str):
+        found["CARGO_MANIFEST_LINKS"] = links
     return found
 
 

@@ -63,8 +63,11 @@ def observe(
     unit = graph.units[root]
     files = _Files(messages.compiled)
     output = scratch / f"{os.getpid()}.d"
+    links = package_environment.get("CARGO_MANIFEST_LINKS", "")
+    cfgs, variables = toolchain.script_override(links, unit.platform or toolchain.host)
     argv = _rustc_call(toolchain, graph, unit, files, messages, output)
-    environment = toolchain.environment | toolchain.configured_environment() | dict(package_environment)
+    argv += [word for cfg in cfgs for word in ("--cfg", cfg)]
+    environment = toolchain.environment | toolchain.configured_environment() | dict(package_environment) | variables
     for script in messages.scripts.get(unit.key.package, []):
         environment |= {"OUT_DIR": str(script.out_dir), **script.environment}
     environment |= {"CARGO_BIN_NAME": unit.key.target, "CARGO_CRATE_NAME": _crate_name(unit.key.target)}

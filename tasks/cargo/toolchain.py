@@ -140,6 +140,20 @@ class Toolchain:
         output = capture([self.rustc, "--print", "cfg", "--target", target], cwd=self.cwd, env=self.environment)
         return frozenset(output.decode().splitlines())
 
+    def script_override(self, links: str, target: str) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return the cfgs and variables that cargo's configuration sets for the library `links`, if it does.
+
+        Then the build script of the package with this `links` does not run (The Cargo Book, Overriding Build Scripts).
+        """
+        tables = self.config.get("target")
+        table = tables.get(target) if isinstance(tables, dict) else None
+        override = table.get(links) if isinstance(table, dict) else None
+        if not isinstance(override, dict):
+            return (), {}
+        variables = override.get("rustc-env")
+        pairs = variables.items() if isinstance(variables, dict) else ()
+        return _flags(override.get("rustc-cfg")), {name: value for name, value in pairs if isinstance(value, str)}
+
     def configured_environment(self) -> dict[str, str]:
         """Return what the `[env]` tables of cargo's configuration set (The Cargo Book, `[env]`)."""
         table = self.config.get("env")

@@ -247,6 +247,23 @@ def test_settings_that_choose_are_in_the_provenance(tmp_path: Path) -> None:
     assert "not for anybody" not in str(made.provenance("solo"))
 
 
+def test_build_script_that_the_configuration_overrides(tmp_path: Path) -> None:
+    """No message of cargo's tells what the configuration says in the script's place."""
+    made = _choice(
+        tmp_path,
+        configuration=f"""
+        [target.{host()}.tea]
+        rustc-cfg = ["other"]
+        rustc-env = {{ TEXT = "second" }}
+    """,
+    )
+    text = made.root.joinpath("Cargo.toml").read_text().replace("[package]", '[package]\nlinks = "tea"')
+    main = CHOICE["src/main.rs"].replace("chosen::say()", 'chosen::say().replace("second", env!("TEXT"))')
+    made.write({"Cargo.toml": text, "build.rs": "fn main() { panic!() }", "src/main.rs": main})
+    made.doit().ok()
+    _holds(made, "second")
+
+
 def _inputs(made: Repository) -> dict[str, object]:
     names = [p.name for p in (made.root / "dist" / "cargo").iterdir()]
     found = [

@@ -100,9 +100,14 @@ class _Files:
     def owner(self, path: Path) -> UnitKey | None:
         return self._by_stem.get(_stem(path))
 
-    def linkable(self, key: UnitKey) -> Path | None:
-        """Return the file that `--extern` names for a unit: its library, else its metadata."""
-        files = [f for one in self._by_key.get(key, []) for f in one.files]
+    def linkable(self, unit: Unit) -> Path | None:
+        """Return the file that `--extern` names for a unit: its library, else its metadata.
+
+        A crate that is built alike for the host and for a target has one key; cargo keeps what it builds for a target
+        in a folder of the target's name.
+        """
+        every = [f for one in self._by_key.get(unit.key, []) for f in one.files]
+        files = [f for f in every if unit.platform in f.parts] or every
         for suffix in (".rlib", ".so", ".dylib", ".dll", ".rmeta"):
             for file in files:
                 if file.suffix == suffix:
@@ -134,7 +139,7 @@ def _rustc_call(
         argv += ["-L", f"dependency={folder}"]
     for name, index in unit.uses:
         used = graph.units[index]
-        if used.mode == "build" and (path := files.linkable(used.key)) is not None:
+        if used.mode == "build" and (path := files.linkable(used)) is not None:
             argv += ["--extern", f"{name}={path}"]
     return argv + list(toolchain.rustflags(unit.platform or toolchain.host))
 

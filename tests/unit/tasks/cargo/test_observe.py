@@ -87,7 +87,7 @@ def look(cargo: Any, tmp_path: Path) -> Any:
         found = observe(
             toolchain, _graph(toolchain, tmp_path), 0, _messages(messages), {"CARGO_PKG_NAME": "my-tea"}, tmp_path / "o"
         )
-        argv, settings = next(c for c in cargo.calls if "-Zbinary-dep-depinfo" in c[0])
+        argv, settings = [c for c in cargo.calls if "-Zbinary-dep-depinfo" in c[0]][-1]
         return found, argv, settings
 
     return look
@@ -145,6 +145,14 @@ def test_rustc_is_asked_as_cargo_called_it(look: Any, cargo: Any) -> None:
     assert argv[-1] == "-Ctarget-cpu=native"
     assert settings["cwd"] == cargo.root
     assert settings["timeout"] > 0
+
+
+def test_crate_that_is_built_for_the_host_too(look: Any) -> None:
+    """Alike in all that cargo says of it; rustc would refuse the host's for another target."""
+    host, there = _message(LEAF, "/t/release/deps/libleaf-99.rlib"), f"/t/{MUSL}/release/deps/libleaf-0a.rlib"
+    for messages in ([host, _message(LEAF, there)], [_message(LEAF, there), host]):
+        _, argv, _ = look(messages=[*messages, *MESSAGES[1:], RAN])
+        assert f"extern_1={there}" in argv
 
 
 def test_rustc_sees_what_cargo_sets(look: Any, cargo: Any) -> None:

@@ -28,6 +28,11 @@ _DEFAULT_SUPPLIER = Party(name="crates.io")
 _OLD_ID = re.compile(r"(?P<name>\S+) (?P<version>\S+) \((?P<source>.+)\)\Z")
 _NEW_ID = re.compile(r"(?P<source>[^#]+)#(?:(?P<name>[^@]+)@)?(?P<version>[^@]+)\Z")
 _TABLE = re.compile(r"^\[", re.MULTILINE)
+_GROUP = re.compile(
+    r"\b(?:authors|community|company|contributors|corporation|developers|foundation|gmbh|inc|llc|ltd|maintainers|"
+    r"organi[sz]ation|project|team)\b",
+    re.IGNORECASE,
+)
 _PACKAGE = re.compile(r"^\[package\]\s*(?:#.*)?$", re.MULTILINE)
 
 
@@ -272,10 +277,12 @@ def _download(package: PackageId, locked: Locked | None) -> str | None:
 
 
 def _author(text: str) -> Party:
+    """Return an entry of `authors`; whether it is a person only its words tell: `The X Developers`."""
     name, _, address = text.strip().partition("<")
     if not name or (address and not address.endswith(">")):
-        return Party(name=text.strip() or "unknown", person=True)
-    return Party(name=name.strip(), email=address.removesuffix(">").strip() or None, person=True)
+        name, address = text.strip() or "unknown", ""
+    person = _GROUP.search(name) is None
+    return Party(name=name.strip(), email=address.removesuffix(">").strip() or None, person=person)
 
 
 def _text(value: object) -> str | None:

@@ -372,6 +372,19 @@ def test_authors(text: str, name: str, email: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "person"),
+    [
+        ("The Tea Project Developers", False),
+        ("Teapot authors <pot@tea.example>", False),
+        ("Pots, Inc.", False),
+        ("Incandella Teamer <team@tea.example>", True),
+    ],
+)
+def test_authors_who_are_no_person(text: str, *, person: bool) -> None:
+    assert [a.person for a in _component(authors=[text]).authors] == [person]
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("path+file:///s/tea#0.1.0", "/s/tea"),

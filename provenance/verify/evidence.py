@@ -42,9 +42,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """What does not hold, so that a person sees all of it at once."""
+    """What does not hold, so that a person sees all of it at once.
+
+    Attributes:
+        reasons: a line for each.
+        hints: what to do, each once however many reasons have it.
+    """
 
     reasons: list[str] = field(default_factory=list)
+    hints: dict[str, None] = field(default_factory=dict)
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
@@ -52,7 +58,9 @@ class Failures:
         try:
             yield
         except ProvenanceError as error:
-            self.reasons.append(f"{quoted(name)}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+            self.reasons.append(f"{quoted(name)}: {error.message}")
+            if error.hint:
+                self.hints[error.hint] = None
 
     def raise_for(self, what: str) -> None:
         """Raise if anything was noted.
@@ -62,7 +70,7 @@ class Failures:
         """
         if self.reasons:
             lines = "\n".join(f"  {reason}" for reason in self.reasons)
-            raise VerificationError(f"{quoted(what)} is not verified:\n{lines}")
+            raise VerificationError(f"{quoted(what)} is not verified:\n{lines}", hint="; ".join(self.hints) or None)
 
 
 def read_evidence(path: Path, artifact: Digest | None, failures: Failures) -> Evidence:

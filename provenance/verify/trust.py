@@ -145,4 +145,9 @@ def _exists(path: Path) -> bool:
 
 
 def _read(path: Path, why: str) -> TrustedKey:
-    return TrustedKey.from_pem(read_limited(path, _LIMIT), origin=f"`{path}` ({why})")
+    origin = f"`{path}` ({why})"
+    try:
+        pem = read_limited(path, _LIMIT)
+    except UnreadableError as error:
+        raise UnreadableError(f"a key to verify with, {origin}: {error.message}", hint=error.hint) from error
+    return TrustedKey.from_pem(pem, origin=origin)

@@ -66,7 +66,9 @@ class Verify(WorkspaceCommand):
         bundles = [Path(b) for b in params["bundles"]]
         paths = [Path(a) for a in args if os.path.lexists(a)]
         names = [a for a in args if not os.path.lexists(a)]
-        if bundles and (len(paths) != 1 or names or paths[0].is_dir()):
+        if bundles and names:
+            raise UsageError(f"there is no file {quoted(names[0])}", hint="`--bundle` goes with exactly one file")
+        if bundles and (len(paths) != 1 or paths[0].is_dir()):
             raise UsageError("`--bundle` goes with exactly one file", hint="name the file that the bundle is about")
         trust = trust_of(params["keys"])
         worst = 0

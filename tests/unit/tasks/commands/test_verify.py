@@ -47,6 +47,31 @@ def test_each_is_verified_once(run: Run, built: Path) -> None:
     assert run("verify", "kettle", "kettle:tea", TEA).out.count("verified") == 1
 
 
+def test_what_to_do_is_said_once(run: Run, built: Path, stranger: Path) -> None:
+    ended = run("verify", str(built), "--key", str(stranger))
+    assert (ended.code, ended.out.count("signed with a key that is not trusted"), ended.out.count("hint: ")) == (
+        1,
+        3,
+        1,
+    )
+    assert ended.out.endswith("another public key can be given with `--key`\n")
+
+
+def test_bundle_for_a_file_that_is_not_there(run: Run, built: Path) -> None:
+    ended = run("verify", "tea", "--bundle", str(built / "tea.spdx.sigstore.json"))
+    assert (ended.code, ended.err.splitlines()[0]) == (2, "error: there is no file `tea`")
+
+
+def test_configured_key_that_is_missing(run: Run, built: Path, root: Path) -> None:
+    assert built.is_dir()
+    (root / "provenance.toml").write_text('[signing]\npublic-keys = ["keys/team.pem"]\n')
+    ended = run("verify")
+    assert ended.code == 2
+    assert ended.err.startswith(
+        f"error: a key to verify with, `{root / 'keys/team.pem'}` ([signing] public-keys): can't"
+    )
+
+
 @pytest.mark.parametrize("name", ["tea", "tea.spdx.json", "tea.cdx.json", "tea.inventory.json", "tea.record.json",
                                   "tea.provenance.sigstore.json", "tea.spdx.sigstore.json"])  # fmt: skip
 def test_changed_file_does_not_hold(run: Run, built: Path, name: str) -> None:

@@ -25,6 +25,7 @@ _SUBCOMMANDS = {
     CargoTool.CARGO_ZIGBUILD: ("cargo", "zigbuild"),
     CargoTool.CROSS: ("cross", "build"),
 }
+_NO_LOCK = "there is no Cargo.lock, and `--locked` lets cargo make none: run `cargo generate-lockfile`, and commit it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,10 @@ def build(group: Group, binaries: Sequence[Binary], tool: CargoTool, *, pool: Ex
         if graph is not None:
             graph.cancel()
         asked = ", ".join(f"`{b.artifact.id}`" for b in binaries)
-        raise BuildError(f"`{' '.join(argv[:2])}` failed for {asked} (exit code {process.returncode})")
+        raise BuildError(
+            f"`{' '.join(argv[:2])}` failed for {asked} (exit code {process.returncode})",
+            hint=None if (group.root / "Cargo.lock").exists() else _NO_LOCK,
+        )
     finished = datetime.now(UTC)
     graph = graph or pool.submit(read_units, group.toolchain, arguments, scratch)
     return Call(messages=messages, graph=graph.result(), started=started, finished=finished)

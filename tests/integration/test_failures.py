@@ -86,6 +86,7 @@ def test_lock_file_that_is_missing(solo: Repository) -> None:
     with _unchanged(solo):
         ran = solo.doit().failed(1, "`cargo build` failed")
         assert "--locked" in ran.err
+        assert "hint: there is no Cargo.lock" in ran.out
     assert not (solo.root / "Cargo.lock").exists()
 
 

@@ -224,6 +224,16 @@ def test_failing_build_names_what_was_asked_for(cargo: Any, configured: Any) -> 
         _built(CargoBuilder(configured()), "tea", "mug")
     message = f"`cargo build` failed for `cargo:mug@{HOST}`, `cargo:tea@{HOST}` (exit code 101)"
     assert caught.value.message == message
+    assert caught.value.hint is None
+
+
+def test_failing_build_without_a_lock_file_says_how_to_make_one(cargo: Any, configured: Any) -> None:
+    _ship(cargo, "tea")
+    (cargo.root / "Cargo.lock").unlink()
+    cargo.code = 101
+    with pytest.raises(BuildError) as caught:
+        _built(CargoBuilder(configured()), "tea")
+    assert "run `cargo generate-lockfile`, and commit it" in str(caught.value.hint)
 
 
 def test_cargo_that_does_not_say_where_the_binary_is(cargo: Any, configured: Any) -> None:

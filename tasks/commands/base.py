@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 USAGE = 2
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
+_NO_DODO = "Could not find dodo file"
+"""How doit's own message begins where there is no `dodo.py`."""
 
 
 class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
@@ -42,7 +44,10 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
             what = str(error).partition(" (parsing options")[0]
             _complain(f"{what}\nhint: `{self.bin_name} help {self.name}` lists what it takes")
         except (InvalidCommand, InvalidDodoFile, InvalidTask) as error:
-            _complain(str(error))
+            text = str(error).strip()
+            if text.startswith(_NO_DODO):
+                text += f"\nhint: `doit init` writes one; `doit-provenance {self.name}` needs none"
+            _complain(text)
         except ProvenanceError as error:
             _complain(str(error))
             return error.exit_code
@@ -112,7 +117,7 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         tasks = {t.name: t for t in self.task_list}
         if not patterns:
             if not known or any(s.failures for s in sessions):
-                hint = f"`{self.bin_name} help init` says how it comes to some"
+                hint = f"name files or folders, or run it in a workspace; `{self.bin_name} init` shows what one has"
                 raise _nothing(sessions, "this workspace has no artifacts", hint)
             return list(known.values())
         found: dict[str, tuple[Session, Artifact]] = {}

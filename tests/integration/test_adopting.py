@@ -51,6 +51,13 @@ def test_init_writes_through_no_link(solo: Repository, tmp_path: Path, name: str
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.parametrize("command", ["verify", "show"])
+def test_without_a_dodo_py_a_command_says_what_to_do(solo: Repository, command: str) -> None:
+    solo.doit("key").ok()
+    said = solo.doit(command).failed(2).err
+    assert said.endswith(f"hint: `doit init` writes one; `doit-provenance {command}` needs none\n")
+
+
 def test_starter_file_says_what_is_anyway(solo: Repository) -> None:
     """With `provenance.toml` as written and without one the same is built, from inputs that differ in nothing else."""
     solo.doit("init").ok()

@@ -55,11 +55,17 @@ class Init(WorkspaceCommand):
 def _proposed(root: Path) -> str:
     """Return the starter file with what the builders see here; one that can't tell says so when it is asked next."""
     session = open_session(root)
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, str | tuple[str, ...]] = {}
+    notes: dict[str, tuple[str, ...]] = {}
     for make_builder in BUILDERS:
         with contextlib.suppress(ProvenanceError):
             found |= make_builder(session.workspace).propose()
-    return starter(found)
+    with contextlib.suppress(ProvenanceError):
+        if session.workspace.source_url is None and root.name.isprintable() and root.name.strip():
+            # Nothing but the folder names the project: said once, it is the same in everybody's checkout.
+            found["project.name"] = root.name
+            notes["project.name"] = ("Git has no remote to take it from; this is the folder's name.",)
+    return starter(found, notes=notes)
 
 
 def _write_new(path: Path, text: str) -> str:

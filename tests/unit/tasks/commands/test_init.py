@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +20,26 @@ def test_writes_both_files_and_shows_what_is_found(run: Run, root: Path) -> None
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == "wrote   dodo.py\nwrote   provenance.toml\nfound   kettle:tea@linux/amd64\n"
     ast.parse((root / "dodo.py").read_text())
-    assert (root / "provenance.toml").read_text() == starter()
     load(root)
+
+
+def test_starter_changes_nothing_but_the_projects_name(run: Run, root: Path) -> None:
+    """Where git has no remote, the folder's name goes into the file, so that other checkouts have the same SBOMs."""
+    before = load(root)
+    run("init")
+    assert load(root).project.name == root.name
+    assert (load(root).cargo, load(root).signing, load(root).project.output) == (
+        before.cargo,
+        before.signing,
+        before.project.output,
+    )
+
+
+def test_starter_takes_the_projects_name_from_the_remote(run: Run, root: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    subprocess.run(["git", "-C", root, "remote", "add", "origin", "https://git.example.com/pots"], check=True)
+    run("init")
+    assert (root / "provenance.toml").read_text() == starter()
 
 
 def test_dodo_makes_the_tasks(run: Run, root: Path) -> None:

@@ -28,12 +28,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
     def __init__(self, outstream: Any, options: Any) -> None:
         super().__init__(outstream, options)
         self._told: set[str] = set()
+        self._width = 0
 
     def initialize(self, tasks: Mapping[str, Any], selected_tasks: Collection[str]) -> None:
         """Tell each session which of its artifacts this run is for: groups are built in one call of the tool."""
         wanted = _with_dependencies(tasks, selected_tasks)
         for session in {id(s): s for t in tasks.values() if (s := session_of(t))}.values():
             session.selected = wanted & session.artifacts.keys()
+            self._width = max((self._width, *map(len, session.selected)))
 
     def execute_task(self, task: Any) -> None:
         """Say that a task begins; ours say it by what the build tool draws."""
@@ -44,7 +46,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         """Say what became of an artifact."""
         session = session_of(task)
         if session is not None and (outcome := session.outcomes.get(task.name)) is not None:
-            self.write(_line(outcome))
+            self.write(_line(outcome, self._width))
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Say what failed; what a whole group failed by is said once."""
@@ -78,11 +80,11 @@ def _with_dependencies(tasks: Mapping[str, Any], names: Collection[str]) -> set[
     return found
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: Outcome, width: int) -> str:
     inventory = outcome.inventory
     count = len(inventory.of_role(Role.LINKED))
     packages = f"{count} package{'' if count == 1 else 's'}"
     if inventory.completeness is not Completeness.COMPLETE:
         packages += f" at most ({inventory.note})"
     place = os.path.relpath(outcome.folder)
-    return f"{outcome.artifact.id}  {outcome.action}  {outcome.digest}  {packages}  {place}/\n"
+    return f"{outcome.artifact.id:<{width}}  {outcome.action}  {outcome.digest}  {packages}  {place}/\n"

@@ -107,9 +107,12 @@ class Session:
         """The key, asked for before anything is built: a missing one must not cost a build."""
         settings = self.workspace.config.signing
         path = settings.key or default_key_path(os.environ)
+        known = os.path.lexists(path)
         key = load_or_create(
             path, PassphraseSource.of_this_process(), workspace=self.workspace.root, environ=os.environ
         )
+        if not known:
+            sys.stderr.write(f"made a signing key: `{path}`; its public half, `{key.public_path}`, is for others\n")
         own = TrustedKey.from_pem(key.public_pem, origin=f"`{path}` (your own key)")
         others = trust_for(keys=(), configured=settings.public_keys, own=None).keys if settings.public_keys else ()
         trust = Trust(keys=(own, *others))

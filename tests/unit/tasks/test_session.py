@@ -85,6 +85,20 @@ def test_missing_key_costs_no_build(session: Session, kettle: Any, monkeypatch: 
     assert kettle.calls == []
 
 
+def test_new_key_is_spoken_of_once(
+    session: Session, kettle: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = kettle.folder / "none" / "key.pem"
+    monkeypatch.setenv("DOIT_PROVENANCE_KEY", str(path))
+    monkeypatch.setenv("CI", "")
+    session.make(_artifact(session, "mug"))
+    assert f"made a signing key: `{path}`; its public half, `{path.with_suffix('.pub')}`" in capsys.readouterr().err
+    again = Session(session.workspace)
+    again.add(session._builders["kettle"])
+    again.make(_artifact(again, "mug"))
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(("ci", "expected"), [("true", BuilderId.CI), ("", BuilderId.LOCAL)])
 def test_provenance_says_whether_it_was_ci(
     session: Session, signing: Any, monkeypatch: pytest.MonkeyPatch, ci: str, expected: BuilderId

@@ -22,6 +22,12 @@ def test_builds_all_and_says_so(run: Run, kettle: Any) -> None:
     assert second.startswith("kettle:mug@linux/amd64  built  sha256:")
 
 
+def test_lines_are_columns(run: Run, kettle: Any) -> None:
+    kettle.names = ["tea", "teapot"]
+    first, second = run("run").out.splitlines()
+    assert first.index("  built  ") == second.index("  built  ")
+
+
 def test_second_time_is_unchanged(run: Run) -> None:
     assert "  built  " in run().out
     ended = run()

@@ -84,7 +84,10 @@ def _line(outcome: Outcome, width: int) -> str:
     inventory = outcome.inventory
     count = len(inventory.of_role(Role.LINKED))
     packages = f"{count} package{'' if count == 1 else 's'}"
-    if inventory.completeness is not Completeness.COMPLETE:
-        packages += f" at most ({inventory.note})"
+    match inventory.completeness:
+        case Completeness.UNKNOWN:
+            packages += f" at most ({inventory.note})"
+        case Completeness.INCOMPLETE:
+            packages += f", incomplete ({inventory.note})"
     place = os.path.relpath(outcome.folder)
     return f"{outcome.artifact.id:<{width}}  {outcome.action}  {outcome.digest}  {packages}  {place}/\n"

@@ -77,12 +77,18 @@ def describe(  # noqa: PLR0913 - the things that an inventory is made of
         subject=subject,
         components=tuple(sorted(components, key=lambda c: c.ref)),
         dependencies={ref: tuple(sorted(used)) for ref, used in sorted(dependencies.items())},
-        completeness=Completeness.UNKNOWN if unobserved else Completeness.COMPLETE,
+        completeness=_completeness(unobserved, needed),
         note=_note(unobserved, needed),
         created=created,
         author=facts.project,
         generator=("doit-provenance", VERSION),
     )
+
+
+def _completeness(unobserved: str | None, needed: tuple[Needed, ...] | None) -> Completeness:
+    if unobserved:
+        return Completeness.UNKNOWN
+    return Completeness.INCOMPLETE if needed is None else Completeness.COMPLETE
 
 
 def _note(unobserved: str | None, needed: tuple[Needed, ...] | None) -> str:

@@ -81,6 +81,11 @@ class _Run:
     def manifests(self) -> Mapping[str, Path]:
         return {one.key.package: one.manifest for one in self.messages.compiled}
 
+    @cached_property
+    def archives(self) -> Mapping[str, tuple[str, ...]]:
+        scripts = self.messages.scripts.items()
+        return {package: tuple(a for run in runs for a in run.found_archives()) for package, runs in scripts}
+
     @property
     def programs(self) -> Mapping[str, tuple[str, str]]:
         return self.ahead.result().programs
@@ -141,6 +146,7 @@ class CargoBuilder:
         with self._describing:  # manifests are read once for all binaries
             facts = Facts(
                 manifests=run.manifests,
+                archives=run.archives,
                 lock=run.lock,
                 tables=self._tables,
                 programs=run.programs,

@@ -30,6 +30,7 @@ class Facts:
 
     Attributes:
         manifests: cargo's package id to the package's Cargo.toml.
+        archives: likewise, to the names of static libraries of the machine that its build script links.
         lock: of the workspace.
         tables: reader of manifests, shared by the group's binaries.
         programs: `rustc` and `cargo` to version and sha256.
@@ -37,6 +38,7 @@ class Facts:
     """
 
     manifests: Mapping[str, Path]
+    archives: Mapping[str, tuple[str, ...]]
     lock: Mapping[PackageId, Locked]
     tables: Manifests
     programs: Mapping[str, tuple[str, str]]
@@ -67,6 +69,11 @@ def describe(  # noqa: PLR0913 - the things that an inventory is made of
     refs = {contents.subject: subject.ref} | {node: crate.ref for node, crate in crates.items()}
     components = list(crates.values())
     dependencies = {refs[node]: {refs[used] for used in contents.edges[node]} for node in refs}
+    for node, archive in _archives(contents, facts):
+        if archive.ref not in dependencies:
+            components.append(archive)
+        dependencies.setdefault(archive.ref, set())
+        dependencies[refs[node]].add(archive.ref)
     for extra in (*_toolchain(group, standard, facts, needed or ()), *_shared_libraries(needed or ())):
         components.append(extra)
         dependencies[subject.ref].add(extra.ref)
@@ -162,6 +169,15 @@ def _crates(contents: Contents, facts: Facts) -> dict[Node, Component]:
             project=facts.project,
         )
     return found
+
+
+def _archives(contents: Contents, facts: Facts) -> Iterator[tuple[Node, Component]]:
+    """Yield the static libraries of the machine that went into the binary, each with the crate that asked for it."""
+    for node in contents.edges:
+        if node.role in {Role.SUBJECT, Role.LINKED}:
+            for name in facts.archives.get(node.package, ()):
+                file = f"lib{name}.a"
+                yield node, Component(ref=f"lib:{file}", kind=Kind.LIBRARY, role=Role.LINKED, name=file, filename=file)
 
 
 def _toolchain(

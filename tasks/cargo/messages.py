@@ -67,12 +67,22 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptRun:
-    """One `build-script-executed` message: what a package's build script asked for."""
+    """One `build-script-executed` message: what a package's build script asked for.
+
+    Attributes:
+        libraries: native ones to link, as `KIND=NAME` or `NAME` (The Cargo Book, Build Scripts, rustc-link-lib).
+    """
 
     out_dir: Path
     cfgs: tuple[str, ...]
     environment: Mapping[str, str]
     libraries: tuple[str, ...]
+
+    def found_archives(self) -> tuple[str, ...]:
+        """Return the names of the static libraries that it found on the machine, rather than made of its sources."""
+        parts = [one.rpartition("=") for one in self.libraries]
+        names = [name.partition(":")[0] for kind, _, name in parts if kind.partition(":")[0] == "static"]
+        return tuple(name for name in names if not any(self.out_dir.rglob(f"lib{name}.a")))
 
 
 @dataclass(slots=True)

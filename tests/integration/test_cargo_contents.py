@@ -271,6 +271,41 @@ def test_observation_that_fails_is_said(tmp_path: Path) -> None:
     made.doit("verify", "cargo:alpha").ok()
 
 
+def test_static_library_of_the_machine(tmp_path: Path) -> None:
+    """It is in the binary, and in no package; what a build script compiles itself is its package's."""
+    build = """
+        use std::{env, process::Command};
+        fn archive(folder: &str, name: &str) {
+            let source = format!("{folder}/{name}.rs");
+            std::fs::write(&source, format!("#[no_mangle] pub extern \\"C\\" fn {name}() -> u8 {{ 7 }}")).unwrap();
+            let rustc = Command::new(env::var("RUSTC").unwrap()).args(["--crate-type=staticlib", "--out-dir", folder])
+                .args(["-Copt-level=3", "-Cpanic=abort"]).arg(source).status().unwrap();
+            assert!(rustc.success());
+            println!("cargo::rustc-link-search=native={folder}");
+            println!("cargo::rustc-link-lib=static={name}");
+        }
+        fn main() {
+            archive(&env::var("OUT_DIR").unwrap(), "own");
+            archive(&format!("{}/../usr", env::var("CARGO_MANIFEST_DIR").unwrap()), "foreign");
+            println!("cargo::rerun-if-changed=build.rs");
+        }
+    """
+    body = """
+        extern "C" { fn own() -> u8; fn foreign() -> u8; }
+        pub fn say() -> u8 { unsafe { own() + foreign() } }
+    """
+    files = {"Cargo.toml": manifest("solo", dependencies=['part = { path = "part" }'])}
+    files |= {"src/main.rs": 'fn main() { println!("{}", part::say()) }\n', "usr/.keep": ""}
+    made = repository(tmp_path / "work", files | library("part", body) | {"part/build.rs": build})
+    made.lock()
+    made.doit().ok()
+    assert made.run(str(made.folder("solo") / "solo")).ok().out == "14\n"
+    assert made.packages("solo") == {"part", "libforeign.a"}
+    inventory = made.inventory("solo")
+    (part,) = [c["ref"] for c in inventory["components"] if c["name"] == "part"]
+    assert inventory["dependencies"][part] == ["lib:libforeign.a"]
+
+
 def test_standard_library_that_is_not_inside(tmp_path: Path) -> None:
     configuration = '[build]\nrustflags = ["-C", "prefer-dynamic"]\n'
     made = repository(tmp_path / "work", one_program() | {".cargo/config.toml": configuration})

@@ -75,6 +75,16 @@ def test_build_scripts_of_one_package_are_all_kept() -> None:
     assert [run.out_dir for run in found.scripts["path+file:///s/tea#0.1.0"]] == [Path("/t/out"), Path("/t/host")]
 
 
+def test_static_libraries_that_a_build_script_found(tmp_path: Path) -> None:
+    (tmp_path / "build").mkdir()
+    for name in ("libown.a", "build/libdeep.a"):
+        (tmp_path / name).touch()
+    asked = ["static=own", "static:+whole-archive=deep", "static=ssl", "static:+verbatim=z:zlib", "dylib=c", "m",
+             "framework=Foundation"]  # fmt: skip
+    found = _read(_line(SCRIPT, out_dir=str(tmp_path), linked_libs=asked))
+    assert found.scripts["path+file:///s/tea#0.1.0"][0].found_archives() == ("ssl", "z")
+
+
 def test_the_same_object_grows_with_each_message_that_matters() -> None:
     seen = [(id(m), len(m.compiled), len(m.scripts)) for m in read_messages([_line(COMPILED), b"x\n", _line(SCRIPT)])]
     assert [counts for _, *counts in seen] == [[1, 0], [1, 1]]

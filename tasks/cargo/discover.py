@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import ConfigError, ToolError, did_you_mean
+from ...provenance.errors import ConfigError, did_you_mean
 from ..builder import Artifact, Workspace
 from .features import FeatureChoice, enabled
-from .metadata import MANIFEST, CargoWorkspace, Package, read_metadata
+from .metadata import MANIFEST, CargoWorkspace, Package, read_metadata, refuse_confusable
 from .toolchain import Toolchain
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def discover(workspace: Workspace) -> tuple[Group, ...]:
     groups: list[Group] = []
     known: list[Package] = []
     cargo_workspaces = tuple(_workspaces(workspace.root, config))
-    _refuse_confusable(cargo_workspaces)
+    refuse_confusable(cargo_workspaces)
     for cargo_workspace in cargo_workspaces:
         known += cargo_workspace.members
         toolchain = Toolchain(cwd=cargo_workspace.root)
@@ -272,25 +272,6 @@ def _refuse_doubles(groups: Iterable[Group]) -> None:
                 f"`{binary.package.name}/{binary.target}`",
                 hint=f'rename one in provenance.toml: [cargo.rename] "{binary.package.name}/{binary.target}" = "…"',
             )
-
-
-def _refuse_confusable(cargo_workspaces: Iterable[CargoWorkspace]) -> None:
-    """Refuse workspaces in one build folder that cargo would take for one another there.
-
-    It tells packages apart by name, version and place in their workspace, and whether to compile by times alone: of two
-    that are alike, the second is found up to date, and the first's binary passes for it.
-    """
-    first: dict[tuple[Path, Path, str, str], CargoWorkspace] = {}
-    for one in cargo_workspaces:
-        for package in one.members:
-            place = Path(os.path.relpath(package.manifest, one.root))
-            other = first.setdefault((one.build_directory, place, package.name, package.version), one)
-            if other is not one:
-                raise ToolError(
-                    f"`{other.root.name}` and `{one.root.name}` build into one folder, and both have a package "
-                    f"`{package.name}` {package.version}, which cargo can't tell apart there",
-                    hint="let each have a target folder of its own: unset `CARGO_TARGET_DIR` or `build.target-dir`",
-                )
 
 
 def _any(name: str, patterns: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from ...provenance.json import JSONValue, read_json
 from ...provenance.process import capture, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 MANIFEST = "Cargo.toml"
@@ -103,6 +103,28 @@ def read_metadata(manifest: Path) -> CargoWorkspace:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(f"`cargo metadata` answered in a shape that is not known: {error}") from error
+
+
+def refuse_confusable(cargo_workspaces: Iterable[CargoWorkspace]) -> None:
+    """Refuse workspaces in one build folder that cargo would take for one another there.
+
+    It tells packages apart by name, version and place in their workspace, and whether to compile by times alone: of two
+    that are alike, the second is found up to date, and the first's binary passes for it.
+
+    Raises:
+        ToolError: there are two.
+    """
+    first: dict[tuple[Path, Path, str, str], CargoWorkspace] = {}
+    for one in cargo_workspaces:
+        for package in one.members:
+            place = Path(os.path.relpath(package.manifest, one.root))
+            other = first.setdefault((one.build_directory, place, package.name, package.version), one)
+            if other is not one:
+                raise ToolError(
+                    f"`{other.root.name}` and `{one.root.name}` build into one folder, and both have a package "
+                    f"`{package.name}` {package.version}, which cargo can't tell apart there",
+                    hint="let each have a target folder of its own: unset `CARGO_TARGET_DIR` or `build.target-dir`",
+                )
 
 
 def _package(document: Mapping[str, JSONValue]) -> Package:

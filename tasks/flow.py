@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..provenance import VERSION, store
+from ..provenance.attest import bundle as bundle_format
 from ..provenance.attest.resource import ResourceDescriptor
 from ..provenance.attest.slsa import (
     BuildDefinition,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from ..provenance.source import Source
     from ..provenance.verify.trust import Trust
     from .builder import Artifact, Builder, Built, Workspace
-
-_BUNDLE_LIMIT = 64 << 20
 
 
 class Action(StrEnum):
@@ -160,7 +159,7 @@ def _kept(
     }
     for name, (kind, predicate) in wanted.items():
         try:
-            bundle = read_limited(place / name, _BUNDLE_LIMIT)
+            bundle = read_limited(place / name, bundle_format.LIMIT)
             found = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=kind)
         except ProvenanceError:
             continue  # missing, damaged, of other bytes or of another signer: it is made again

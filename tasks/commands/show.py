@@ -11,6 +11,7 @@ from ...provenance.digest import digest_bytes, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from ...provenance.record import file_names
 from ...provenance.sbom.inventory import Component, Inventory, Role
+from ...provenance.verify.evidence import INVENTORY_LIMIT
 from .base import WorkspaceCommand
 from .verify import OPT_KEY, artifact_folders, printable, trust_of, verified
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from ...provenance.attest.slsa import Provenance
     from ...provenance.verify.verifier import VerifiedArtifact
-
-_INVENTORY_LIMIT = 64 << 20
 
 
 class Show(WorkspaceCommand):
@@ -67,7 +66,7 @@ def _folders(path: Path) -> list[Path]:
 def _inventory(folder: Path, found: VerifiedArtifact) -> Inventory:
     """Read the inventory that was just verified; its digest is compared again, as the file may have changed since."""
     name = file_names(found.record.file).inventory
-    data = read_limited(folder / name, _INVENTORY_LIMIT)
+    data = read_limited(folder / name, INVENTORY_LIMIT)
     if digest_bytes(data).sha256 != found.record.evidence[name]:
         raise VerificationError(f"`{name}` changed while it was being shown")
     return Inventory.from_json(data)

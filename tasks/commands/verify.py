@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...provenance import config
+from ...provenance.attest import bundle as bundle_format
 from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX
 from ...provenance.digest import Digest, digest_file, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError, quoted
@@ -20,7 +21,6 @@ from .base import WorkspaceCommand
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_BUNDLE_LIMIT = 64 << 20
 BUNDLE_KINDS = {
     ".provenance.sigstore.json": PROVENANCE,
     ".spdx.sigstore.json": SPDX,
@@ -160,7 +160,7 @@ def _bundle(path: Path, digest: Digest, bundle: Path, trust: Trust) -> Iterator[
     promised = next((kind for suffix, kind in BUNDLE_KINDS.items() if bundle.name.endswith(suffix)), None)
     try:
         found = verify_bundle(
-            read_limited(bundle, _BUNDLE_LIMIT), artifact=digest, trust=trust, predicate_type=promised
+            read_limited(bundle, bundle_format.LIMIT), artifact=digest, trust=trust, predicate_type=promised
         )
     except VerificationError as error:
         raise VerificationError(

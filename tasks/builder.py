@@ -127,7 +127,7 @@ class Workspace:
     @property
     def output(self) -> Path:
         """The output folder, `dist/` by default."""
-        return self.root / self.config.project.output
+        return self.config.output
 
     @property
     def state(self) -> Path:

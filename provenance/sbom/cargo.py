@@ -1,10 +1,10 @@
-"""Cargo's formats: `Cargo.lock`, package tables of `Cargo.toml`, package ids, and components made of them."""
+"""Cargo's formats: `Cargo.lock` and package ids, and components made of them and of manifests."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LOCK_LIMIT = 64 << 20
-_MANIFEST_LIMIT = 8 << 20
-_ANCESTORS = 8
 _BROKEN = (ValueError, RecursionError)
 """What tomllib and decoding raise for what is no TOML, or is nested too deeply."""
 _DEFAULT_REGISTRY = "https://github.com/rust-lang/crates.io-index"
@@ -27,13 +25,11 @@ _DEFAULT_REGISTRIES = frozenset({f"registry+{_DEFAULT_REGISTRY}", "sparse+https:
 _DEFAULT_SUPPLIER = Party(name="crates.io")
 _OLD_ID = re.compile(r"(?P<name>\S+) (?P<version>\S+) \((?P<source>.+)\)\Z")
 _NEW_ID = re.compile(r"(?P<source>[^#]+)#(?:(?P<name>[^@]+)@)?(?P<version>[^@]+)\Z")
-_TABLE = re.compile(r"^\[", re.MULTILINE)
 _GROUP = re.compile(
     r"\b(?:authors|community|company|contributors|corporation|developers|foundation|gmbh|inc|llc|ltd|maintainers|"
     r"organi[sz]ation|project|team)\b",
     re.IGNORECASE,
 )
-_PACKAGE = re.compile(r"^\[package\]\s*(?:#.*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,72 +105,11 @@ def read_lock(path: Path) -> Mapping[PackageId, Locked]:
     return found
 
 
-@dataclass(slots=True)
-class Manifests:
-    """Package tables of the `Cargo.toml`s of one build, each read once."""
-
-    _packages: dict[Path, Mapping[str, object]] = field(default_factory=dict)
-    _workspaces: dict[Path, Mapping[str, object]] = field(default_factory=dict)
-
-    def package(self, manifest: Path) -> Mapping[str, object]:
-        """Return the `[package]` table of `manifest`, values inherited from its workspace filled in.
-
-        Raises:
-            UnreadableError: it can't be read.
-        """
-        if manifest not in self._packages:
-            table = dict(_package_table(manifest))
-            for key, value in table.items():
-                if isinstance(value, dict) and value.get("workspace") is True:
-                    table[key] = self._inherited(manifest, table).get(key)
-            self._packages[manifest] = table
-        return self._packages[manifest]
-
-    def _inherited(self, manifest: Path, table: Mapping[str, object]) -> Mapping[str, object]:
-        explicit = table.get("workspace")
-        folders = [manifest.parent, *manifest.parents[1:_ANCESTORS]]
-        candidates = [manifest.parent / explicit] if isinstance(explicit, str) else folders
-        for folder in candidates:
-            path = folder / "Cargo.toml"
-            if path not in self._workspaces:
-                self._workspaces[path] = _workspace_package(path)
-            if found := self._workspaces[path]:
-                return found
-        return {}
-
-
-def _package_table(manifest: Path) -> Mapping[str, object]:
-    text = read_limited(manifest, _MANIFEST_LIMIT).decode("utf-8-sig", errors="replace")
-    header = _PACKAGE.search(text)
-    if header is not None:
-        # Reading only this table is five times faster than reading the file; where the cut falls into a value, the
-        # rest is no TOML and the file is read whole.
-        end = _TABLE.search(text, header.end())
-        try:
-            return tomllib.loads(text[header.end() : end.start() if end else len(text)])
-        except _BROKEN:
-            pass
-    try:
-        table = tomllib.loads(text).get("package", {})
-    except _BROKEN as error:
-        raise UnreadableError(f"`{manifest.parent.name}/{manifest.name}` is no manifest: {error}") from error
-    return table if isinstance(table, dict) else {}
-
-
-def _workspace_package(path: Path) -> Mapping[str, object]:
-    if not path.is_file():
-        return {}
-    try:
-        text = read_limited(path, _MANIFEST_LIMIT).decode("utf-8-sig", errors="replace")
-        workspace = tomllib.loads(text).get("workspace", {})
-    except _BROKEN:
-        return {}  # a folder above that is not part of this build
-    package = workspace.get("package", {}) if isinstance(workspace, dict) else {}
-    return package if isinstance(package, dict) else {}
-
-
 def package_url(package: PackageId, locked: Locked | None, project_source: str | None) -> str:
-    """Return the package URL (purl-spec, type `cargo`); what is not from the default registry says where it is from."""
+    """Return the package URL (purl-spec, type `cargo`); what is not from the default registry says where it is from.
+
+    One whose place can't be told is of type `generic`: a `cargo` URL without a place means the default registry's.
+    """
     from packageurl import PackageURL
 
     qualifiers: dict[str, str] = {}
@@ -186,7 +121,8 @@ def package_url(package: PackageId, locked: Locked | None, project_source: str |
             qualifiers["vcs_url"] = address + (f"@{locked.commit}" if locked and locked.commit else "")
     elif package.source not in _DEFAULT_REGISTRIES and (address := _published(package.source.partition("+")[2])):
         qualifiers["repository_url"] = address
-    return PackageURL(type="cargo", name=package.name, version=package.version, qualifiers=qualifiers).to_string()
+    kind = "cargo" if qualifiers or package.source in _DEFAULT_REGISTRIES else "generic"
+    return PackageURL(type=kind, name=package.name, version=package.version, qualifiers=qualifiers).to_string()
 
 
 def component(  # noqa: PLR0913 - each is a fact of its own

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from ...provenance import store
 from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import InputChangedError, ProvenanceError, ToolError
-from ...provenance.sbom.cargo import Locked, Manifests, PackageId, read_lock
+from ...provenance.sbom.cargo import Locked, PackageId, read_lock
+from ...provenance.sbom.manifest import Manifests
 from ...provenance.source import time_of
 from ..builder import Artifact, Built, Workspace
 from .call import Call, build, likely_executable

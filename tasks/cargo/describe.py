@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...provenance import VERSION
-from ...provenance.sbom.cargo import Locked, Manifests, PackageId, component, package_url, parse_package_id
+from ...provenance.sbom.cargo import Locked, PackageId, component, package_url, parse_package_id
 from ...provenance.sbom.elf import Needed, needed_libraries
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...provenance.digest import Digest
+    from ...provenance.sbom.manifest import Manifests
     from .contents import Contents, Node
     from .discover import Binary, Group
 

@@ -45,8 +45,11 @@ _OPT_BUNDLE = {
 def trust_of(keys: Sequence[str]) -> Trust:
     """Return whom to trust here: the keys of the command line, else the workspace's and the user's own."""
     settings = config.load(Path.cwd()).signing
-    own = public_path(settings.key or default_key_path(os.environ))
-    return trust_for(keys=[Path(k) for k in keys], configured=settings.public_keys, own=own)
+    configured, own = settings.public_keys, public_path(default_key_path(os.environ))
+    if settings.key is not None and os.path.lexists(public_path(settings.key)):
+        # The workspace names it, so it is trusted for the workspace's sake, not as the user's own.
+        configured = (*configured, public_path(settings.key))
+    return trust_for(keys=[Path(k) for k in keys], configured=configured, own=own)
 
 
 class Verify(WorkspaceCommand):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from doit_provenance.provenance.errors import UnreadableError
 from doit_provenance.provenance.sbom.cargo import (
     Locked,
-    Manifests,
     PackageId,
     component,
     local_folder,
@@ -21,6 +20,7 @@ from doit_provenance.provenance.sbom.cargo import (
     read_lock,
 )
 from doit_provenance.provenance.sbom.inventory import Component, Party, Role
+from doit_provenance.provenance.sbom.manifest import Manifests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -255,7 +255,7 @@ GIT = "git+https://tea.example/pot"
     [
         (REGISTRY, None, "https://tea.example", "pkg:cargo/pot@1.0.0"),
         (SPARSE, None, None, "pkg:cargo/pot@1.0.0"),
-        (None, None, None, "pkg:cargo/pot@1.0.0"),
+        (None, None, None, "pkg:generic/pot@1.0.0"),
         (None, None, "https://tea.example", "pkg:cargo/pot@1.0.0?vcs_url=git%2Bhttps://tea.example"),
         (f"{GIT}?rev=ab", COMMIT, None, f"pkg:cargo/pot@1.0.0?vcs_url=git%2Bhttps://tea.example/pot%40{COMMIT}"),
         (GIT, None, None, "pkg:cargo/pot@1.0.0?vcs_url=git%2Bhttps://tea.example/pot"),
@@ -265,8 +265,8 @@ GIT = "git+https://tea.example/pot"
             None,
             "pkg:cargo/pot@1.0.0?repository_url=https://tea.example/index/",
         ),
-        ("registry+file:///srv/index", None, None, "pkg:cargo/pot@1.0.0"),
-        ("git+file:///srv/pot", COMMIT, None, "pkg:cargo/pot@1.0.0"),
+        ("registry+file:///srv/index", None, None, "pkg:generic/pot@1.0.0"),
+        ("git+file:///srv/pot", COMMIT, None, "pkg:generic/pot@1.0.0"),
     ],
 )
 def test_package_url_says_where_a_package_is_from(

@@ -162,6 +162,9 @@ class Builder(Protocol):
             InputChangedError: an input changed meanwhile.
         """
 
+    def release(self, artifact: Artifact) -> None:
+        """Let go of what `build` kept for an artifact; nothing of it is asked for any more."""
+
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
     ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:

@@ -73,9 +73,12 @@ class Session:
             self._claim()
         built = self._build_once(artifact)
         builder = self._builders[artifact.builder]
-        self.outcomes[artifact.id] = produce(
-            artifact, built, builder=builder, workspace=self.workspace, signing=signing
-        )
+        try:
+            self.outcomes[artifact.id] = produce(
+                artifact, built, builder=builder, workspace=self.workspace, signing=signing
+            )
+        finally:
+            builder.release(artifact)
 
     def _build_once(self, artifact: Artifact) -> Built:
         """Build the artifact's group, unless another of its members has, and return what became of this one."""

@@ -134,6 +134,10 @@ class CargoBuilder:
             self._observed[binary.artifact] = self._pool.submit(self._observe, run, binary)
         return {binary.artifact: self._built(run, binary, held[binary.artifact]) for binary in binaries}
 
+    def release(self, artifact: Artifact) -> None:
+        """Remove the second name of a binary: the file then goes when cargo's own does, and at cargo's expense."""
+        self._held(artifact).unlink(missing_ok=True)
+
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
     ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
@@ -239,9 +243,12 @@ class CargoBuilder:
         except ToolError as error:
             return None, error.message.partition("\n")[0]
 
+    def _held(self, artifact: Artifact) -> Path:
+        return self._scratch / "built" / artifact.folder / artifact.file
+
     def _hold(self, run: _Run, binary: Binary) -> Path:
         executable = run.call.executable(binary)
-        held = self._scratch / "built" / binary.artifact.folder / binary.artifact.file
+        held = self._held(binary.artifact)
         store.hold(executable, held)
         return held
 

@@ -166,3 +166,8 @@ def test_runs_no_python_of_the_repository(greeter: Repository) -> None:
         greeter.write({"dodo.py": DODO})
         for name in ("doit.cfg", "sitecustomize.py", "provenance.py"):
             (greeter.root / name).unlink()
+
+
+def test_second_names_of_binaries_are_let_go(greeter: Repository) -> None:
+    """What a run holds while it takes binaries to their places is gone when it ends."""
+    assert [p for p in (greeter.root / ".provenance" / "cargo" / "built").rglob("*") if p.is_file()] == []

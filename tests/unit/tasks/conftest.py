@@ -65,6 +65,7 @@ class KettleBuilder:
 
     def __init__(self, kettle: Kettle) -> None:
         self.kettle = kettle
+        self.released: list[str] = []
 
     def discover(self) -> Sequence[Artifact]:
         if self.kettle.discovery:
@@ -97,6 +98,10 @@ class KettleBuilder:
             started=MOMENT,
             finished=MOMENT,
         )
+
+    def release(self, artifact: Artifact) -> None:
+        """Note that the flow has let go of an artifact."""
+        self.released.append(artifact.id)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest

@@ -56,6 +56,21 @@ def test_what_nobody_selected_is_built_when_it_is_asked_for(session: Session, ke
     assert len(session.outcomes) == 2
 
 
+def test_builder_is_told_when_an_artifact_is_done_with(
+    session: Session, builder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether its way ended well or not; else what a builder keeps for it would stay for ever."""
+    session.make(_artifact(session, "tea-hot"))
+    monkeypatch.setattr(builder, "describe", _fails)
+    with pytest.raises(ToolError):
+        session.make(_artifact(session, "tea-iced"))
+    assert builder.released == ["kettle:tea-hot@linux/amd64", "kettle:tea-iced@linux/amd64"]
+
+
+def _fails(*_: object) -> None:
+    raise ToolError("can't be described")
+
+
 def test_failing_group_fails_for_each_member_and_is_tried_once(session: Session, kettle: Any) -> None:
     _select(session, *PARTS)
     kettle.building = BuildError("the kettle leaks")

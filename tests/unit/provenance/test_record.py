@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +98,23 @@ def test_flipped_bytes_are_a_record_or_unreadable(data: st.DataObject) -> None:
     except UnreadableError:
         return
     assert Record.from_json(found.to_json()) == found
+
+
+SCHEMA_FILE = Path(__file__).parents[3] / "docs" / "record.schema.json"
+
+
+def test_schema_in_the_docs_is_the_readers() -> None:
+    """A record validates, and whatever the schema refuses the reader refuses too."""
+    schema = json.loads(SCHEMA_FILE.read_bytes())
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    written = json.loads(RECORD.to_json())
+    validator.validate(written)
+    assert set(written) == set(schema["properties"]) == set(schema["required"])
+    assert schema["properties"]["schema"]["const"] == SCHEMA
+    for key in written:
+        for value in (None, [], "no such thing/"):
+            document = written | {key: value}
+            if not validator.is_valid(document):
+                with pytest.raises(UnreadableError):
+                    Record.from_json(json.dumps(document).encode())

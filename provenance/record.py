@@ -23,6 +23,7 @@ LIMIT = 1 << 20
 RECORD_SUFFIX = ".record.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _FIELDS = {"schema", "artifact", "file", "digest", "inputs", "evidence", "generator"}
+_ID = re.compile(r"[^:@]+:[^@]+@.+\Z")
 _NAME = re.compile(r"[^/\0]+\Z")
 
 
@@ -115,7 +116,7 @@ class Record:
             if document["schema"] != SCHEMA:
                 raise ValueError("another schema version")
             record = cls(
-                artifact=_text(document["artifact"]),
+                artifact=_id(_text(document["artifact"])),
                 file=_name(_text(document["file"])),
                 digest=_digest(document["digest"]),
                 inputs=_sha256(document["inputs"]),
@@ -137,6 +138,12 @@ def _text(value: JSONValue) -> str:
     if not isinstance(value, str):
         raise TypeError("a field is no text")
     return value
+
+
+def _id(text: str) -> str:
+    if not _ID.match(text):
+        raise ValueError("the artifact's id is malformed")
+    return text
 
 
 def _name(text: str) -> str:

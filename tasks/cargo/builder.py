@@ -8,11 +8,9 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance import store
-from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import InputChangedError, ProvenanceError, ToolError
 from ...provenance.sbom.cargo import Locked, PackageId, read_lock
 from ...provenance.sbom.manifest import Manifests
@@ -25,23 +23,18 @@ from .discover import Binary, Group, discover
 from .inputs import Inputs, dependency_file, further_files, input_files, moment
 from .metadata import find_manifests
 from .observe import Loaded, observe
+from .parameters import BUILD_TYPE, external, internal, materials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from ...provenance.attest.resource import ResourceDescriptor
     from ...provenance.digest import Digest
-    from ...provenance.json import JSONValue
     from ...provenance.sbom.inventory import Inventory
     from .messages import Messages
     from .units import UnitGraph
 
-BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/cargo.v1.md"
-
-_TELLING = (
-    "CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_INCREMENTAL", "CARGO_ENCODED_RUSTFLAGS",
-    "RUSTFLAGS", "RUSTC", "RUSTUP_TOOLCHAIN", "SOURCE_DATE_EPOCH",
-)  # fmt: skip
-"""Variables, by how their names begin, that the user sets to change what cargo builds. No credential is among them."""
 _ATTEMPTS = 2
 
 
@@ -169,7 +162,7 @@ class CargoBuilder:
                 facts=facts,
                 created=time_of(source, files),
             )
-        return inventory, _materials(inventory)
+        return inventory, materials(inventory)
 
     def _settled_run(self, group: Group, binaries: Sequence[Binary]) -> _Run:
         """Build until no input changed meanwhile; a file first met in this build may take one call more."""
@@ -253,55 +246,13 @@ class CargoBuilder:
         return held
 
     def _built(self, run: _Run, binary: Binary, path: Path) -> Built:
-        group = run.group
-        choice = group.features
-        external: dict[str, JSONValue] = {
-            "builder": "cargo",
-            "tool": self.workspace.config.cargo.tool,
-            "workspace": Path(os.path.relpath(group.root, self.workspace.source.root)).as_posix(),
-            "package": binary.package.name,
-            "binary": binary.target,
-            "target": group.triple,
-            "profile": group.profile,
-            "features": list(choice.features),
-            "allFeatures": choice.all_features,
-            "noDefaultFeatures": choice.no_default_features,
-            "groupPackages": [p.name for p in group.packages],
-        }
+        root = self.workspace.source.root
         return Built(
             path=path,
             build_type=BUILD_TYPE,
-            external=external,
-            internal=_internal(run),
-            inputs=run.inputs[binary.artifact.id].relative_to(self.workspace.source.root),
+            external=external(binary, run.group, tool=self.workspace.config.cargo.tool, repository=root),
+            internal=internal(run.group, run.messages),
+            inputs=run.inputs[binary.artifact.id].relative_to(root),
             started=run.call.started,
             finished=run.call.finished,
         )
-
-
-def _internal(run: _Run) -> dict[str, JSONValue]:
-    toolchain = run.group.toolchain
-    fresh = sum(1 for one in run.messages.compiled if one.fresh)
-    environment: dict[str, JSONValue] = {
-        name: value for name, value in sorted(os.environ.items()) if name.startswith(_TELLING)
-    }
-    return {
-        "platform": run.group.platform,
-        "host": toolchain.host,
-        "rustc": toolchain.version["release"],
-        "rustflags": list(toolchain.rustflags(run.group.platform)),
-        "environment": environment,
-        "unitsCompiled": len(run.messages.compiled) - fresh,
-        "unitsReused": fresh,
-    }
-
-
-def _materials(inventory: Inventory) -> list[ResourceDescriptor]:
-    """Return the components that came from elsewhere and whose bytes are known, once each."""
-    found: dict[str, ResourceDescriptor] = {}
-    for component in inventory.components:
-        commit = component.properties.get("cargo:commit")
-        digest = dict(component.hashes) or ({"gitCommit": commit} if commit else {})
-        if digest and component.purl:
-            found[component.purl] = ResourceDescriptor(uri=component.purl, digest=digest)
-    return [found[uri] for uri in sorted(found)]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.attest.slsa import parse_provenance
-from doit_provenance.tasks.cargo.builder import BUILD_TYPE
+from doit_provenance.tasks.cargo.parameters import BUILD_TYPE
 
 from . import workspaces
 

@@ -19,7 +19,7 @@ ID = f"cargo:solo@{host()}"
 @pytest.fixture
 def solo(tmp_path: Path) -> Repository:
     """Make a repository that ships one program and knows nothing of doit."""
-    made = repository(tmp_path / "work", {".gitignore": "/target\n", **one_program()})
+    made = repository(tmp_path / "work", {".gitignore": "/target\n__pycache__/\n", **one_program()})
     (made.root / "dodo.py").unlink()
     return made
 

@@ -27,7 +27,7 @@ def greeter(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """Build the example workspace."""
     root = tmp_path_factory.mktemp("greeter") / "work"
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns("dist", "target", ".provenance"))
-    made = repository(root, {"dodo.py": DODO, ".gitignore": "/target\n"}, **QUICK)
+    made = repository(root, {"dodo.py": DODO, ".gitignore": "/target\n__pycache__/\n"}, **QUICK)
     made.commit()
     made.doit().ok()
     return made

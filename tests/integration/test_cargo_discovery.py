@@ -173,7 +173,8 @@ def test_other_tools_are_called_as_cargo_is(tmp_path: Path, tool: str, subcomman
     """A stand-in notes how it is called and lets cargo do it; a glibc version is zigbuild's alone to understand."""
     version = ".2.17" if tool == "cargo-zigbuild" else ""
     # cross runs in a container, where the target folder lies elsewhere: its messages say so.
-    container = f"| sed 's#{tmp_path}/work/target/#/target/#g'" if tool == "cross" else ""
+    built = tmp_path / "work" / "target"
+    container = f"| sed 's#{built}/#/target/#g'" if tool == "cross" else ""
     program(
         tmp_path / "bin",
         tool,

@@ -88,17 +88,13 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
         digest = store.adopt(built.path, staging / names.artifact, previous=place / names.artifact)
         inventory, packages = builder.describe(artifact, staging / names.artifact, digest)
         documents = _documents(names, inventory)
-        statements = _statements(names, digest, documents)
         kept = _kept(place, names, artifact, digest, documents, signing.trust)
-        if names.provenance_bundle not in kept:
-            materials = [*_source_materials(workspace, built), *packages]
-            statements[names.provenance_bundle] = make_statement(
-                name=artifact.file,
-                digest=digest,
-                predicate_type=PROVENANCE,
-                predicate=_provenance(built, materials, signing).to_json(),
-            )
-        bundles = {name: signing.key.sign_statement(text) for name, text in statements.items() if name not in kept}
+        bundles: dict[str, bytes] = {}
+        for name, (kind, document) in _kinds(names).items():
+            if name not in kept:
+                predicate = documents[document] if document else _provenance(workspace, built, packages, signing)
+                statement = make_statement(name=artifact.file, digest=digest, predicate_type=kind, predicate=predicate)
+                bundles[name] = signing.key.sign_statement(statement)
         evidence = documents | kept | bundles
         record = Record(
             artifact=artifact.id,
@@ -130,11 +126,12 @@ def _documents(names: FileNames, inventory: Inventory) -> dict[str, bytes]:
     }
 
 
-def _statements(names: FileNames, digest: Digest, documents: Mapping[str, bytes]) -> dict[str, bytes]:
-    kinds = {names.spdx_bundle: (SPDX, names.spdx), names.cyclonedx_bundle: (CYCLONEDX, names.cyclonedx)}
+def _kinds(names: FileNames) -> Mapping[str, tuple[str, str | None]]:
+    """Return each bundle's predicate type, and the file that is its predicate; provenance has none."""
     return {
-        bundle: make_statement(name=names.artifact, digest=digest, predicate_type=kind, predicate=documents[document])
-        for bundle, (kind, document) in kinds.items()
+        names.provenance_bundle: (PROVENANCE, None),
+        names.spdx_bundle: (SPDX, names.spdx),
+        names.cyclonedx_bundle: (CYCLONEDX, names.cyclonedx),
     }
 
 
@@ -152,12 +149,8 @@ def _kept(
     stays while the SBOM does, byte by byte.
     """
     kept: dict[str, bytes] = {}
-    wanted = {
-        names.provenance_bundle: (PROVENANCE, None),
-        names.spdx_bundle: (SPDX, documents[names.spdx]),
-        names.cyclonedx_bundle: (CYCLONEDX, documents[names.cyclonedx]),
-    }
-    for name, (kind, predicate) in wanted.items():
+    for name, (kind, document) in _kinds(names).items():
+        predicate = documents[document] if document else None
         try:
             bundle = read_limited(place / name, bundle_format.LIMIT)
             found = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=kind)
@@ -168,13 +161,14 @@ def _kept(
     return kept
 
 
-def _provenance(built: Built, materials: Sequence[ResourceDescriptor], signing: Signing) -> Provenance:
+def _provenance(workspace: Workspace, built: Built, packages: Sequence[ResourceDescriptor], signing: Signing) -> bytes:
+    """Return how the artifact was built, as a predicate."""
     return Provenance(
         build_definition=BuildDefinition(
             build_type=built.build_type,
             external_parameters=built.external,
             internal_parameters=built.internal,
-            resolved_dependencies=tuple(materials),
+            resolved_dependencies=(*_source_materials(workspace, built), *packages),
         ),
         run_details=RunDetails(
             builder_id=signing.builder,
@@ -183,7 +177,7 @@ def _provenance(built: Built, materials: Sequence[ResourceDescriptor], signing: 
             started=built.started,
             finished=built.finished,
         ),
-    )
+    ).to_json()
 
 
 def _source_materials(workspace: Workspace, built: Built) -> list[ResourceDescriptor]:

@@ -129,7 +129,8 @@ class CargoBuilder:
 
     def release(self, artifact: Artifact) -> None:
         """Remove the second name of a binary: the file then goes when cargo's own does, and at cargo's expense."""
-        self._held(artifact).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the next build takes its place
+            self._held(artifact).unlink(missing_ok=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest

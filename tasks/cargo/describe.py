@@ -11,7 +11,7 @@ from ...provenance.sbom.elf import Needed, needed_libraries
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -70,7 +70,8 @@ def describe(  # noqa: PLR0913 - the things that an inventory is made of
     refs = {contents.subject: subject.ref} | {node: crate.ref for node, crate in crates.items()}
     components = list(crates.values())
     dependencies = {refs[node]: {refs[used] for used in contents.edges[node]} for node in refs}
-    for node, archive in _archives(contents, facts):
+    archives = list(_archives(contents, facts))
+    for node, archive in archives:
         if archive.ref not in dependencies:
             components.append(archive)
         dependencies.setdefault(archive.ref, set())
@@ -85,21 +86,23 @@ def describe(  # noqa: PLR0913 - the things that an inventory is made of
         subject=subject,
         components=tuple(sorted(components, key=lambda c: c.ref)),
         dependencies={ref: tuple(sorted(used)) for ref, used in sorted(dependencies.items())},
-        completeness=_completeness(unobserved, needed),
-        note=_note(unobserved, needed),
+        completeness=_completeness(unobserved, needed, archives),
+        note=_note(unobserved, needed, archives),
         created=created,
         author=facts.project,
         generator=("doit-provenance", VERSION),
     )
 
 
-def _completeness(unobserved: str | None, needed: tuple[Needed, ...] | None) -> Completeness:
+def _completeness(
+    unobserved: str | None, needed: tuple[Needed, ...] | None, archives: Sequence[tuple[Node, Component]]
+) -> Completeness:
     if unobserved:
         return Completeness.UNKNOWN
-    return Completeness.INCOMPLETE if needed is None else Completeness.COMPLETE
+    return Completeness.INCOMPLETE if needed is None or archives else Completeness.COMPLETE
 
 
-def _note(unobserved: str | None, needed: tuple[Needed, ...] | None) -> str:
+def _note(unobserved: str | None, needed: tuple[Needed, ...] | None, archives: Sequence[tuple[Node, Component]]) -> str:
     found = (
         f"Linked crates: as cargo's unit graph declares them, a superset, as rustc could not be observed: {unobserved}"
         if unobserved
@@ -107,6 +110,8 @@ def _note(unobserved: str | None, needed: tuple[Needed, ...] | None) -> str:
     )
     if needed is None:
         found += " Shared libraries: not known, the file is not ELF."
+    if archives:
+        found += " Static libraries of the machine: named, but what they consist of is not known."
     return found
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from .toolchain import Toolchain
 
-_LIBRARIES = {"lib", "rlib", "dylib", "cdylib", "staticlib"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
@@ -44,11 +42,6 @@ class Unit:
     debug_assertions: bool
     overflow_checks: bool
     uses: tuple[tuple[str, int], ...]
-
-    @property
-    def is_library(self) -> bool:
-        """Its code can end in a binary."""
-        return self.mode == "build" and bool(_LIBRARIES & set(self.key.kind.split("+")))
 
     @property
     def is_binary(self) -> bool:

@@ -21,11 +21,13 @@ from .base import WorkspaceCommand
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_ENDINGS = file_names("")
 BUNDLE_KINDS = {
-    ".provenance.sigstore.json": PROVENANCE,
-    ".spdx.sigstore.json": SPDX,
-    ".cdx.sigstore.json": CYCLONEDX,
+    _ENDINGS.provenance_bundle: PROVENANCE,
+    _ENDINGS.spdx_bundle: SPDX,
+    _ENDINGS.cyclonedx_bundle: CYCLONEDX,
 }
+"""How a bundle's name ends, to the predicate type that it promises."""
 OPT_KEY = {
     "name": "keys",
     "long": "key",

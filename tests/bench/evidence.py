@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement
 from doit_provenance.provenance.digest import digest_file
 from doit_provenance.provenance.record import file_names
 from doit_provenance.provenance.verify.verifier import verify_folder
@@ -97,7 +98,12 @@ def _parts(runs: int) -> None:
             inventory, _packages = builder.describe(artifact, built.path, digest)
             documents = flow._documents(names, inventory)
         with _timed(signing):
-            for text in (*flow._statements(names, digest, documents).values(), b"{}"):
+            for kind, predicate in (
+                (PROVENANCE, b"{}"),
+                (SPDX, documents[names.spdx]),
+                (CYCLONEDX, documents[names.cyclonedx]),
+            ):
+                text = make_statement(name=artifact.file, digest=digest, predicate_type=kind, predicate=predicate)
                 signer.key.sign_statement(text)
             verify_folder(session.workspace.output / artifact.folder, trust=signer.trust, artifact=digest)
         count = len(inventory.components)

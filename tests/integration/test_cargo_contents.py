@@ -304,6 +304,8 @@ def test_static_library_of_the_machine(tmp_path: Path) -> None:
     inventory = made.inventory("solo")
     (part,) = [c["ref"] for c in inventory["components"] if c["name"] == "part"]
     assert inventory["dependencies"][part] == ["lib:libforeign.a"]
+    assert inventory["completeness"] == "incomplete", "nobody looked into that library"
+    assert "Static libraries of the machine" in inventory["note"]
 
 
 def test_standard_library_that_is_not_inside(tmp_path: Path) -> None:

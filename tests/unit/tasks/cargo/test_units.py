@@ -47,8 +47,8 @@ def test_reads_units_and_roots(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = _read(monkeypatch, json.dumps(DOCUMENT).encode())
     tea, leaf, quill, script = graph.units
     assert graph.roots == (0,)
-    assert (tea.is_binary, leaf.is_library, quill.is_library, script.is_script) == (True, True, False, True)
-    assert (leaf.is_binary, tea.is_library, quill.is_binary, leaf.is_script) == (False, False, False, False)
+    assert (tea.is_binary, script.is_script) == (True, True)
+    assert (leaf.is_binary, quill.is_binary, leaf.is_script) == (False, False, False)
     assert tea.uses == (("crate_1", 1), ("crate_2", 2))
     assert (tea.platform, leaf.platform) == ("x86_64-unknown-linux-musl", None)
     assert (tea.edition, tea.panic, tea.debug_assertions, tea.overflow_checks) == ("2021", "abort", False, True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,13 +13,14 @@ from ..provenance.sbom.inventory import Inventory, Party
 from ..provenance.source import Source, committed_files, read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from ..provenance.attest.resource import ResourceDescriptor
     from ..provenance.config import Config
     from ..provenance.digest import Digest
     from ..provenance.json import JSONValue
+    from .inputs import Inputs
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
 
@@ -37,7 +38,8 @@ class Artifact:
         name: unique per builder; a feature set is part of it (`wash+fips`).
         platform: in the builder's own words: for cargo the target triple.
         group: id of the group of artifacts that one call of the tool builds.
-        file: the name of its file.
+        file: the name of its file; a pattern (`*.whl`) where only the build tells.
+        upstream: ids of the artifacts that go into it; they are built before it.
     """
 
     builder: str
@@ -45,6 +47,7 @@ class Artifact:
     platform: str
     group: str
     file: str
+    upstream: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse names that could not be a task's or a folder's."""
@@ -71,11 +74,12 @@ class Built:
     """What a builder made of one artifact, and what it alone knows of that build.
 
     Attributes:
-        path: the artifact as the tool left it; the flow copies it from there.
+        path: the artifact as the tool left it; the flow copies it from there, to a file of this name.
         build_type: URI of the page that says what the parameters mean.
         external: SLSA externalParameters: what the user chose.
         internal: SLSA internalParameters: what the environment gave.
-        inputs: every file of the user's that went in: path from the repository's root to sha256.
+        files: every file of the user's that went in: path from the repository's root to sha256. Provenance lists them.
+        inputs: all that can change the bytes, as it was when they were built (`tasks/inputs.py`). Freshness asks them.
         started, finished: UTC, of the tool's call.
     """
 
@@ -83,9 +87,23 @@ class Built:
     build_type: str
     external: Mapping[str, JSONValue]
     internal: Mapping[str, JSONValue]
-    inputs: Mapping[str, str]
+    files: Mapping[str, str]
+    inputs: Inputs
     started: datetime
     finished: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """The inputs of an artifact that are known without building it.
+
+    Attributes:
+        values: of kinds that only the builder can tell (settings, tools, resolutions): key to value now.
+        measured: keys of the other kinds, whose values anyone can measure (files, patterns, variables).
+    """
+
+    values: Inputs = field(default_factory=dict)
+    measured: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +163,16 @@ class Builder(Protocol):
 
         Raises:
             ProvenanceError: the tool is missing, or what it says can't be understood.
+        """
+
+    def declare(self, artifact: Artifact) -> Declared:
+        """Return the inputs of an artifact that can be told now; it builds and writes nothing.
+
+        An artifact that was built before is fresh while these values, and all that the last build found to be inputs,
+        are as they were then.
+
+        Raises:
+            ProvenanceError: a tool is missing, or what it says can't be understood.
         """
 
     def propose(self) -> Mapping[str, tuple[str, ...]]:

@@ -25,6 +25,7 @@ from ..provenance.errors import ProvenanceError
 from ..provenance.record import FileNames, Record, file_names
 from ..provenance.sbom import cyclonedx, spdx
 from ..provenance.verify.verifier import verify_bundle, verify_folder
+from .inputs import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -100,7 +101,7 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
             artifact=artifact.id,
             file=artifact.file,
             digest=digest,
-            inputs=inputs_digest(built.inputs.items()),
+            inputs=digest_of(built.inputs),
             evidence={name: digest_bytes(data).sha256 for name, data in evidence.items()},
             generator=VERSION,
         )
@@ -191,15 +192,15 @@ def _source_materials(workspace: Workspace, built: Built) -> list[ResourceDescri
                 uri=f"{uri}@{source.ref}" if uri and source.ref else uri,
                 name="source",
                 digest={"gitCommit": source.commit},
-                annotations={"dirty": source.dirty or _lacks_some(workspace, built.inputs)},
+                annotations={"dirty": source.dirty or _lacks_some(workspace, built.files)},
             )
         )
     return [
         *found,
         ResourceDescriptor(
             name="inputs",
-            digest={"sha256": inputs_digest(built.inputs.items())},
-            annotations={"files": len(built.inputs)},
+            digest={"sha256": inputs_digest(built.files.items())},
+            annotations={"files": len(built.files)},
         ),
     ]
 

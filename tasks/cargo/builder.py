@@ -15,7 +15,7 @@ from ...provenance.errors import InputChangedError, ProvenanceError, ToolError
 from ...provenance.sbom.cargo import Locked, PackageId, read_lock
 from ...provenance.sbom.manifest import Manifests
 from ...provenance.source import time_of
-from ..builder import Artifact, Built, Workspace
+from ..builder import Artifact, Built, Declared, Workspace
 from .call import Call, build, likely_executable
 from .contents import read_contents
 from .describe import Facts, describe
@@ -108,6 +108,10 @@ class CargoBuilder:
             self._building.setdefault(group.target_directory, threading.Lock())
             self._binaries.update({b.artifact: b for b in group.binaries})
         return tuple(self._binaries)
+
+    def declare(self, artifact: Artifact) -> Declared:
+        """Return what can be told without cargo's build."""
+        return Declared(values={"setting:cargo": artifact.group})
 
     def propose(self) -> Mapping[str, tuple[str, ...]]:
         """Name the manifests of the repository's workspaces, where they are not just the one at its root."""
@@ -253,7 +257,8 @@ class CargoBuilder:
             build_type=BUILD_TYPE,
             external=external(binary, run.group, tool=self.workspace.config.cargo.tool, repository=root),
             internal=internal(run.group, run.messages),
-            inputs=run.inputs[binary.artifact.id].relative_to(root),
+            files=run.inputs[binary.artifact.id].relative_to(root),
+            inputs={},
             started=run.call.started,
             finished=run.call.finished,
         )

@@ -17,7 +17,7 @@ from doit_provenance.provenance.sign.key import load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks import graph
-from doit_provenance.tasks.builder import Artifact, Built, Workspace
+from doit_provenance.tasks.builder import Artifact, Built, Declared, Workspace
 from doit_provenance.tasks.commands import init
 from doit_provenance.tasks.flow import Signing
 
@@ -75,6 +75,10 @@ class KettleBuilder:
             for n in self.kettle.names
         ]
 
+    def declare(self, artifact: Artifact) -> Declared:
+        del artifact
+        return Declared(values={f"setting:{k}": v for k, v in self.kettle.inputs.items()})
+
     def propose(self) -> Mapping[str, tuple[str, ...]]:
         return self.kettle.proposal
 
@@ -94,7 +98,8 @@ class KettleBuilder:
             build_type="https://tea.example/kettle.md",
             external={"name": artifact.name},
             internal={},
-            inputs=dict(self.kettle.inputs),
+            files=dict(self.kettle.inputs),
+            inputs={f"setting:{k}": v for k, v in self.kettle.inputs.items()},
             started=MOMENT,
             finished=MOMENT,
         )

@@ -159,10 +159,10 @@ def test_what_is_known_of_a_build(cargo: Any, configured: Any, monkeypatch: pyte
 def test_inputs_are_those_of_the_binary(cargo: Any, configured: Any) -> None:
     _ship(cargo, "mug", "tea")
     built = _built(CargoBuilder(configured()), "tea", "mug")
-    assert "tea/src/main.rs" in built["tea"][1].inputs
-    assert "mug/src/main.rs" not in built["tea"][1].inputs
-    assert "mug/src/main.rs" in built["mug"][1].inputs
-    assert {"Cargo.toml", "Cargo.lock", "tea/Cargo.toml"} <= built["tea"][1].inputs.keys()
+    assert "tea/src/main.rs" in built["tea"][1].files
+    assert "mug/src/main.rs" not in built["tea"][1].files
+    assert "mug/src/main.rs" in built["mug"][1].files
+    assert {"Cargo.toml", "Cargo.lock", "tea/Cargo.toml"} <= built["tea"][1].files.keys()
 
 
 def test_input_that_changes_while_it_is_built(cargo: Any, configured: Any) -> None:
@@ -199,7 +199,7 @@ def test_new_file_that_was_written_meanwhile_takes_one_call_more(cargo: Any, con
     _count(cargo, edits=1)
     built = _built(CargoBuilder(configured()), "tea")["tea"][1]
     assert len(cargo.builds()) == 2
-    assert built.inputs["tea/src/main.rs"] == digest_file(cargo.root / "tea" / "src" / "main.rs").sha256
+    assert built.files["tea/src/main.rs"] == digest_file(cargo.root / "tea" / "src" / "main.rs").sha256
 
 
 def test_file_that_never_holds_still(cargo: Any, configured: Any) -> None:

@@ -36,7 +36,7 @@ Places: TypeAlias = frozenset[int]
 
 def is_pattern(text: str) -> bool:
     """Tell whether a text stands for more than the file of that name."""
-    return any(c in text for c in "*?[")
+    return "*" in text or "?" in text or "[" in text
 
 
 def expand(root: Path, pattern: str, *, skipped: Collection[Path] = ()) -> list[str]:
@@ -59,8 +59,8 @@ def expand(root: Path, pattern: str, *, skipped: Collection[Path] = ()) -> list[
     fixed = next((index for index, part in enumerate(parts) if is_pattern(part)), len(parts) - 1)
     walk = _Walk(
         root=str(root),
-        wanted=_Automaton(parts=parts[fixed:]),
-        unwanted=tuple(_Automaton(parts=_parts(one)) for one in unwanted),
+        wanted=_automaton(parts[fixed:]),
+        unwanted=tuple(_automaton(_parts(one)) for one in unwanted),
         away=_away(str(root), tuple(skipped)),
     )
     return sorted(walk.files(parts[:fixed]))
@@ -77,8 +77,7 @@ def below(root: Path, folder: str, *, skipped: Collection[Path] = ()) -> list[st
     Raises:
         ToolError: a folder can't be read.
     """
-    everything = _Automaton(parts=(_DEEP,))
-    walk = _Walk(root=str(root), wanted=everything, unwanted=(), away=_away(str(root), tuple(skipped)))
+    walk = _Walk(root=str(root), wanted=_automaton((_DEEP,)), unwanted=(), away=_away(str(root), tuple(skipped)))
     return sorted(walk.files(_parts(folder)))
 
 
@@ -140,7 +139,12 @@ class _Automaton:
     def only(self, places: Places) -> list[str] | None:
         """Return the names that alone can match here; `None`: there is no such list."""
         names = {self.parts[place] for place in places}
-        return None if any(is_pattern(name) for name in names) else sorted(names)
+        return None if is_pattern("".join(names)) else sorted(names)
+
+
+@lru_cache(maxsize=4096)
+def _automaton(parts: tuple[str, ...]) -> _Automaton:
+    return _Automaton(parts=parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +161,8 @@ class _Walk:
         folder, refused = "", tuple(one.at({0}) for one in self.unwanted)
         for name in beginning:
             folder = _join(folder, name)
-            refused = self._refused_in(refused, name)
-            if os.path.normpath(folder) in self.away:
+            refused = self._refused_in(refused, name) if refused else refused
+            if (os.path.normpath(folder) if ".." in folder else folder) in self.away:
                 return
         pending = [(folder, self.wanted.at({0}), refused)]  # a stack of its own: folders may lie deeper than Python's
         while pending:
@@ -169,7 +173,7 @@ class _Walk:
                     if self.wanted.takes(places, name) and not self._refuses(refused, name):
                         yield from self._file(path, mode)
                 elif (inner := self.wanted.into(places, name)) and path not in self.away:
-                    inside = self._refused_in(refused, name)
+                    inside = self._refused_in(refused, name) if refused else refused
                     if not any(one.takes_all(at) for one, at in zip(self.unwanted, inside, strict=True)):
                         pending.append((path, inner, inside))
 

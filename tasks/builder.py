@@ -106,6 +106,31 @@ class Declared:
     measured: Collection[str] = ()
 
 
+class Memory(Protocol):
+    """What was found out, and what proves that it still holds; losing any of it costs time and nothing else."""
+
+    def get(self, key: str) -> JSONValue:
+        """Return what is remembered under a key; `None`: nothing that can be believed."""
+
+    def put(self, key: str, value: JSONValue) -> None:
+        """Remember a value. Where nothing may be written, that is until the process ends."""
+
+
+class ShortMemory:
+    """A memory that ends with the process."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, JSONValue] = {}
+
+    def get(self, key: str) -> JSONValue:
+        """Return what is remembered under a key, or `None`."""
+        return self._values.get(key)
+
+    def put(self, key: str, value: JSONValue) -> None:
+        """Remember a value."""
+        self._values[key] = value
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
     """The user's repository, as read once per run.
@@ -113,10 +138,18 @@ class Workspace:
     Attributes:
         root: the folder of `dodo.py` or `provenance.toml`, absolute.
         config: its configuration.
+        memory: what builders found out in earlier runs.
+        made: folders that builds fill, so that what lies there is no input; builders add theirs when they discover.
     """
 
     root: Path
     config: Config
+    memory: Memory = field(default_factory=ShortMemory)
+    made: set[Path] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Begin with the folders that are the same for every builder."""
+        self.made.update((self.output, self.state))
 
     @cached_property
     def source(self) -> Source:

@@ -1,11 +1,15 @@
 """The record: the small file that ties one artifact's digest, its inputs' digest and its evidence's digests together.
 
-It is written last and is no evidence itself: whoever verifies computes every digest again. Its JSON Schema is
+It is written last and is no evidence of what the artifact is: whoever verifies computes every digest again. Its seal
+says that a key's holder has met these bytes as the result of these inputs, which no other file says once an artifact
+was rebuilt to the same bytes; freshness believes no inputs digest without it. Its JSON Schema is
 `docs/record.schema.json`.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import re
 from dataclasses import dataclass
@@ -22,6 +26,8 @@ SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/reco
 LIMIT = 1 << 20
 RECORD_SUFFIX = ".record.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+SEAL_TYPE = "application/vnd.doit-provenance.record+json"
+"""Payload type of what is sealed, so that no signature over something else can pass for one."""
 _FIELDS = {"schema", "artifact", "file", "digest", "inputs", "evidence", "generator"}
 _ID = re.compile(r"[^:@]+:[^@]+@.+\Z")
 _NAME = re.compile(r"[^/\0]+\Z")
@@ -68,6 +74,19 @@ def file_names(file: str) -> FileNames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """A signature over a record (DSSE's pre-authentication encoding of `Record.payload`, with `SEAL_TYPE`).
+
+    Attributes:
+        hint: of the key that made it, as bundles name keys.
+        signature: ECDSA with SHA-256, in DER.
+    """
+
+    hint: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What one artifact's folder holds.
 
@@ -75,9 +94,10 @@ class Record:
         artifact: its id.
         file: the artifact's file name in the folder.
         digest: of that file.
-        inputs: sha256 of the list of inputs (`attest/slsa.py` says how it is computed).
+        inputs: sha256 of the list of all inputs (`tasks/inputs.py`).
         evidence: file name to sha256, of every other file of the folder but the record.
         generator: the version of this program that made the evidence.
+        seal: over all of this; `None`: nobody vouches for the inputs digest.
     """
 
     artifact: str
@@ -86,10 +106,21 @@ class Record:
     inputs: str
     evidence: Mapping[str, str]
     generator: str
+    seal: Seal | None = None
+
+    def payload(self) -> bytes:
+        """Return the bytes that a seal is over: the record without one."""
+        return _encode(self._document())
 
     def to_json(self) -> bytes:
         """Return the record's bytes."""
-        document = {
+        document = self._document()
+        if self.seal is not None:
+            document["seal"] = {"keyid": self.seal.hint, "sig": base64.b64encode(self.seal.signature).decode()}
+        return _encode(document)
+
+    def _document(self) -> dict[str, JSONValue]:
+        return {
             "schema": SCHEMA,
             "artifact": self.artifact,
             "file": self.file,
@@ -98,11 +129,10 @@ class Record:
             "evidence": dict(self.evidence),
             "generator": self.generator,
         }
-        return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Record:
-        """Read a record strictly.
+        """Read a record strictly: only the very bytes that `to_json` writes, so that a seal is over what was read.
 
         Raises:
             UnreadableError: these bytes are no record of this version.
@@ -111,7 +141,7 @@ class Record:
             document = read_json(data)
             if not isinstance(document, dict):
                 raise TypeError("it is no table")
-            for name in sorted(_FIELDS ^ document.keys()):
+            for name in sorted(_FIELDS ^ (document.keys() - {"seal"})):
                 raise ValueError(f"the field {quoted(name)} is {'missing' if name in _FIELDS else 'unknown'}")
             if document["schema"] != SCHEMA:
                 raise ValueError("another schema version")
@@ -122,10 +152,28 @@ class Record:
                 inputs=_sha256(document["inputs"]),
                 evidence={_name(k): _sha256(v) for k, v in _table(document["evidence"]).items()},
                 generator=_text(document["generator"]),
+                seal=_seal(document["seal"]) if "seal" in document else None,
             )
+            if record.to_json() != data:
+                raise ValueError("it is not written as records are")
         except (ValueError, TypeError) as error:
             raise UnreadableError(f"not a record: {error}") from error
         return record
+
+
+def _encode(document: Mapping[str, JSONValue]) -> bytes:
+    return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _seal(value: JSONValue) -> Seal:
+    table = _table(value)
+    if table.keys() != {"keyid", "sig"}:
+        raise ValueError("the seal is malformed")
+    try:
+        signature = base64.b64decode(_text(table["sig"]), validate=True)
+    except binascii.Error as error:
+        raise ValueError("the seal is not in base64") from error
+    return Seal(hint=_text(table["keyid"]), signature=signature)
 
 
 def _table(value: JSONValue) -> dict[str, JSONValue]:

@@ -2,74 +2,87 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..provenance import VERSION, store
-from ..provenance.attest import bundle as bundle_format
-from ..provenance.attest.resource import ResourceDescriptor
-from ..provenance.attest.slsa import (
-    BuildDefinition,
-    BuilderId,
-    Provenance,
-    RunDetails,
-    inputs_digest,
-)
-from ..provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement
-from ..provenance.digest import Digest, digest_bytes, read_limited
-from ..provenance.errors import ProvenanceError
-from ..provenance.record import FileNames, Record, file_names
-from ..provenance.sbom import cyclonedx, spdx
+from ..provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
+from ..provenance.attest.slsa import parse_provenance
+from ..provenance.attest.statement import PROVENANCE
+from ..provenance.digest import digest_bytes, read_limited
+from ..provenance.errors import ProvenanceError, UnreadableError, VerificationError
+from ..provenance.record import LIMIT, RECORD_SUFFIX, Record, file_names
+from ..provenance.verify.policy import trusted_sealer
 from ..provenance.verify.verifier import verify_bundle, verify_folder
+from .attest import Draft, evidence_of, provenance_of
 from .inputs import digest_of
+from .standing import stored_inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
+    from pathlib import Path
 
+    from ..provenance.attest.slsa import Provenance
+    from ..provenance.digest import Digest
     from ..provenance.sbom.inventory import Inventory
-    from ..provenance.sign.key import LocalKey
-    from ..provenance.source import Source
     from ..provenance.verify.trust import Trust
+    from .attest import Signing
     from .builder import Artifact, Builder, Built, Workspace
 
 
-class Action(StrEnum):
+class Done(StrEnum):
     """What became of an artifact's folder."""
 
     BUILT = "built"
     """New bytes, all evidence new."""
-    DESCRIBED = "described"
-    """The same bytes, whose provenance stays; some other evidence is new."""
-    UNCHANGED = "unchanged"
-    """The same bytes, and all evidence holds: nothing was written."""
+    REBUILT = "rebuilt"
+    """Built to the bytes that were there; their provenance stays."""
+    ATTESTED = "attested"
+    """Not built; what of the evidence did not hold was made again."""
+    FRESH = "fresh"
+    """Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The end of one artifact's way, for people."""
+    """The end of one artifact's way, for people and for what is built of it.
+
+    Attributes:
+        made: names of the files of evidence that are new.
+        inventory: `None` where nobody had to read it.
+        seconds: that the artifact's own task took.
+        since: when the bytes that were kept had been built, as RFC 3339; empty: they are new, or nobody asked.
+    """
 
     artifact: Artifact
-    action: Action
+    done: Done
     digest: Digest
-    inventory: Inventory
     folder: Path
+    made: tuple[str, ...] = ()
+    inventory: Inventory | None = None
+    seconds: float = 0.0
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signing:
-    """Who signs, and whom the check of what was written trusts."""
+class Placed:
+    """An artifact's folder as it stands after its way.
 
-    key: LocalKey
-    trust: Trust
-    builder: BuilderId
-    invocation: str = field(default_factory=lambda: f"urn:uuid:{uuid.uuid4()}")
+    Attributes:
+        files: name to sha256 of everything in it.
+        made: names of the files of evidence that are new.
+        provenance: what its signed provenance says.
+    """
+
+    record: Record
+    files: Mapping[str, str]
+    inventory: Inventory
+    made: tuple[str, ...]
+    provenance: Provenance
 
 
-def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Workspace, signing: Signing) -> Outcome:
+def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Workspace, signing: Signing) -> Placed:
     """Take what `builder` has built to its place in the output folder, with all its evidence, or change nothing.
 
     The steps of design.md, "The way of one artifact"; 1 to 3 are the builder's.
@@ -83,134 +96,132 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
     Raises:
         ProvenanceError: any step failed; the old folder is untouched.
     """
-    names = file_names(artifact.file)
     place = workspace.output / artifact.folder
+    names = file_names(built.path.name)
     with store.staging_for(workspace.output, artifact.folder) as staging:
         digest = store.adopt(built.path, staging / names.artifact, previous=place / names.artifact)
         inventory, packages = builder.describe(artifact, staging / names.artifact, digest)
-        documents = _documents(names, inventory)
-        kept = _kept(place, names, artifact, digest, documents, signing.trust)
-        bundles: dict[str, bytes] = {}
-        for name, (kind, document) in _kinds(names).items():
-            if name not in kept:
-                predicate = documents[document] if document else _provenance(workspace, built, packages, signing)
-                statement = make_statement(name=artifact.file, digest=digest, predicate_type=kind, predicate=predicate)
-                bundles[name] = signing.key.sign_statement(statement)
-        evidence = documents | kept | bundles
-        record = Record(
-            artifact=artifact.id,
-            file=artifact.file,
-            digest=digest,
-            inputs=digest_of(built.inputs),
+        return _place(
+            Draft(
+                artifact=artifact.id,
+                names=names,
+                digest=digest,
+                inputs=digest_of(built.inputs),
+                inventory=inventory,
+                provenance=lambda: provenance_of(workspace, built, packages, signing),
+            ),
+            staging,
+            place,
+            signing,
+        )
+
+
+def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Placed:
+    """Make what is missing or out of date of an artifact's evidence, from its stored inventory, or change nothing.
+
+    The artifact's bytes and the statement about how they were built stay. A statement that a trusted key other than the
+    one in use has signed is signed again, as it is.
+
+    Raises:
+        ProvenanceError: any step failed; the old folder is untouched.
+    """
+    place = workspace.output / artifact.folder
+    record = read_record(place)
+    names = file_names(record.file)
+    stored = stored_inventory(place, record)
+    with store.staging_for(workspace.output, artifact.folder) as staging:
+        digest = store.adopt(place / names.artifact, staging / names.artifact, previous=place / names.artifact)
+        if digest != record.digest:
+            raise VerificationError(f"`{artifact.id}` was changed while its evidence was made again")
+        return _place(
+            Draft(
+                artifact=artifact.id,
+                names=names,
+                digest=digest,
+                inputs=record.inputs,
+                inventory=replace(stored, generator=(stored.generator[0], VERSION)),
+                provenance=None,
+            ),
+            staging,
+            place,
+            signing,
+        )
+
+
+def _place(draft: Draft, staging: Path, place: Path, signing: Signing) -> Placed:
+    """Make the evidence that is not kept, beside the artifact in `staging`, check it, and commit."""
+    names = draft.names
+    evidence = evidence_of(draft, place, signing)
+    record = signing.key.seal(
+        Record(
+            artifact=draft.artifact,
+            file=names.artifact,
+            digest=draft.digest,
+            inputs=draft.inputs,
             evidence={name: digest_bytes(data).sha256 for name, data in evidence.items()},
             generator=VERSION,
         )
-        for name, data in evidence.items():
-            store.write(staging / name, data)
-        store.write(staging / names.record, record.to_json())
-        verify_folder(staging, trust=signing.trust, artifact=digest)
-        if bundles or not store.same_files(staging, place):
-            store.commit(staging, place)
-            action = Action.BUILT if names.provenance_bundle in bundles else Action.DESCRIBED
-        else:
-            action = Action.UNCHANGED
-    return Outcome(artifact=artifact, action=action, digest=digest, inventory=inventory, folder=place)
-
-
-def _documents(names: FileNames, inventory: Inventory) -> dict[str, bytes]:
-    data = inventory.to_json()
-    sha256 = digest_bytes(data).sha256
-    return {
-        names.inventory: data,
-        names.spdx: spdx.write(inventory, inventory_sha256=sha256),
-        names.cyclonedx: cyclonedx.write(inventory, inventory_sha256=sha256),
-    }
-
-
-def _kinds(names: FileNames) -> Mapping[str, tuple[str, str | None]]:
-    """Return each bundle's predicate type, and the file that is its predicate; provenance has none."""
-    return {
-        names.provenance_bundle: (PROVENANCE, None),
-        names.spdx_bundle: (SPDX, names.spdx),
-        names.cyclonedx_bundle: (CYCLONEDX, names.cyclonedx),
-    }
-
-
-def _kept(
-    place: Path,
-    names: FileNames,
-    artifact: Artifact,
-    digest: Digest,
-    documents: Mapping[str, bytes],
-    trust: Trust,
-) -> dict[str, bytes]:
-    """Return the bundles of the folder at `place` that still say the truth about these very bytes.
-
-    Provenance says how the bytes came to be, so it stays true while the bytes are the same. A statement of an SBOM
-    stays while the SBOM does, byte by byte.
-    """
-    kept: dict[str, bytes] = {}
-    for name, (kind, document) in _kinds(names).items():
-        predicate = documents[document] if document else None
-        try:
-            bundle = read_limited(place / name, bundle_format.LIMIT)
-            found = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=kind)
-        except ProvenanceError:
-            continue  # missing, damaged, of other bytes or of another signer: it is made again
-        if predicate in (None, found.statement.predicate_bytes) and found.statement.name == artifact.file:
-            kept[name] = bundle
-    return kept
-
-
-def _provenance(workspace: Workspace, built: Built, packages: Sequence[ResourceDescriptor], signing: Signing) -> bytes:
-    """Return how the artifact was built, as a predicate."""
-    return Provenance(
-        build_definition=BuildDefinition(
-            build_type=built.build_type,
-            external_parameters=built.external,
-            internal_parameters=built.internal,
-            resolved_dependencies=(*_source_materials(workspace, built), *packages),
-        ),
-        run_details=RunDetails(
-            builder_id=signing.builder,
-            builder_version={"doit-provenance": VERSION},
-            invocation_id=signing.invocation,
-            started=built.started,
-            finished=built.finished,
-        ),
-    ).to_json()
-
-
-def _source_materials(workspace: Workspace, built: Built) -> list[ResourceDescriptor]:
-    """Return the source commit, and the list of input files, which is exact for a tree that is no commit."""
-    source: Source = workspace.source
-    found = []
-    if source.commit is not None:
-        uri = f"git+{workspace.source_url}" if workspace.source_url else ""
-        found.append(
-            ResourceDescriptor(
-                uri=f"{uri}@{source.ref}" if uri and source.ref else uri,
-                name="source",
-                digest={"gitCommit": source.commit},
-                annotations={"dirty": source.dirty or _lacks_some(workspace, built.files)},
-            )
-        )
-    return [
-        *found,
-        ResourceDescriptor(
-            name="inputs",
-            digest={"sha256": inputs_digest(built.files.items())},
-            annotations={"files": len(built.files)},
-        ),
-    ]
-
-
-def _lacks_some(workspace: Workspace, files: Iterable[str]) -> bool:
-    """Tell whether one of `files` is not in the commit, though it lies in the repository."""
-    root = os.path.realpath(workspace.source.root)
-    return any(
-        file not in workspace.committed
-        and os.path.relpath(os.path.realpath(Path(root, file)), root) not in workspace.committed
-        for file in files
-        if not file.startswith("../")
     )
+    made = tuple(name for name, data in evidence.items() if not _holds(place / name, data))
+    if not made and (standing := _same_record(place, record, signing.trust)):
+        record = standing  # an ECDSA signature is never the same twice: the seal that says this already stays
+    written = evidence | {names.record: record.to_json()}
+    for name, data in written.items():
+        store.write(staging / name, data)
+    verified = verify_folder(staging, trust=signing.trust, artifact=draft.digest)
+    if not store.same_files(staging, place):
+        store.commit(staging, place)
+    return Placed(
+        record=record,
+        files={names.artifact: draft.digest.sha256} | {n: digest_bytes(data).sha256 for n, data in written.items()},
+        inventory=draft.inventory,
+        made=made,
+        provenance=verified.build,
+    )
+
+
+def read_record(place: Path) -> Record:
+    """Return the record of an artifact's folder.
+
+    Raises:
+        UnreadableError: there is none, or it is none.
+    """
+    names = sorted(p for p in place.glob(f"*{RECORD_SUFFIX}"))
+    if len(names) != 1:
+        raise UnreadableError(f"`{place}` holds no record", hint="run again: the artifact is built then")
+    return Record.from_json(read_limited(names[0], LIMIT))
+
+
+def signed_provenance(place: Path, digest: Digest, trust: Trust) -> Provenance:
+    """Return what the provenance in an artifact's folder says of these bytes.
+
+    Raises:
+        ProvenanceError: there is none that holds.
+    """
+    names = file_names(read_record(place).file)
+    bundle = read_limited(place / names.provenance_bundle, BUNDLE_LIMIT)
+    said = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=PROVENANCE)
+    return parse_provenance(said.statement.predicate)
+
+
+def built_at(provenance: Provenance) -> str:
+    """Return when the bytes were built, as RFC 3339; empty where the provenance does not say."""
+    finished = provenance.run_details.finished
+    return finished.strftime("%Y-%m-%dT%H:%M:%SZ") if finished else ""
+
+
+def _same_record(place: Path, record: Record, trust: Trust) -> Record | None:
+    try:
+        found = read_record(place)
+        trusted_sealer(found, trust)
+    except ProvenanceError:
+        return None
+    same_signer = found.seal is not None and record.seal is not None and found.seal.hint == record.seal.hint
+    return found if same_signer and found.payload() == record.payload() else None
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return read_limited(path, max(len(data), 1)) == data
+    except ProvenanceError:
+        return False

@@ -6,18 +6,20 @@ DOIT_CONFIG, task_artifacts = workspace()
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from ..provenance import config, store
+from ..provenance import config
 from ..provenance.errors import ProvenanceError
 from .builder import STATE, Artifact, Builder, Workspace
 from .cargo.builder import CargoBuilder
+from .database import BACKEND, own
 from .reporter import META, Reporter
 from .session import Session
+from .signer import Signer
+from .state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,25 +47,13 @@ def workspace(root: str | Path = ".") -> tuple[dict[str, Any], Callable[[], Iter
 
 
 def doit_config(root: Path) -> dict[str, Any]:
-    """Return what doit needs to know: threads, as builders share a session, and where its database lies.
-
-    The database holds nothing that we need (`doit ignore` uses it), so it is kept in memory where the folder can't be
-    written, or where a link leads elsewhere: it may be the repository of a stranger, and this is done by `list` too.
-    """
-    database = root.resolve() / STATE / "doit.db"
-    try:
-        lasting = not any(p.is_symlink() for p in (database.parent, database.with_name(".gitignore"), database))
-        if lasting:
-            store.prepare(database.parent)
-            lasting = os.access(database if database.exists() else database.parent, os.W_OK)
-    except ProvenanceError:
-        lasting = False
+    """Return what doit needs to know: threads, as builders share a session, and where it keeps what it knows."""
     return {
         "reporter": Reporter,
         "par_type": "thread",
         "verbosity": 2,
-        "dep_file": str(database) if lasting else ":memory:",
-        "backend": "sqlite3",
+        "dep_file": str(root.resolve() / STATE / "doit.db"),
+        "backend": BACKEND,
     }
 
 
@@ -74,11 +64,20 @@ def open_session(root: Path) -> Session:
         ConfigError: provenance.toml is wrong.
     """
     absolute = root.resolve()
-    return Session(Workspace(root=absolute, config=config.load(absolute)))
+    settings = config.load(absolute)
+    signer = Signer(absolute, settings)
+    state = State(absolute / STATE / "state.db", lambda: signer.path.with_name("state.secret"))
+    return Session(Workspace(root=absolute, config=settings), state, signer)
 
 
 def tasks(session: Session) -> Iterator[Task]:
     """Yield the tasks of everything that the builders find."""
+    found = list(_tasks_of_all(session))
+    own(task["basename"] for task in found)
+    yield from found
+
+
+def _tasks_of_all(session: Session) -> Iterator[Task]:
     for make_builder in BUILDERS:
         builder = make_builder(session.workspace)
         try:
@@ -96,7 +95,8 @@ def _tasks_of(builder: str, artifacts: tuple[Artifact, ...], session: Session) -
         yield {
             "basename": artifact.id,
             "actions": [(_act, (session, artifact))],
-            "uptodate": [False],
+            "uptodate": [(_is_fresh, (session, artifact))],
+            "task_dep": list(artifact.upstream),
             "doc": f"{artifact.name} for {artifact.platform}, with its evidence",
             "meta": {META: session},
         }
@@ -118,6 +118,10 @@ def _failing(builder: str, error: ProvenanceError, session: Session) -> Task:
         "doc": f"can't tell what {builder} builds: {error.message}".partition("\n")[0],
         "meta": {META: session},
     }
+
+
+def _is_fresh(session: Session, artifact: Artifact) -> bool:
+    return session.is_fresh(artifact)
 
 
 def _act(session: Session, artifact: Artifact) -> TaskFailed | None:

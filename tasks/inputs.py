@@ -14,10 +14,9 @@ import stat
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..provenance.errors import ToolError
 from . import patterns
@@ -90,8 +89,7 @@ _COARSE_TICK = 2_000_000_000
 """Likewise on filesystems whose times have no fraction of a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What was once measured of a file.
 
     `signature` is `None` where the file had changed so shortly before that its times prove nothing (git calls such
@@ -126,6 +124,7 @@ class Meter:
         self.made = tuple(made)
         self._prefix = f"{root}{os.sep}"
         self._seen: dict[str, Known | None] = {}
+        self._facts: dict[str, Known] = {}
         self._values: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -170,8 +169,11 @@ class Meter:
         """
         if name in self._seen:
             return self._seen[name]
-        found = measure_file(self._prefix + name if name[:1] not in "./" else str(self.path(name)), known)
+        path = self._prefix + name if name[:1] not in "./" else str(self.path(name))
+        found = measure_file(path, known or self._facts.get(name))
         self._seen[name] = found
+        if found is not None:
+            self._facts[name] = found
         return found
 
     def files(self, of: str) -> tuple[str, ...]:
@@ -186,7 +188,7 @@ class Meter:
             return tuple(patterns.expand(self.root, pattern, skipped=self.made))
 
     def forget(self) -> None:
-        """Look at everything again from now on, as before and after a build."""
+        """Look at everything again from now on, as after a build; a file whose signature is the same is not read."""
         self._seen.clear()
         self._values.clear()
 

@@ -1,50 +1,60 @@
-"""One run over one workspace: what its tasks share, and nothing that outlives it."""
+"""One run over one workspace: what its tasks share, and nothing that outlives it but the state."""
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
-from functools import cached_property
+import time
 from typing import TYPE_CHECKING
 
 from ..provenance import store
-from ..provenance.attest.slsa import BuilderId
-from ..provenance.errors import ProvenanceError
-from ..provenance.sign.key import default_key_path, is_ci, load_or_create
-from ..provenance.sign.passphrase import PassphraseSource
-from ..provenance.verify.trust import Trust, TrustedKey, trust_for
-from .flow import Outcome, Signing, produce
+from ..provenance.errors import ProvenanceError, StoreError
+from .answer import Action, Answer, Depends, Fresh, Stale
+from .flow import Done, Outcome, Placed, built_at, produce, repair
+from .inputs import digest_of, to_json
+from .judge import Judge
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
     from .builder import Artifact, Builder, Built, Workspace
+    from .explain import Explanation
+    from .signer import Signer
+    from .state import State
 
 
 class Session:
-    """Builds each group once and leads each of its artifacts to its place.
+    """Builds each group once, and leads each of its artifacts to its place.
 
     Attributes:
         workspace: the user's repository.
+        judge: says what is to be done.
         artifacts: all that was discovered, by id.
         failures: of builders whose discovery failed, by their names.
         outcomes: of the tasks that have ended well, by id.
         selected: ids of the artifacts that this run is for; the reporter sets it before the first task. Under another
             reporter (`doit run -r json`) it stays empty, and each artifact is built in a call of its own.
+        runs: this is a run: it may write. Else nothing below the workspace changes.
+        always: build what is fresh too.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, state: State, signer: Signer) -> None:
         self.workspace = workspace
-        self.artifacts: dict[str, Artifact] = {}
+        self.judge = Judge(workspace, state, signer)
+        self.artifacts = self.judge.artifacts
         self.failures: dict[str, ProvenanceError] = {}
         self.selected: Collection[str] = ()
         self.outcomes: dict[str, Outcome] = {}
-        self._builders: dict[str, Builder] = {}
-        self._built: dict[Artifact, Built | ProvenanceError] = {}
+        self.runs = False
+        self.always = False
+        self._state = state
+        self._signer = signer
+        self._groups: dict[str, list[Artifact]] = {}
+        self._answers: dict[str, Answer | ProvenanceError] = {}
+        self._built: dict[str, Built | ProvenanceError] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._beginning = threading.Lock()
-        self._claimed = False
+        self._claim: StoreError | bool = False
 
     def add(self, builder: Builder) -> tuple[Artifact, ...]:
         """Ask a builder what there is; its artifacts can be built from now on.
@@ -57,69 +67,140 @@ class Session:
         except ProvenanceError as error:
             self.failures[builder.name] = error
             raise
-        self._builders[builder.name] = builder
-        self.artifacts.update({a.id: a for a in found})
-        self._locks.update({a.group: threading.Lock() for a in found})
+        self.judge.builders[builder.name] = builder
+        for artifact in found:
+            self.artifacts[artifact.id] = artifact
+            self._groups.setdefault(artifact.group, []).append(artifact)
+            self._locks.setdefault(artifact.group, threading.Lock())
         return found
 
+    def answers(self, ids: Iterable[str]) -> dict[str, Answer]:
+        """Return what a run would do (`Judge.answers`)."""
+        return self.judge.answers(ids)
+
+    def explain(self, id_: str) -> Explanation:
+        """Return what is known of an artifact (`Judge.explain`)."""
+        return self.judge.explain(id_)
+
+    def is_fresh(self, artifact: Artifact) -> bool:
+        """Tell whether nothing is to be done in the artifact's turn; if there is, `make` does it.
+
+        All that was selected is judged at once, before anything is built, as `doit plan` does: so what was announced is
+        what happens. Only what depends on upstream artifacts is judged again, when these are done.
+        """
+        with self._beginning:
+            self._begin()
+            answer = self._answer_in_turn(artifact)
+        if isinstance(answer, Fresh):
+            self.outcomes[artifact.id] = Outcome(
+                artifact=artifact,
+                done=Done.FRESH,
+                digest=answer.digest,
+                folder=self.workspace.output / artifact.folder,
+            )
+        return isinstance(answer, Fresh)
+
     def make(self, artifact: Artifact) -> None:
-        """Do the whole of one artifact's task, and keep its outcome for the reporter.
+        """Do what an artifact needs, and keep its outcome for the reporter. One that is fresh is built again.
 
         Raises:
             ProvenanceError: something failed; what the output folder held before is untouched.
         """
+        started = time.monotonic()
         with self._beginning:
-            signing = self._signing
-            self._claim()
+            self._begin()
+            if isinstance(self._claim, StoreError):
+                raise self._claim
+            signing = self._signer.signing()
+        answer = self._answers.get(artifact.id)
+        if isinstance(answer, ProvenanceError):
+            raise answer
+        attests = isinstance(answer, Stale) and answer.action is Action.ATTEST and not self.always
+        placed = (
+            repair(artifact, workspace=self.workspace, signing=signing) if attests else self._build_and_place(artifact)
+        )
+        self._remember(artifact, placed)
+        is_new = any(name.endswith(".provenance.sigstore.json") for name in placed.made)
+        done = Done.ATTESTED if attests else Done.BUILT if is_new else Done.REBUILT
+        self.outcomes[artifact.id] = Outcome(
+            artifact=artifact,
+            done=done,
+            digest=placed.record.digest,
+            folder=self.workspace.output / artifact.folder,
+            made=placed.made,
+            inventory=placed.inventory,
+            seconds=time.monotonic() - started,
+            since="" if done is Done.BUILT else built_at(placed.provenance),
+        )
+
+    def close(self) -> None:
+        """Keep what was found out. The process may end without it: then it is found out again."""
+        self._state.close()
+
+    def _build_and_place(self, artifact: Artifact) -> Placed:
         built = self._build_once(artifact)
-        builder = self._builders[artifact.builder]
+        builder = self.judge.builders[artifact.builder]
         try:
-            self.outcomes[artifact.id] = produce(
-                artifact, built, builder=builder, workspace=self.workspace, signing=signing
-            )
+            # Before the record that names it: whoever is killed in between must not leave a record without its list.
+            self._state.keep_inputs(digest_of(built.inputs), to_json(built.inputs))
+            return produce(artifact, built, builder=builder, workspace=self.workspace, signing=self._signer.signing())
         finally:
             builder.release(artifact)
+
+    def _remember(self, artifact: Artifact, placed: Placed) -> None:
+        inputs = self._state.inputs(placed.record.inputs)
+        if inputs is not None:
+            self.judge.freshness.remember(artifact, placed.record.digest, placed.files, inputs)
 
     def _build_once(self, artifact: Artifact) -> Built:
         """Build the artifact's group, unless another of its members has, and return what became of this one."""
         with self._locks[artifact.group]:
-            if artifact not in self._built:
-                self._built |= self._build(artifact)
-            outcome = self._built[artifact]
+            if artifact.id not in self._built:
+                members = [artifact, *self._others_to_build(artifact)]
+                try:
+                    built = self.judge.builders[artifact.builder].build(artifact.group, members)
+                    self._built |= {a.id: b for a, b in built.items()}
+                except ProvenanceError as error:
+                    self._built |= dict.fromkeys((a.id for a in members), error)
+                finally:
+                    self.judge.meter.forget()
+            outcome = self._built[artifact.id]
         if isinstance(outcome, ProvenanceError):
             raise outcome
         return outcome
 
-    def _build(self, artifact: Artifact) -> Mapping[Artifact, Built | ProvenanceError]:
-        members = [
-            a for a in self.artifacts.values() if a.group == artifact.group and (a == artifact or a.id in self.selected)
-        ]
-        try:
-            return self._builders[artifact.builder].build(artifact.group, members)
-        except ProvenanceError as error:
-            return dict.fromkeys(members, error)
+    def _others_to_build(self, artifact: Artifact) -> Iterator[Artifact]:
+        """Yield the selected artifacts of the same group that are stale as well, and whose upstream is done."""
+        for other in self._groups[artifact.group]:
+            if (
+                other != artifact
+                and other.id in self.selected
+                and other.id not in self._built
+                and all(u in self.outcomes for u in other.upstream)
+            ):
+                with self._beginning:
+                    answer = self._answer_in_turn(other)
+                if self.always or (isinstance(answer, Stale) and answer.action is Action.BUILD):
+                    yield other
 
-    def _claim(self) -> None:
-        """Let other runs over this workspace wait: what the tool left must stay until the flow has taken it."""
-        if not self._claimed:
-            store.lock(self.workspace.state, waiting=_say_that_we_wait)
-            self._claimed = True
+    def _answer_in_turn(self, artifact: Artifact) -> Answer | ProvenanceError:
+        if artifact.id not in self._answers:
+            self._answers |= self.judge.judge_all([*self.selected, artifact.id])
+        answer = self._answers[artifact.id]
+        if isinstance(answer, Depends):
+            done = {id_: str(outcome.digest) for id_ in artifact.upstream if (outcome := self.outcomes.get(id_))}
+            answer = self._answers[artifact.id] = self.judge.settle(artifact, done)
+        return answer
 
-    @cached_property
-    def _signing(self) -> Signing:
-        """The key, asked for before anything is built: a missing one must not cost a build."""
-        settings = self.workspace.config.signing
-        path = settings.key or default_key_path(os.environ)
-        known = os.path.lexists(path)
-        key = load_or_create(
-            path, PassphraseSource.of_this_process(), workspace=self.workspace.root, environ=os.environ
-        )
-        if not known:
-            sys.stderr.write(f"made a signing key: `{path}`; its public half, `{key.public_path}`, is for others\n")
-        own = TrustedKey.from_pem(key.public_pem, origin=f"`{path}` (your own key)")
-        others = trust_for(keys=(), configured=settings.public_keys, own=None).keys if settings.public_keys else ()
-        trust = Trust(keys=(own, *others))
-        return Signing(key=key, trust=trust, builder=BuilderId.CI if is_ci(os.environ) else BuilderId.LOCAL)
+    def _begin(self) -> None:
+        """Let other runs over this workspace wait, before anything is judged; where that can't be, builds can't."""
+        if self.runs and self._claim is False:
+            try:
+                store.lock(self.workspace.state, waiting=_say_that_we_wait)
+                self._claim = True
+                self._state.begin_to_write()
+            except StoreError as error:
+                self._claim = error
 
 
 def _say_that_we_wait() -> None:

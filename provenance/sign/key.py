@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from ..attest.dsse import Envelope, pae
 from ..attest.statement import PAYLOAD_TYPE
 from ..digest import read_limited
 from ..errors import KeyFileError
+from ..record import SEAL_TYPE, Seal
 from . import keyfile
 
 # cryptography takes longer to import than everything else here together; `doit list` has no use for it.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+    from ..record import Record
     from .passphrase import PassphraseSource
 
 KEY_VARIABLE = "DOIT_PROVENANCE_KEY"
@@ -65,12 +67,21 @@ class LocalKey:
 
     def sign_statement(self, statement: bytes) -> bytes:
         """Return the bytes of a Sigstore bundle that holds exactly these bytes as its payload."""
+        envelope = Envelope(
+            payload=statement, payload_type=PAYLOAD_TYPE, signature=self._sign(pae(PAYLOAD_TYPE, statement))
+        )
+        return write_key_bundle(envelope, hint=self.hint)
+
+    def seal(self, record: Record) -> Record:
+        """Return the record with a seal of this key."""
+        signature = self._sign(pae(SEAL_TYPE, record.payload()))
+        return replace(record, seal=Seal(hint=self.hint, signature=signature))
+
+    def _sign(self, message: bytes) -> bytes:
         from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
         from cryptography.hazmat.primitives.hashes import SHA256
 
-        signature = self._private.sign(pae(PAYLOAD_TYPE, statement), ECDSA(SHA256()))
-        envelope = Envelope(payload=statement, payload_type=PAYLOAD_TYPE, signature=signature)
-        return write_key_bundle(envelope, hint=self.hint)
+        return self._private.sign(message, ECDSA(SHA256()))
 
 
 def default_key_path(environ: Mapping[str, str]) -> Path:

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..attest.bundle import CertificateMaterial
+from ..attest.dsse import pae
 from ..attest.statement import PAYLOAD_TYPE
 from ..errors import VerificationError, quoted
+from ..record import SEAL_TYPE
 
 if TYPE_CHECKING:
     from ..attest.bundle import Bundle
     from ..attest.statement import Statement
     from ..digest import Digest
+    from ..record import Record
     from .trust import Trust, TrustedKey
 
 
@@ -137,4 +140,20 @@ def trusted_signer(bundle: Bundle, trust: Trust) -> TrustedKey:
         raise VerificationError(f"the signature does not hold: {key.origin} did not sign this payload")
     if envelope.payload_type != PAYLOAD_TYPE:
         raise VerificationError(f"the payload is of type {quoted(envelope.payload_type)}, not `{PAYLOAD_TYPE}`")
+    return key
+
+
+def trusted_sealer(record: Record, trust: Trust) -> TrustedKey:
+    """Return the trusted key whose holder vouches for the record's inputs digest.
+
+    Raises:
+        VerificationError: nobody does, or somebody who is not trusted, or the seal is of another record.
+    """
+    if record.seal is None:
+        raise VerificationError("it bears no seal")
+    key = trust.find(record.seal.hint)
+    if key is None:
+        raise VerificationError(f"sealed with a key that is not trusted: {quoted(record.seal.hint)}")
+    if not key.made(record.seal.signature, pae(SEAL_TYPE, record.payload())):
+        raise VerificationError(f"its seal does not hold: {key.origin} did not seal this record")
     return key

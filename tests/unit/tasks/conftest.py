@@ -19,7 +19,7 @@ from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks import graph
 from doit_provenance.tasks.builder import Artifact, Built, Declared, Workspace
 from doit_provenance.tasks.commands import init
-from doit_provenance.tasks.flow import Signing
+from doit_provenance.tasks.attest import Signing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -67,7 +67,7 @@ def open_session(root: Path) -> Session:
     settings = config.load(absolute)
     signer = Signer(absolute, settings)
     state = State(absolute / STATE / "state.db", lambda: signer.path.with_name("state.secret"))
-    return Session(Workspace(root=absolute, config=settings), state, signer)
+    return Session(Workspace(root=absolute, config=settings, memory=state), state, signer)
 
 
 def tasks(session: Session) -> Iterator[Task]:

@@ -22,7 +22,7 @@ from ..provenance.errors import ToolError
 from . import patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 Inputs: TypeAlias = Mapping[str, str]
 """Key to value, of one artifact at one moment."""
@@ -119,9 +119,9 @@ class Meter:
     nothing but the filesystem's root. `made` are folders that builds fill: what lies there is no input.
     """
 
-    def __init__(self, root: Path, made: Iterable[Path] = ()) -> None:
+    def __init__(self, root: Path, made: Collection[Path] = ()) -> None:
         self.root = root
-        self.made = tuple(made)
+        self.made = made
         self._prefix = f"{root}{os.sep}"
         self._seen: dict[str, Known | None] = {}
         self._facts: dict[str, Known] = {}

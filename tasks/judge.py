@@ -33,7 +33,7 @@ class Judge:
     def __init__(self, workspace: Workspace, state: State, signer: Signer) -> None:
         self.artifacts: dict[str, Artifact] = {}
         self.builders: dict[str, Builder] = {}
-        self.meter = Meter(workspace.root, made=(workspace.output, workspace.state))
+        self.meter = Meter(workspace.root, made=workspace.made)
         self._output = workspace.output
         self._state = state
         self._signer = signer

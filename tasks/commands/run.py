@@ -31,7 +31,11 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
 
         def checked(cmd: Any, pos_args: list[str]) -> Any:
             tasks = load(cmd=cmd, pos_args=pos_args)
-            if any(session_of(t) for t in tasks):
+            sessions = {id(s): s for t in tasks if (s := session_of(t))}.values()
+            for session in sessions:
+                session.runs = True
+                session.always = bool(params["always"])
+            if sessions:
                 names = {t.name: t for t in tasks}
                 for pattern in pos_args:
                     if "*" in pattern and not expand(pattern, names):

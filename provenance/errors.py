@@ -51,7 +51,13 @@ class ToolError(ProvenanceError):
 
 
 class BuildError(ToolError):
-    """The build itself failed; the tool has already said why on the terminal."""
+    """The build itself failed; its tool has said why, which `log` keeps (a path from the workspace's root)."""
+
+    log: str | None = None
+
+    def __str__(self) -> str:
+        """Message, hint and where to read on, each on a line of its own."""
+        return super().__str__() + (f"\nlog: {self.log}" if self.log else "")
 
 
 class InputChangedError(ProvenanceError):

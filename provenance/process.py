@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from .errors import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 SECRET_VARIABLES = frozenset({"DOIT_PROVENANCE_PASSPHRASE", "DOIT_PROVENANCE_PASSPHRASE_FILE", "DOIT_PROVENANCE_KEY"})
 """Variables of our own that lead to a signing secret: no process that we start ever sees them."""
 
+Sink: TypeAlias = Callable[[bytes], object]
+"""Takes what a tool writes, a line at a time with its end, or a piece of a very long one; it must not raise.
+
+It is called from a thread of its own.
+"""
+
 _ENDS = 2000
+_PIECE = 1 << 16
+_PATIENCE = 5.0
+"""Seconds that a process has to end by itself once it was told to."""
+_DRAIN = 1.0
+"""Seconds for the rest of an ended tool's output; longer, somebody else holds on to it, as a daemon that it started."""
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -32,54 +46,173 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: 
         ToolError: it can't be started, ends with another code than 0, or takes longer than `timeout` seconds; the
             message has the command and both ends of what it wrote to standard error.
     """
-    try:
-        done = subprocess.run(
-            list(argv),
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ToolError(f"`{argv[0]}` did not end within {timeout:g} s: {shlex.join(argv)}") from error
-    except OSError as error:
-        raise _unstartable(argv, cwd, error) from error
-    if done.returncode != 0:
+    with _started(argv, cwd, env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            output, said = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            raise ToolError(f"`{argv[0]}` did not end within {timeout:g} s: {shlex.join(argv)}") from error
+    if process.returncode != 0:
         raise ToolError(
-            f"`{shlex.join(argv)}` failed in `{cwd}` with exit code {done.returncode}:\n{_both_ends(done.stderr)}"
+            f"`{shlex.join(argv)}` failed in `{cwd}` with exit code {process.returncode}:\n{_both_ends(said)}"
         )
-    return done.stdout
+    return output
 
 
 @contextmanager
 def lines(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], sink: Sink
 ) -> Iterator[tuple[Iterator[bytes], subprocess.Popen[bytes]]]:
     """Run `argv` and yield the lines of its standard output, as they come, with the process.
 
-    Standard error stays the terminal's: what the tool draws there is drawn by the tool alone. When the block is left,
-    the process has ended (it is terminated if the block is left by an exception).
+    Standard error goes to `sink`. When the block is left, the process has ended (it is terminated if the block is left
+    by an exception), and the sink has all of it.
 
     Raises:
         ToolError: it can't be started.
     """
+    with _started(argv, cwd, env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        output, errors = process.stdout, process.stderr
+        process.stderr = None
+        if output is None or errors is None:  # pragma: no cover - PIPE was asked for
+            raise ToolError(f"`{argv[0]}` has no output to read")
+        with _pumped(errors, sink, process), output:
+            yield iter(output), process
+
+
+def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], sink: Sink) -> int:
+    """Run `argv` to its end and return its exit code; both its outputs go to `sink`, in the order of writing.
+
+    Raises:
+        ToolError: it can't be started.
+    """
+    with _started(argv, cwd, env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        output, process.stdout = process.stdout, None
+        if output is None:  # pragma: no cover - PIPE was asked for
+            raise ToolError(f"`{argv[0]}` has no output to read")
+        with _pumped(output, sink, process):
+            return process.wait()
+
+
+def end_all() -> None:
+    """End every process that runs, with those that it started, and let none be started any more.
+
+    For a run that was interrupted: threads that wait for a tool go on with its failure.
+    """
+    _children.end()
+
+
+class _Children:
+    """The processes of this process: like them there is one of it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._ending = False
+
+    def start(
+        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], *, stdout: int, stderr: int
+    ) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._ending:
+                raise ToolError(f"`{argv[0]}` is not started: the run was interrupted")
+            process = subprocess.Popen(
+                list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+            )
+            self._running.add(process)
+            return process
+
+    def ended(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._running.discard(process)
+
+    def end(self) -> None:
+        with self._lock:
+            self._ending = True
+            running = list(self._running)
+        for process in running:
+            _tell_to_end(process)
+        for process in running:
+            _await(process)
+
+
+_children = _Children()
+
+
+@contextmanager
+def _started(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str], *, stdout: int, stderr: int
+) -> Iterator[subprocess.Popen[bytes]]:
     try:
-        process = subprocess.Popen(list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        process = _children.start(argv, cwd, env, stdout=stdout, stderr=stderr)
     except OSError as error:
         raise _unstartable(argv, cwd, error) from error
     try:
-        if process.stdout is None:  # pragma: no cover - PIPE was asked for
-            raise ToolError(f"`{argv[0]}` has no output to read")
-        yield iter(process.stdout), process
+        yield process
     except BaseException:
-        process.terminate()
+        _tell_to_end(process)
+        _await(process)
         raise
     finally:
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in (process.stdout, process.stderr):  # a stream that a thread reads is the thread's to close
+            if stream is not None:
+                stream.close()
         process.wait()
+        _children.ended(process)
+
+
+@contextmanager
+def _pumped(stream: IO[bytes], sink: Sink, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Give `sink` what comes from `stream`, in a thread, until the block is left and `process` has ended."""
+    over = threading.Event()
+
+    def pump() -> None:
+        with stream:
+            try:
+                while (piece := stream.readline(_PIECE)) and not over.is_set():
+                    sink(piece)
+            finally:
+                while stream.read(_PIECE):  # whatever becomes of the sink, no tool must wait for a reader
+                    pass
+
+    thread = threading.Thread(target=pump, name=f"output of {process.pid}", daemon=True)
+    thread.start()
+    try:
+        yield
+        process.wait()
+    except BaseException:
+        _tell_to_end(process)
+        _await(process)
+        raise
+    finally:
+        thread.join(_DRAIN)
+        over.set()
+
+
+def _tell_to_end(process: subprocess.Popen[bytes]) -> None:
+    """Tell a process to end, and what it has started: a build tool that is told so leaves its compilers running."""
+    started = _descendants(process.pid) if process.poll() is None else []
+    process.terminate()
+    for pid in started:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def _await(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the processes below one, where the kernel tells (proc_pid_task_children(5)); elsewhere none."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it has just ended
+            children = [int(word) for word in path.read_text(encoding="ascii").split()]
+            found += [p for child in children for p in (child, *_descendants(child))]
+    return found
 
 
 def _unstartable(argv: Sequence[str], cwd: Path, error: OSError) -> ToolError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..provenance.errors import ConfigError
 from ..provenance.sbom.inventory import Inventory, Party
 from ..provenance.source import Source, committed_files, read_source
+from .progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -175,6 +176,11 @@ class Workspace:
         name = self.config.project.name or (self.source_url or str(self.root)).rstrip("/").rpartition("/")[2]
         return Party(name=name, url=self.source_url)
 
+    @cached_property
+    def progress(self) -> Progress:
+        """What is told how the work goes on; it keeps the logs, and shows nothing until it is given a display."""
+        return Progress(self.root, self.state)
+
     @property
     def output(self) -> Path:
         """The output folder, `dist/` by default."""
@@ -219,7 +225,7 @@ class Builder(Protocol):
         """Build `artifacts`, all of `group`, in one call of the tool.
 
         Raises:
-            BuildError: the tool failed; it has said why on the terminal.
+            BuildError: the tool failed; what it wrote went to `Workspace.progress`.
             InputChangedError: an input changed meanwhile.
         """
 

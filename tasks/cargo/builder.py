@@ -177,7 +177,12 @@ class CargoBuilder:
             ahead = self._pool.submit(_Ahead.read, group)  # only now, so that a change of the lock file is seen
             since = moment(self._scratch)
             call = build(
-                group, binaries, self.workspace.config.cargo.tool, pool=self._pool, scratch=self._scratch / "units"
+                group,
+                binaries,
+                self.workspace.config.cargo.tool,
+                progress=self.workspace.progress,
+                pool=self._pool,
+                scratch=self._scratch / "units",
             )
             after = self._inputs(
                 group,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor, Future
 
+    from ..progress import Progress
     from .discover import Binary, Group
 
 _SUBCOMMANDS = {
@@ -53,14 +54,16 @@ class Call:
         raise ToolError(f"cargo did not say where it left `{binary.target}` of package `{binary.package.name}`")
 
 
-def build(group: Group, binaries: Sequence[Binary], tool: CargoTool, *, pool: Executor, scratch: Path) -> Call:
-    """Build `binaries`, all of `group`; what the tool draws it draws on the terminal itself.
+def build(
+    group: Group, binaries: Sequence[Binary], tool: CargoTool, *, progress: Progress, pool: Executor, scratch: Path
+) -> Call:
+    """Build `binaries`, all of `group`; what the tool says goes to `progress`.
 
     The unit graph of the whole group is asked for meanwhile, in `pool`, with `scratch` for a target folder: cargo
     unifies features over all of its packages, whichever binaries are built.
 
     Raises:
-        BuildError: the tool failed; it has said why.
+        BuildError: the tool failed; it has said why to `progress`.
         ToolError: it can't be started, or said what was not understood.
     """
     names = _names(binaries)
@@ -72,19 +75,20 @@ def build(group: Group, binaries: Sequence[Binary], tool: CargoTool, *, pool: Ex
     started = datetime.now(UTC)
     graph: Future[UnitGraph] | None = None
     messages = Messages()
-    with lines(argv, cwd=group.root, env=clean_environment()) as (output, process):
-        for found in read_messages(output, places):
-            messages = found
-            # Cargo has resolved by its first message, so asking it now makes nobody wait for a lock.
-            graph = graph or pool.submit(read_units, group.toolchain, arguments, scratch)
-    if process.returncode != 0:
-        if graph is not None:
-            graph.cancel()
-        asked = ", ".join(f"`{b.artifact.id}`" for b in binaries)
-        raise BuildError(
-            f"`{' '.join(argv[:2])}` failed for {asked} (exit code {process.returncode})",
-            hint=None if (group.root / "Cargo.lock").exists() else _NO_LOCK,
-        )
+    with progress.call([b.artifact for b in binaries], argv) as sink:
+        with lines(argv, cwd=group.root, env=_environment(progress), sink=sink) as (output, process):
+            for found in read_messages(output, places):
+                messages = found
+                # Cargo has resolved by its first message, so asking it now makes nobody wait for a lock.
+                graph = graph or pool.submit(read_units, group.toolchain, arguments, scratch)
+        if process.returncode != 0:
+            if graph is not None:
+                graph.cancel()
+            asked = ", ".join(f"`{b.artifact.id}`" for b in binaries)
+            raise BuildError(
+                f"`{' '.join(argv[:2])}` failed for {asked} (exit code {process.returncode})",
+                hint=None if (group.root / "Cargo.lock").exists() else _NO_LOCK,
+            )
     finished = datetime.now(UTC)
     graph = graph or pool.submit(read_units, group.toolchain, arguments, scratch)
     return Call(messages=messages, graph=graph.result(), started=started, finished=finished)
@@ -98,6 +102,12 @@ def likely_executable(group: Group, binary: Binary) -> Path:
 
 def _names(binaries: Sequence[Binary]) -> list[str]:
     return [word for b in binaries for word in ("--bin", b.target)]
+
+
+def _environment(progress: Progress) -> Mapping[str, str]:
+    """Return what cargo is called with: colours where a person will see them, and never a bar that redraws itself."""
+    colours = {"CARGO_TERM_COLOR": "always"} if progress.colours else {}
+    return {**colours, **clean_environment({"CARGO_TERM_PROGRESS_WHEN": "never"})}
 
 
 def _places_in_container(group: Group) -> Mapping[Path, Path]:

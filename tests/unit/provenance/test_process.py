@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from doit_provenance.provenance import process as door
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.provenance.process import SECRET_VARIABLES, capture, clean_environment, lines
+from doit_provenance.provenance.process import SECRET_VARIABLES, capture, clean_environment, end_all, lines, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def _python(code: str) -> list[str]:
@@ -81,7 +85,7 @@ def test_process_that_does_not_end_is_ended(tmp_path: Path) -> None:
     assert time.monotonic() - begin < 10
 
 
-@pytest.mark.parametrize("start", ["capture", "lines"])
+@pytest.mark.parametrize("start", ["capture", "lines", "run"])
 def test_missing_tool(tmp_path: Path, start: str) -> None:
     with pytest.raises(ToolError, match="`no-such-teapot` is not installed") as caught:
         _start(start, ["no-such-teapot"], tmp_path)
@@ -89,14 +93,14 @@ def test_missing_tool(tmp_path: Path, start: str) -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
-@pytest.mark.parametrize("start", ["capture", "lines"])
+@pytest.mark.parametrize("start", ["capture", "lines", "run"])
 def test_missing_folder_is_not_a_missing_tool(tmp_path: Path, start: str) -> None:
     with pytest.raises(ToolError, match=r"can't be started in `.*gone`: No such file") as caught:
         _start(start, _python(""), tmp_path / "gone")
     assert caught.value.hint is None
 
 
-@pytest.mark.parametrize("start", ["capture", "lines"])
+@pytest.mark.parametrize("start", ["capture", "lines", "run"])
 def test_file_that_can_not_run(tmp_path: Path, start: str) -> None:
     tool = tmp_path / "tool"
     tool.write_text("not a program")
@@ -107,9 +111,15 @@ def test_file_that_can_not_run(tmp_path: Path, start: str) -> None:
 def _start(start: str, argv: list[str], folder: Path) -> None:
     if start == "capture":
         capture(argv, cwd=folder, env=clean_environment())
+    elif start == "run":
+        run(argv, cwd=folder, env=clean_environment(), sink=_nothing)
     else:
-        with lines(argv, cwd=folder, env=clean_environment()):
+        with lines(argv, cwd=folder, env=clean_environment(), sink=_nothing):
             pytest.fail("nothing was started")
+
+
+def _nothing(line: bytes) -> None:
+    pytest.fail(f"nobody wrote {line!r}")
 
 
 def test_lines_come_as_they_are_written(tmp_path: Path) -> None:
@@ -119,21 +129,123 @@ def test_lines_come_as_they_are_written(tmp_path: Path) -> None:
         "import os, sys, time\nprint('one', flush=True)\n"
         "while not os.path.exists(sys.argv[1]): time.sleep(0.01)\nprint('two'); sys.exit(5)"
     )
-    with lines([*_python(code), str(answer)], cwd=tmp_path, env={}) as (output, process):
+    with lines([*_python(code), str(answer)], cwd=tmp_path, env={}, sink=_nothing) as (output, process):
         assert next(output) == b"one\n"
         answer.touch()
         assert list(output) == [b"two\n"]
     assert process.returncode == 5
 
 
+def test_both_outputs_of_a_run_are_one_in_order(tmp_path: Path) -> None:
+    code = "import os, sys\nfor i in range(4): os.write(1 + i % 2, b'%d\\n' % i)\nos.write(2, b'no end')\nsys.exit(7)"
+    said: list[bytes] = []
+    assert run(_python(code), cwd=tmp_path, env={}, sink=said.append) == 7
+    assert said == [b"0\n", b"1\n", b"2\n", b"3\n", b"no end"]
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_neither_output_waits_for_the_other(tmp_path: Path, first: int) -> None:
+    """Each is far more than a pipe holds, and lines are as long as they like."""
+    code = (
+        "import os, sys\n"
+        "def fill(fd):\n"
+        "    with os.fdopen(fd, 'wb') as f: f.write(b'x' * 1_000_000 + b'\\n')\n"
+        "fill(int(sys.argv[1])); fill(3 - int(sys.argv[1]))"
+    )
+    said: list[bytes] = []
+    with lines([*_python(code), str(first)], cwd=tmp_path, env={}, sink=said.append) as (output, process):
+        assert [len(line) for line in output] == [1_000_001]
+    assert process.returncode == 0
+    assert b"".join(said) == b"x" * 1_000_000 + b"\n"
+    assert max(map(len, said)) <= 1 << 16, "no piece is longer than what one may hold in memory"
+
+
+def test_sink_that_fails_stops_no_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda found: failures.append(found.exc_type))
+
+    def sink(line: bytes) -> None:
+        raise MemoryError(line[:1])
+
+    code = "import sys; sys.stderr.write('x\\n' * 500_000); print('out')"
+    with lines(_python(code), cwd=tmp_path, env={}, sink=sink) as (output, process):
+        assert list(output) == [b"out\n"]
+    assert process.returncode == 0
+    assert failures == [MemoryError]
+
+
+def test_output_that_a_daemon_holds_on_to_is_not_waited_for(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys\n"
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)'], stdout=subprocess.DEVNULL)\n"
+        "sys.stderr.write(str(p.pid) + '\\n')"
+    )
+    said: list[bytes] = []
+    begin = time.monotonic()
+    with lines(_python(code), cwd=tmp_path, env={}, sink=said.append) as (output, _):
+        assert list(output) == []
+    assert time.monotonic() - begin < 10
+    os.kill(int(said[0]), signal.SIGKILL)
+
+
 def test_process_has_ended_when_the_block_is_left_by_an_error(tmp_path: Path) -> None:
     code = "import time\nprint('on', flush=True)\ntime.sleep(60)"
-    with pytest.raises(StopIteration), lines(_python(code), cwd=tmp_path, env={}) as (output, process):
+    with (
+        pytest.raises(StopIteration),
+        lines(_python(code), cwd=tmp_path, env={}, sink=_nothing) as (output, process),
+    ):
         _fail_after_a_line(output, process.pid)
     assert process.returncode == -signal.SIGTERM
+
+
+def test_process_that_writes_on_ends_when_the_block_is_left_early(tmp_path: Path) -> None:
+    with lines(["yes"], cwd=tmp_path, env=clean_environment(), sink=lambda _: None) as (output, process):
+        next(output)
+    assert process.returncode not in (0, None)
 
 
 def _fail_after_a_line(output: Iterator[bytes], process: int) -> None:
     next(output)
     os.kill(process, 0)  # it runs
     next(iter(()))
+
+
+STUBBORN = """
+import signal, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stderr=subprocess.DEVNULL)
+if sys.argv[1] == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sys.stderr.write(f"{child.pid}\\n")
+sys.stderr.flush()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("kind", ["willing", "stubborn"])
+def test_all_that_runs_is_ended(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it has started itself; a process that does not listen is killed; and nothing begins any more."""
+    monkeypatch.setattr(door, "_children", type(door._children)())
+    monkeypatch.setattr(door, "_PATIENCE", 0.5)
+    said: queue.Queue[bytes] = queue.Queue()
+    with ThreadPoolExecutor(1) as pool:
+        ran = pool.submit(run, [*_python(STUBBORN), kind], cwd=tmp_path, env={}, sink=said.put)
+        child = int(said.get(timeout=30))
+        end_all()
+        assert ran.result(timeout=30) == -(signal.SIGTERM if kind == "willing" else signal.SIGKILL)
+    assert _gone(child)
+    with pytest.raises(ToolError, match="the run was interrupted"):
+        capture(_python(""), cwd=tmp_path, env={})
+
+
+def _gone(pid: int) -> bool:
+    """Tell whether a process has ended; nobody may be there to take note of it (a zombie)."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            state = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.02)
+    return False

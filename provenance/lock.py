@@ -1,0 +1,136 @@
+"""One run at a time over one workspace: a lock of the kernel's, and a note of who holds it for whoever waits."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import store
+from .errors import StoreError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+FILE = "lock"
+_NOTE = 4096
+"""Bytes of a note, at most."""
+_COMMAND = 120
+"""Characters of a command line, at most."""
+_TAKEN = {errno.EAGAIN, errno.EACCES}
+_UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM, errno.ENOLCK}
+_VARIABLE = re.compile(r"(\w+)=.+", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who has the lock, as it says itself.
+
+    Attributes:
+        command: its command line, without values that could be secrets.
+        since: UTC.
+    """
+
+    command: str
+    process: int
+    host: str
+    since: datetime
+
+    def __str__(self) -> str:
+        """Name the holder in a sentence."""
+        local = self.since.astimezone()
+        form = "%H:%M:%S" if local.date() == datetime.now(UTC).astimezone().date() else "%Y-%m-%d %H:%M:%S"
+        since = local.strftime(form)
+        return f"{quoted(self.command)} (process {self.process} on {quoted(self.host)[1:-1]}, since {since})"
+
+    @classmethod
+    def this(cls, command: str) -> Holder:
+        """Return what this process would say of itself."""
+        return cls(command=command, process=os.getpid(), host=os.uname().nodename, since=datetime.now(UTC))
+
+
+def take(folder: Path, *, command: str, waiting: Callable[[Holder | None], object]) -> None:
+    """Make `folder` and take its lock for this process, until it ends.
+
+    While another process has it, `waiting` is called once, with what that one says of itself, and then it is waited
+    for. Only the kernel tells whether somebody has it: a note that a dead process left means nothing. Where the
+    filesystem has no locks (some network filesystems), nobody waits for anybody.
+
+    Raises:
+        StoreError: the folder can't be made or written.
+    """
+    store.prepare(folder)
+    path = folder / FILE
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)  # the kernel closes it, at our end
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _UNSUPPORTED:
+                return
+            if error.errno not in _TAKEN:
+                raise
+            waiting(_holder(descriptor))
+            fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        raise StoreError(f"can't lock `{path}`: {error.strerror}") from error
+    with contextlib.suppress(OSError):  # a full disk: the lock holds without a note
+        _note(descriptor, Holder.this(command))
+
+
+def command_of(argv: Sequence[str]) -> str:
+    """Return a command line as one would type it, without what may be secret: values of `NAME=VALUE`."""
+    program = Path(argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    found = shlex.join([name, *(_VARIABLE.sub(r"\1=…", word) for word in argv[1:])])
+    return found if len(found) <= _COMMAND else f"{found[:_COMMAND]}…"
+
+
+def this_command() -> str:
+    """Return the command line of this process, likewise."""
+    return command_of(sys.argv)
+
+
+def _note(descriptor: int, holder: Holder) -> None:
+    note = {
+        "command": holder.command,
+        "process": holder.process,
+        "host": holder.host,
+        "since": holder.since.isoformat(timespec="seconds"),
+    }
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(note).encode() + b"\n", 0)
+
+
+def _holder(descriptor: int) -> Holder | None:
+    """Return what the note says; `None`: nothing that can be believed of whoever has the lock now."""
+    try:
+        note = json.loads(os.pread(descriptor, _NOTE, 0))
+        holder = Holder(
+            command=str(note["command"])[: 2 * _COMMAND],
+            process=int(note["process"]),
+            host=str(note["host"]),
+            since=datetime.fromisoformat(str(note["since"])),
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return holder if holder.host != os.uname().nodename or _lives(holder.process) else None
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(max(process, 1), 0)
+    except PermissionError:
+        return process > 0
+    except (OSError, OverflowError):
+        return False
+    return process > 0

@@ -85,3 +85,10 @@ class Depends:
 
 
 Answer: TypeAlias = Fresh | Stale | Depends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallen:
+    """Why the artifact has to be built: what stands in its folder does not prove itself."""
+
+    reasons: tuple[Reason, ...]

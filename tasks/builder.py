@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..provenance.errors import ConfigError
-from ..provenance.sbom.inventory import Inventory, Party
-from ..provenance.source import Source, committed_files, read_source
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
     from ..provenance.config import Config
     from ..provenance.digest import Digest
     from ..provenance.json import JSONValue
+    from ..provenance.sbom.inventory import Inventory, Party
+    from ..provenance.source import Source
     from .inputs import Inputs
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
@@ -155,11 +155,15 @@ class Workspace:
     @cached_property
     def source(self) -> Source:
         """What git says of it; asked when first needed, as listing tasks needs none of it."""
+        from ..provenance.source import read_source
+
         return read_source(self.root)
 
     @cached_property
     def committed(self) -> frozenset[str]:
         """The files that git compares with the commit, as paths from the repository's root."""
+        from ..provenance.source import committed_files
+
         return committed_files(self.source)
 
     @cached_property
@@ -170,6 +174,8 @@ class Workspace:
     @cached_property
     def project(self) -> Party:
         """Who ships what this workspace builds, and answers for its SBOMs."""
+        from ..provenance.sbom.inventory import Party
+
         supplier = self.config.project.supplier
         if supplier is not None:
             return supplier

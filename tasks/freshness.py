@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from ..provenance import VERSION
 from ..provenance.digest import Digest
-from .answer import Action, Answer, Code, Depends, Fresh, Reason, Stale
+from .answer import Action, Answer, Code, Depends, Fallen, Fresh, Reason, Stale
 from .changes import changes
 from .inputs import Kind, Known, settled
 from .remembered import Remembered, look_again, signatures
-from .standing import Expected, Fallen, inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from .builder import Artifact, Declared
     from .changes import Upstream
     from .inputs import Inputs, Meter
+    from .standing import Expected
     from .state import State
 
 
@@ -141,6 +141,8 @@ class Freshness:
         self._state.flush()
 
     def _read(self, artifact: Artifact, place: Path, remembered: Remembered | None) -> Held | Fallen:
+        from .standing import inspect
+
         before, now = signatures(place), time.time_ns()
         standing = inspect(place, self._expected(artifact.id))
         if isinstance(standing, Fallen):

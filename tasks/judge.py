@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..provenance.errors import ProvenanceError
 from .answer import Action, Answer, Code, Depends, Fresh, Reason, Stale
-from .explain import Explanation
-from .flow import signed_provenance
 from .freshness import Freshness, Held
 from .inputs import MEASURED, Kind, Meter, parts
 
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
 
     from .builder import Artifact, Builder, Declared, Workspace
     from .changes import Upstream
+    from .explain import Explanation
     from .signer import Signer
     from .state import State
 
@@ -106,6 +105,9 @@ class Judge:
         Raises:
             ProvenanceError: an input can't be read, or the builder can't tell.
         """
+        from .explain import Explanation
+        from .flow import signed_provenance
+
         artifact = self.artifacts[id_]
         answers = self.answers([id_])
         held = self.freshness.held(artifact)

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from ..provenance import store
 from ..provenance.errors import ProvenanceError, StoreError
 from .answer import Action, Answer, Depends, Fresh, Stale
-from .flow import Done, Outcome, Placed, built_at, produce, repair
 from .inputs import digest_of, to_json
 from .judge import Judge
+from .outcome import Done, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from .builder import Artifact, Builder, Built, Workspace
     from .explain import Explanation
+    from .flow import Placed
     from .signer import Signer
     from .state import State
 
@@ -106,6 +107,8 @@ class Session:
         Raises:
             ProvenanceError: something failed; what the output folder held before is untouched.
         """
+        from .flow import built_at, repair
+
         started = time.monotonic()
         with self._beginning:
             self._begin()
@@ -138,6 +141,8 @@ class Session:
         self._state.close()
 
     def _build_and_place(self, artifact: Artifact) -> Placed:
+        from .flow import produce
+
         built = self._build_once(artifact)
         builder = self.judge.builders[artifact.builder]
         try:

@@ -8,21 +8,23 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..provenance.attest.slsa import BuilderId
-from ..provenance.sign.key import default_key_path, is_ci, load_or_create, public_path
-from ..provenance.sign.passphrase import PassphraseSource
-from ..provenance.verify.trust import Trust, TrustedKey, trust_for
-from .attest import Signing
-from .standing import Expected
+from ..provenance.sign.place import default_key_path, is_ci, public_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..provenance.attest.slsa import BuilderId
     from ..provenance.config import Config
+    from ..provenance.verify.trust import Trust, TrustedKey
+    from .attest import Signing
+    from .standing import Expected
 
 
 class Signer:
-    """Asked for the least that will do: naming the keys reads their public files, and only signing the private one."""
+    """Asked for the least that will do: naming the keys reads their public files, and only signing the private one.
+
+    What it needs for more than naming them takes long to import, and is imported then.
+    """
 
     def __init__(self, root: Path, config: Config) -> None:
         self._root = root
@@ -36,12 +38,14 @@ class Signer:
     @cached_property
     def mode(self) -> BuilderId:
         """Who builds, as provenance names it."""
+        from ..provenance.attest.slsa import BuilderId
+
         return BuilderId.CI if is_ci(os.environ) else BuilderId.LOCAL
 
     @property
     def identity(self) -> str:
         """Names the trusted keys and the mode: what was judged by others has to be judged again."""
-        found = hashlib.sha256(str(self.mode).encode())
+        found = hashlib.sha256(b"ci" if is_ci(os.environ) else b"local")
         for path in (public_path(self.path), *self._settings.public_keys):
             try:
                 found.update(hashlib.sha256(path.read_bytes()).digest())
@@ -52,6 +56,8 @@ class Signer:
     @cached_property
     def own(self) -> TrustedKey | None:
         """The public key in use; `None`: there is none yet."""
+        from ..provenance.verify.trust import TrustedKey, trust_for
+
         public = public_path(self.path)
         if not public.exists() and os.path.lexists(self.path):
             pem = self.signing().key.public_pem  # its folder can't be written, as that of a mounted secret
@@ -68,6 +74,8 @@ class Signer:
         Raises:
             UnreadableError: a public key can't be read.
         """
+        from ..provenance.verify.trust import Trust, trust_for
+
         configured = self._settings.public_keys
         others = trust_for(keys=(), configured=configured, own=None).keys if configured else ()
         keys = (*((self.own,) if self.own else ()), *others)
@@ -75,6 +83,8 @@ class Signer:
 
     def expected(self, artifact: str) -> Expected:
         """Return what the folder of an artifact is judged by."""
+        from .standing import Expected
+
         return Expected(
             artifact=artifact, trust=self.trust, signer=self.own.hint if self.own else None, builder=self.mode
         )
@@ -89,6 +99,11 @@ class Signer:
 
     @cached_property
     def _signing(self) -> Signing:
+        from ..provenance.sign.key import load_or_create
+        from ..provenance.sign.passphrase import PassphraseSource
+        from ..provenance.verify.trust import Trust, TrustedKey, trust_for
+        from .attest import Signing
+
         known = os.path.lexists(self.path)
         key = load_or_create(self.path, PassphraseSource.of_this_process(), workspace=self._root, environ=os.environ)
         if not known:

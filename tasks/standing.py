@@ -19,7 +19,7 @@ from ..provenance.verify.evidence import INVENTORY_LIMIT
 from ..provenance.verify.folder import Folder, opened
 from ..provenance.verify.policy import trusted_sealer
 from ..provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
-from .answer import Code, Reason
+from .answer import Code, Fallen, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,13 +46,6 @@ class Standing:
     inputs: str
     files: Mapping[str, str]
     gaps: tuple[Reason, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fallen:
-    """Why the artifact has to be built: what stands in its folder does not prove itself."""
-
-    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from ..digest import read_limited
 from ..errors import KeyFileError
 from ..record import SEAL_TYPE, Seal
 from . import keyfile
+from .place import KEY_VARIABLE, is_ci, public_path
 
 # cryptography takes longer to import than everything else here together; `doit list` has no use for it.
 if TYPE_CHECKING:
@@ -29,18 +30,6 @@ if TYPE_CHECKING:
     from ..record import Record
     from .passphrase import PassphraseSource
 
-KEY_VARIABLE = "DOIT_PROVENANCE_KEY"
-
-_CI_VARIABLES = (
-    "CI",
-    "GITHUB_ACTIONS",
-    "GITLAB_CI",
-    "BUILDKITE",
-    "CIRCLECI",
-    "JENKINS_URL",
-    "TEAMCITY_VERSION",
-    "TF_BUILD",
-)
 _PUBLIC_LIMIT = 64 << 10
 _MAKE = "openssl ecparam -genkey -name prime256v1 -noout"
 
@@ -82,32 +71,6 @@ class LocalKey:
         from cryptography.hazmat.primitives.hashes import SHA256
 
         return self._private.sign(message, ECDSA(SHA256()))
-
-
-def default_key_path(environ: Mapping[str, str]) -> Path:
-    """Return where the user's key lies: `$DOIT_PROVENANCE_KEY`, else `key.pem` in the user's configuration folder.
-
-    Raises:
-        KeyFileError: the variable begins with the home folder of somebody who has none.
-    """
-    if given := environ.get(KEY_VARIABLE, ""):
-        try:
-            return Path(given).expanduser()
-        except RuntimeError as error:
-            raise KeyFileError(f"`{KEY_VARIABLE}` names an unknown home folder: `{given}`") from error
-    import platformdirs
-
-    return platformdirs.user_config_path("doit-provenance") / "key.pem"
-
-
-def public_path(path: Path) -> Path:
-    """Return where the public half of the private key at `path` lies: beside it, with the extension `pub`."""
-    return path.parent / f"{path.stem}.pub"
-
-
-def is_ci(environ: Mapping[str, str]) -> bool:
-    """Return whether this is a job of a CI system, by the variables that these set."""
-    return any(environ.get(name, "").lower() not in {"", "0", "false"} for name in _CI_VARIABLES)
 
 
 def load_key(path: Path, passphrase: PassphraseSource) -> LocalKey:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...provenance import config
-from ...provenance.sign.key import default_key_path, load_or_create
+from ...provenance.sign.key import load_or_create
 from ...provenance.sign.passphrase import PassphraseSource
+from ...provenance.sign.place import default_key_path
 from .base import WorkspaceCommand
 
 

@@ -22,15 +22,9 @@ from doit_provenance.provenance.attest.bundle import Bundle, KeyMaterial
 from doit_provenance.provenance.attest.statement import PAYLOAD_TYPE
 from doit_provenance.provenance.errors import KeyFileError, UnreadableError
 from doit_provenance.provenance.sign import keyfile
-from doit_provenance.provenance.sign.key import (
-    LocalKey,
-    default_key_path,
-    is_ci,
-    load_key,
-    load_or_create,
-    public_path,
-)
+from doit_provenance.provenance.sign.key import LocalKey, load_key, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
+from doit_provenance.provenance.sign.place import default_key_path, is_ci, public_path
 
 NOBODY = PassphraseSource(environ={}, prompt=None)
 SECRET = "correct horse battery"  # noqa: S105 - of no key but those made here

@@ -6,7 +6,7 @@
 
 from .json_schema import schema
 from .keys import FILE, CargoTool, SigningMode
-from .model import Cargo, Config, FeatureSet, Origin, Project, Signing
+from .model import Cargo, Command, Config, FeatureSet, Origin, Plan, Project, Signing
 from .reader import load, parse
 from .template import starter
 
@@ -14,9 +14,11 @@ __all__ = [
     "FILE",
     "Cargo",
     "CargoTool",
+    "Command",
     "Config",
     "FeatureSet",
     "Origin",
+    "Plan",
     "Project",
     "Signing",
     "SigningMode",

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from ..errors import quoted
+from .command import LATER
 from .entry import ANY, Presence
 from .keys import children
-from .kinds import Choice, Echo, Flag, Kind, NamedTables, Table, Text, TextMap, Texts
+from .kinds import Choice, Echo, Flag, Kind, NamedTables, Repeats, Table, Text, TextMap, Texts
 from .wording import described, did_you_mean, misplaced
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,80}\Z")
@@ -58,9 +59,14 @@ def _table(value: object, *, at: str, defined: str) -> Iterator[str]:
         return
     known = children(defined)
     for name, inner in value.items():
+        key = known.get(name)
+        if key and isinstance(key.kind, Text | Texts) and key.kind.takes(inner):
+            continue
         place = _inside(at, name)
-        if name in known:
-            yield from check(known[name].kind, inner, at=place, defined=known[name].path)
+        if key:
+            yield from check(key.kind, inner, at=place, defined=key.path)
+        elif (later := f"{defined}.{name}") in LATER:
+            yield f"{place}: {LATER[later]}; leave this key out"
         else:
             yield f"{place}: unknown key; {misplaced(name, known)}"
     for name, key in known.items():
@@ -74,7 +80,8 @@ def _named_tables(kind: NamedTables, value: object, *, at: str, defined: str) ->
         return
     for name, inner in value.items():
         place = _inside(at, name)
-        yield from _name(kind.name, name, at=place)
+        if not kind.name.takes(name):
+            yield from _name(kind.name, name, at=place)
         yield from _table(inner, at=place, defined=f"{defined}.{ANY}")
 
 
@@ -100,11 +107,13 @@ def _texts(kind: Texts, value: object, *, at: str) -> Iterator[str]:
         hint = "; write it as an array, in `[` and `]`" if one else ""
         yield f"{at}: expected an array of texts, found {described(value)}{hint}"
         return
+    if len(value) < kind.least:
+        yield f"{at}: expected {kind.least} or more texts, found {len(value)}"
     seen: set[str] = set()
     for index, item in enumerate(value):
         place = f"{at}[{index}]"
         yield from _text(kind.item, item, at=place)
-        if isinstance(item, str):
+        if isinstance(item, str) and kind.repeats is Repeats.REFUSED:
             if item in seen:
                 yield f"{place}: {quoted(item)} stands here a second time"
             seen.add(item)

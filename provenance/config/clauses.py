@@ -116,6 +116,67 @@ BINARY_SELECTOR = Text(
     )
 )
 
+COMMAND_NAME = Text(
+    own=(
+        Must(
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$",
+            expected="a command's name (letters, digits, `_`, `-`; no `-` first)",
+        ),
+    )
+)
+
+ARGUMENT = Text(
+    common=(Must(pattern=r"\S", expected="text that is not empty"),),
+    own=(MustNot(pattern=r"\x00", expected="text without NUL characters"),),
+)
+
+INPUT_PATTERN = Text(
+    own=(
+        *_INSIDE,
+        MustNot(pattern=r"(^|/)\.?(/|$)", expected="a path without `.` and empty parts"),
+        MustNot(pattern=r"[^/]\*\*|\*\*[^/]", expected="a path with `**` only as a whole folder name"),
+        MustNot(pattern=r"^!| !", expected="one pattern; `exclude` takes files away"),
+    )
+)
+
+OUTPUT_PATTERN = Text(
+    own=(
+        *INPUT_PATTERN.own,
+        MustNot(pattern=r"\*\*$", expected="a path that ends in a file's name, which may have wildcards"),
+    )
+)
+
+VARIABLE = Text(
+    own=(
+        Must(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", expected="a variable's name"),
+        MustNot(pattern=r"^DOIT_PROVENANCE_", expected="a variable that commands get, which those of signing are not"),
+    )
+)
+
+ARTIFACT_ID = Text(
+    own=(
+        Must(
+            pattern=r"^[a-z]+:[^:@\s*?]+(@[^:@\s*?]+)?$",
+            expected="an artifact, `BUILDER:NAME@PLATFORM`, or `BUILDER:NAME` for all its platforms",
+        ),
+    )
+)
+
+PLATFORM = Text(
+    own=(
+        Must(
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$",
+            expected="a platform such as `linux/amd64`, or `any`",
+        ),
+    )
+)
+
+PLATFORM_GLOB = Text(
+    own=(
+        Must(pattern=r"^[A-Za-z0-9_.*?!/\[\]-]+$", expected="a platform, or a glob over platforms such as `*-linux-*`"),
+    )
+)
+
 KEY_FILE = Text(
     own=(
         Must(pattern=r"^(/|~/)", expected="a path outside the workspace, which begins with `/` or `~/`"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from .entry import ANY, Key, Presence, Value
 from .keys import children
-from .kinds import Choice, Clause, Flag, Kind, Must, MustNot, NamedTables, Table, Text, TextMap, Texts
+from .kinds import Choice, Clause, Flag, Kind, Must, MustNot, NamedTables, Repeats, Table, Text, TextMap, Texts
 
 if TYPE_CHECKING:
     from ..json import JSONValue
@@ -46,7 +46,8 @@ def _kind(kind: Kind, path: str) -> dict[str, JSONValue]:
         case Text():
             found = _text(kind)
         case Texts():
-            found = {"type": "array", "items": _text(kind.item), "uniqueItems": True}
+            found = {"type": "array", "items": _text(kind.item), "uniqueItems": kind.repeats is Repeats.REFUSED}
+            found |= {"minItems": kind.least} if kind.least else {}
         case Choice():
             found = {"type": "string", "enum": [str(option) for option in kind.options]}
         case Flag():

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from . import clauses
+from .command import COMMAND
 from .entry import ANY, Key, Presence
 from .kinds import Choice, Flag, NamedTables, Table, Text, TextMap, Texts
 
@@ -207,6 +208,7 @@ KEYS = (
         default=("*",),
         example=("wash",),
     ),
+    *COMMAND,
     Key(path="signing", kind=Table(), doc="How evidence is signed, and whose signatures are trusted."),
     Key(
         path="signing.mode",
@@ -232,6 +234,17 @@ KEYS = (
         default=(),
         example=("keys/team.pem",),
     ),
+    Key(path="plan", kind=Table(), doc="What `doit plan` says to CI."),
+    Key(
+        path="plan.runners",
+        kind=TextMap(name=clauses.PLATFORM_GLOB, value=Text()),
+        doc=(
+            "The label of the runner that builds for a platform, as `doit plan --format github` gives it. A platform's "
+            "own name wins over globs, among which the first that matches counts."
+        ),
+        absent="GitHub's own runners",
+        example={"aarch64-*": "ubuntu-24.04-arm"},
+    ),
 )
 
 
@@ -243,6 +256,7 @@ def _by_parent() -> Mapping[str, Mapping[str, Key]]:
 
 
 _CHILDREN = _by_parent()
+_BY_PATH = {key.path: key for key in KEYS}
 
 
 def children(path: str) -> Mapping[str, Key]:
@@ -261,7 +275,6 @@ def definition(setting: str) -> Key:
         inside = _CHILDREN.get(".".join(parts), {})
         parts.append(part if part in inside else ANY)
     path = ".".join(parts)
-    for key in KEYS:
-        if key.path == path:
-            return key
-    raise KeyError(setting)
+    if path not in _BY_PATH:
+        raise KeyError(setting)
+    return _BY_PATH[path]

@@ -79,6 +79,30 @@ class Cargo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`[command.NAME]`: artifacts that any other program makes.
+
+    Attributes:
+        run: the program and its arguments.
+        inputs: patterns of files, from the workspace's root; never lead out of it.
+        exclude: likewise; wins over `inputs`.
+        outputs: likewise; one for each artifact.
+        artifacts: ids of upstream artifacts, or `BUILDER:NAME` for all platforms.
+        environment: names of variables.
+        platform: `None`: the machine's own.
+    """
+
+    name: str
+    run: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    platform: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
     """`[signing]`.
 
@@ -93,12 +117,24 @@ class Signing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`[plan]`.
+
+    Attributes:
+        runners: a platform, or a glob over platforms, to the label of the CI runner that builds for it.
+    """
+
+    runners: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings of one workspace.
 
     Attributes:
         workspace: the absolute path of the user's repository.
         path: where `provenance.toml` is, or would be.
+        commands: in the order of the file.
         given: the settings that stand in the file, as `cargo.profile` or `cargo.feature-sets.fips.features`.
     """
 
@@ -106,7 +142,9 @@ class Config:
     path: Path
     project: Project
     cargo: Cargo
+    commands: tuple[Command, ...]
     signing: Signing
+    plan: Plan
     given: frozenset[str]
 
     @property

@@ -16,14 +16,14 @@ from ..sbom.inventory import Party
 from .check import failed, mistakes
 from .clauses import KEY_FILE
 from .keys import FILE, CargoTool, SigningMode
-from .model import Cargo, Config, FeatureSet, Project, Signing
+from .model import Cargo, Command, Config, FeatureSet, Plan, Project, Signing
 from .settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LIMIT = 1 << 20
-"""Bytes."""
+LIMIT = 8 << 20
+"""Bytes: room for fifty thousand commands."""
 _LISTED = 100
 _HINT = "every key: https://github.com/doit-provenance/doit-provenance/blob/main/docs/configuration.md"
 
@@ -61,6 +61,8 @@ def parse(data: bytes, *, workspace: Path) -> Config:
         path=root / FILE,
         project=_project(settings),
         cargo=_cargo(settings),
+        commands=tuple(_command(name, table) for name, table in settings.tables("command")),
+        plan=Plan(runners=MappingProxyType(settings.text_map("plan.runners"))),
         signing=_signing(settings, root),
         given=settings.given(),
     )
@@ -153,6 +155,19 @@ def _feature_set(settings: Settings, name: str) -> FeatureSet:
         all_features=settings.flag(f"{at}.all-features"),
         no_default_features=settings.flag(f"{at}.no-default-features"),
         include=settings.texts(f"{at}.include"),
+    )
+
+
+def _command(name: str, table: Settings) -> Command:
+    return Command(
+        name=name,
+        run=table.texts("run"),
+        inputs=table.texts("inputs"),
+        outputs=table.texts("outputs"),
+        exclude=table.texts("exclude"),
+        artifacts=table.texts("artifacts"),
+        environment=table.texts("environment"),
+        platform=table.text_or_none("platform"),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from .entry import ANY, Key, Presence
 from .keys import KEYS
-from .kinds import Choice, Flag, Kind, NamedTables, Table, Text, TextMap, Texts
+from .kinds import Choice, Flag, Kind, NamedTables, Repeats, Table, Text, TextMap, Texts
 from .toml_text import assignments, rendered
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def _type(kind: Kind) -> str:
         case Text():
             name = "text"
         case Texts():
-            name = "array of texts, each at most once"
+            once = ", each at most once" if kind.repeats is Repeats.REFUSED else ""
+            name = f"array of {'one or more ' if kind.least else ''}texts{once}"
         case Choice():
             name = " or ".join(f'`"{option}"`' for option in kind.options)
         case Flag():

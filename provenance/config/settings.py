@@ -15,8 +15,9 @@ _T = TypeVar("_T")
 class Settings:
     """A checked document; settings are asked for by their path, as `cargo.feature-sets.fips.features`."""
 
-    def __init__(self, document: Mapping[str, object]) -> None:
+    def __init__(self, document: Mapping[str, object], *, defined: str = "") -> None:
         self._document = document
+        self._defined = defined
 
     def text(self, setting: str) -> str:
         """Return a text that has a default."""
@@ -29,7 +30,7 @@ class Settings:
     def texts(self, setting: str) -> tuple[str, ...]:
         """Return an array of texts."""
         value = self.raw(setting)
-        return tuple(str(item) for item in value) if isinstance(value, list) else self._default(setting, tuple)
+        return tuple(map(str, value)) if isinstance(value, list) else self._default(setting, tuple)
 
     def flag(self, setting: str) -> bool:
         """Return `true` or `false`."""
@@ -42,6 +43,12 @@ class Settings:
     def names(self, setting: str) -> tuple[str, ...]:
         """Return the names that the user gave to the tables in `setting`, in the order of the file."""
         return tuple(self._table(setting))
+
+    def tables(self, setting: str) -> Iterator[tuple[str, Settings]]:
+        """Yield name and content of the tables that the user named in `setting`, in the order of the file."""
+        for name, inner in self._table(setting).items():
+            if isinstance(inner, Mapping):
+                yield name, Settings(inner, defined=f"{setting}.{ANY}")
 
     def has(self, setting: str) -> bool:
         """Say whether the document has `setting`."""
@@ -61,14 +68,15 @@ class Settings:
 
     def raw(self, setting: str) -> object | None:
         """Return what the document has at `setting`, which need not have been checked."""
+        if "." not in setting:
+            return self._document.get(setting)
         value: object = self._document
         for part in setting.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
 
-    @staticmethod
-    def _default(setting: str, wanted: type[_T]) -> _T:
-        default = definition(setting).default
+    def _default(self, setting: str, wanted: type[_T]) -> _T:
+        default = (children(self._defined)[setting] if self._defined else definition(setting)).default
         if not isinstance(default, wanted):
             raise TypeError(f"{setting} has no default of type {wanted.__name__}")
         return default

@@ -61,7 +61,7 @@ def _entry(key: Key, found: Value | None, notes: Sequence[str]) -> Iterator[str]
     for paragraph in (key.doc + absent, *notes):
         words = " ".join("".join(c if c.isprintable() else " " for c in paragraph).split())
         yield from (f"# {line}" for line in textwrap.wrap(words, _WIDTH, break_long_words=False))
-    if isinstance(key.kind, Table) and not key.parent:
+    if isinstance(key.kind, Table | NamedTables) and not key.parent:
         yield f"[{key.path}]"
     elif not isinstance(key.kind, Table | NamedTables):
         value, mark = (_shown(key), "#") if found is None else (found, "")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+import tomllib
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from doit_provenance.provenance.config import FILE, CargoTool, Config, Origin, SigningMode, load, parse
+from doit_provenance.provenance.config import FILE, CargoTool, Command, Config, Origin, SigningMode, load, parse
+from doit_provenance.provenance.config.check import mistakes as found_mistakes
+from doit_provenance.provenance.config.reader import LIMIT
 from doit_provenance.provenance.errors import ConfigError
 from doit_provenance.provenance.sbom.inventory import Party
 
@@ -40,10 +43,28 @@ include = ["wash"]
 [cargo.feature-sets.all]
 all-features = true
 
+[command.wheel]
+run = ["python", "-c", "print(1)\\nprint(2)\\n", "-I", "-I"]
+inputs = ["pyproject.toml", "src/**", "[a-z]?/*.py"]
+exclude = ["src/gen/**"]
+outputs = ["dist/*.whl", "dist/name.tar.gz"]
+artifacts = ["cargo:wash", "cargo:wash+fips@x86_64-unknown-linux-musl", "command:other/part"]
+environment = ["SOURCE_DATE_EPOCH", "_x1"]
+platform = "linux/arm/v7"
+
+[command.other]
+run = ["make"]
+inputs = []
+outputs = ["part"]
+
 [signing]
 mode = "key"
 key = "/keys/release.pem"
 public-keys = ["keys/team.pem", "/keys/other.pem"]
+
+[plan.runners]
+"linux/arm*" = "ubuntu-24.04-arm"
+any = "my runner"
 """
 
 
@@ -73,6 +94,7 @@ def test_missing_file_gives_defaults(tmp_path: Path) -> None:
     assert (config.cargo.features, config.cargo.all_features, config.cargo.no_default_features) == ((), False, False)
     assert (dict(config.cargo.rename), config.cargo.feature_sets) == ({}, ())
     assert (config.signing.mode, config.signing.key, config.signing.public_keys) == (SigningMode.AUTO, None, ())
+    assert (config.commands, dict(config.plan.runners)) == ((), {})
     assert config.origin("cargo.profile") is Origin.DEFAULT
 
 
@@ -101,6 +123,19 @@ def test_everything_that_can_be_said() -> None:
     assert (fips.no_default_features, fips.include) == (True, ("wash",))
     assert (everything.name, everything.features, everything.all_features) == ("all", (), True)
     assert (everything.no_default_features, everything.include) == (False, ("*",))
+    wheel, other = config.commands
+    assert wheel == Command(
+        name="wheel",
+        run=("python", "-c", "print(1)\nprint(2)\n", "-I", "-I"),
+        inputs=("pyproject.toml", "src/**", "[a-z]?/*.py"),
+        exclude=("src/gen/**",),
+        outputs=("dist/*.whl", "dist/name.tar.gz"),
+        artifacts=("cargo:wash", "cargo:wash+fips@x86_64-unknown-linux-musl", "command:other/part"),
+        environment=("SOURCE_DATE_EPOCH", "_x1"),
+        platform="linux/arm/v7",
+    )
+    assert other == Command(name="other", run=("make",), inputs=(), outputs=("part",))
+    assert dict(config.plan.runners) == {"linux/arm*": "ubuntu-24.04-arm", "any": "my runner"}
     assert config.signing.mode is SigningMode.KEY
     assert config.signing.key == Path("/keys/release.pem")
     assert config.signing.public_keys == (Path("/workspace/keys/team.pem"), Path("/keys/other.pem"))
@@ -127,8 +162,8 @@ WRONG = {
     "[project]\ntargets = []": ["project.targets: unknown key; did you mean `cargo.targets`?"],
     "profile = 'x'": ["profile: unknown key; did you mean `cargo.profile`?"],
     "includes = []": ["includes: unknown key; did you mean `cargo.include`?"],
-    "[nix]\npackages = []": ["nix: unknown key; taken here: `project`, `cargo`, `signing`"],
-    "'a b' = 1": ['"a b": unknown key; taken here: `project`, `cargo`, `signing`'],
+    "[nix]\npackages = []": ["nix: unknown key; taken here: `project`, `cargo`, `command`, `signing`, `plan`"],
+    "'a b' = 1": ['"a b": unknown key; taken here: `project`, `cargo`, `command`, `signing`, `plan`'],
     "[cargo.feature-sets.fips]\nfeature = []": [
         "cargo.feature-sets.fips.feature: unknown key; did you mean `features`?",
     ],
@@ -217,6 +252,53 @@ WRONG = {
             'cargo.feature-sets."a.b": expected a feature set\'s name (letters, digits, `_`, `-`; no `-` first) '
             "as the key's name"
         )
+    ],
+    # What a command needs, and what it may not say.
+    "[command.x]": [
+        "command.x.run: missing; `command.x` needs it",
+        "command.x.inputs: missing; `command.x` needs it",
+        "command.x.outputs: missing; `command.x` needs it",
+    ],
+    "[command.x]\nrun = []\ninputs = []\noutputs = []": [
+        "command.x.run: expected 1 or more texts, found 0",
+        "command.x.outputs: expected 1 or more texts, found 0",
+    ],
+    "[command.x]\nrun = ['']\ninputs = ['a/', '/a', '../a', 'a**', '!a', 'a !b']\noutputs = ['a/**', './a']": [
+        "command.x.run[0]: expected text that is not empty, found ``",
+        "command.x.inputs[0]: expected a path without `.` and empty parts, found `a/`",
+        "command.x.inputs[1]: expected a path from the workspace's root, found `/a`",
+        "command.x.inputs[2]: expected a path without `..`, inside the workspace, found `../a`",
+        "command.x.inputs[3]: expected a path with `**` only as a whole folder name, found `a**`",
+        "command.x.inputs[4]: expected one pattern; `exclude` takes files away, found `!a`",
+        "command.x.inputs[5]: expected one pattern; `exclude` takes files away, found `a !b`",
+        "command.x.outputs[0]: expected a path that ends in a file's name, which may have wildcards, found `a/**`",
+        "command.x.outputs[1]: expected a path without `.` and empty parts, found `./a`",
+    ],
+    "[command.x]\nrun = ['a']\ninputs = []\noutputs = ['a']\nenvironment = ['A-B', 'DOIT_PROVENANCE_KEY']": [
+        "command.x.environment[0]: expected a variable's name, found `A-B`",
+        (
+            "command.x.environment[1]: expected a variable that commands get, which those of signing are not, "
+            "found `DOIT_PROVENANCE_KEY`"
+        ),
+    ],
+    "[command.x]\nrun = ['a']\ninputs = []\noutputs = ['a']\nplatform = 'a//b'\nartifacts = ['wash']": [
+        "command.x.platform: expected a platform such as `linux/amd64`, or `any`, found `a//b`",
+        (
+            "command.x.artifacts[0]: expected an artifact, `BUILDER:NAME@PLATFORM`, or `BUILDER:NAME` for all its "
+            "platforms, found `wash`"
+        ),
+    ],
+    "[command.x]\nrun = ['a']\ninputs = []\noutputs = ['a']\ninventory = 'python'": [
+        (
+            "command.x.inventory: what is in an artifact of a command is not found out in this version, and its "
+            "inventory says so; leave this key out"
+        )
+    ],
+    "[command.'a.b']\nrun = ['a']\ninputs = []\noutputs = ['a']": [
+        "command.\"a.b\": expected a command's name (letters, digits, `_`, `-`; no `-` first) as the key's name"
+    ],
+    "[plan]\nrunners = { 'a b' = 'x' }": [
+        'plan.runners."a b": expected a platform, or a glob over platforms such as `*-linux-*` as the key\'s name'
     ],
 }
 
@@ -394,6 +476,20 @@ def test_very_many_mistakes_end_soon() -> None:
     assert lines[-1] == "more mistakes follow; these are the first 100"
 
 
+def test_ten_thousand_commands_cost_less_than_their_toml() -> None:
+    """What we add to tomllib's time is less than that, and linear."""
+    text = "\n".join(
+        f"[command.unit-{n}]\nrun = ['cp', 'src/{n}/in', 'out/{n}']\ninputs = ['src/{n}/**']\noutputs = ['out/{n}']"
+        for n in range(10_000)
+    )
+    started = time.process_time()
+    document = tomllib.loads(text)
+    parsed = time.process_time()
+    assert list(found_mistakes(document)) == []
+    assert time.process_time() - parsed < parsed - started
+    assert len(read(text).commands) == 10_000
+
+
 def test_long_names_are_cut() -> None:
     """A message stays a line that can be read."""
     (line,) = mistakes(f"{'x' * 100_000} = 1")
@@ -419,10 +515,10 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="symbolic links"):
         load(tmp_path)
     path.unlink()
-    path.write_bytes(b"#" * ((1 << 20) + 1))
-    with pytest.raises(ConfigError, match="larger than the 1,048,576 bytes"):
+    path.write_bytes(b"#" * (LIMIT + 1))
+    with pytest.raises(ConfigError, match="larger than the 8,388,608 bytes"):
         load(tmp_path)
-    path.write_bytes(b"#" * (1 << 20))
+    path.write_bytes(b"#" * LIMIT)
     assert load(tmp_path).given == frozenset()
 
 

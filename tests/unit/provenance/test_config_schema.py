@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -70,7 +70,9 @@ SCALARS = st.one_of(
     st.datetimes(timezones=st.just(dt.UTC)),
 )
 NAMES = st.one_of(
-    st.sampled_from(sorted({part for key in KEYS for part in key.path.split(".")} | {"fips", "wash/wash", "profil"})),
+    st.sampled_from(
+        sorted({part for key in KEYS for part in key.path.split(".")} | {"fips", "wash/wash", "profil", "wheel"})
+    ),
     TEXTS,
 )
 VALUES = st.recursive(
@@ -132,9 +134,15 @@ def test_examples_and_defaults_are_taken() -> None:
                 text = f"[{key.path.partition('.')[0]}]\n" + "\n".join(assignments(key, value))
                 if "supplier" in key.path and not key.path.endswith("name"):
                     text += '\nsupplier.name = "x"'
-                document = tomllib.loads(text)
+                document = _with_what_commands_need(tomllib.loads(text))
                 assert list(mistakes(document)) == []
                 VALIDATOR.validate(document)
+
+
+def _with_what_commands_need(document: dict[str, Any]) -> dict[str, Any]:
+    needed = {"run": ["true"], "inputs": [], "outputs": ["x"]}
+    commands = {name: needed | table for name, table in document.get("command", {}).items()}
+    return document | ({"command": commands} if commands else {})
 
 
 def test_starter_is_valid() -> None:
@@ -177,7 +185,8 @@ def test_examples_in_the_page_are_taken() -> None:
     examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     assert len(examples) > 20
     for example in examples:
-        wrong = [line for line in mistakes(tomllib.loads(example)) if "supplier.name: missing" not in line]
+        document = _with_what_commands_need(tomllib.loads(example))
+        wrong = [line for line in mistakes(document) if "supplier.name: missing" not in line]
         assert wrong == []
     shown = re.findall(r"^ *provenance\.toml: (.*)", page, re.MULTILINE)
     document = {"cargo": {"profil": "release", "targets": ["a-b", 3]}, "signing": {"mode": "keyless"}}

@@ -66,6 +66,20 @@ def expand(root: Path, pattern: str, *, skipped: Collection[Path] = ()) -> list[
     return sorted(walk.files(parts[:fixed]))
 
 
+def matches(pattern: str, path: str) -> bool:
+    """Tell whether a pattern stands for a file of this path, whether or not there is one."""
+    wanted, *unwanted = (_automaton(_parts(one)) for one in pattern.split(WITHOUT))
+    return _takes(wanted, path) and not any(_takes(one, path) for one in unwanted)
+
+
+def _takes(automaton: _Automaton, path: str) -> bool:
+    *folders, name = path.split("/")
+    places = automaton.at({0})
+    for folder in folders:
+        places = automaton.into(places, folder)
+    return automaton.takes(places, name)
+
+
 def below(root: Path, folder: str, *, skipped: Collection[Path] = ()) -> list[str]:
     """Return all files below a folder, whatever characters its name has; else as `expand`.
 

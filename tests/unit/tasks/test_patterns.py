@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.patterns import below, expand, is_pattern
+from doit_provenance.tasks.patterns import below, expand, is_pattern, matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,21 @@ def test_pattern(tmp_path: Path, pattern: str, found: list[str]) -> None:
     tree(tmp_path, "a.txt", "b.txt", "[", "src/a.rs", "src/.hidden", "src/deep/er/b.rs", "src/deep/er/c.txt")
     tree(tmp_path, ".git/config", "sub/config", "sub/.git/config", "sub/__pycache__/x.pyc")
     assert expand(tmp_path, pattern) == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "does"),
+    [
+        ("a/**", "a/b/c", True),
+        ("a/**", "a", False),
+        ("**", "a", True),
+        ("a/*.o !a/x*", "a/y.o", True),
+        ("a/*.o !a/x*", "a/x.o", False),
+        ("a", "a/b", False),
+    ],
+)
+def test_path_alone(pattern: str, path: str, *, does: bool) -> None:
+    assert matches(pattern, path) is does
 
 
 def _oracle(root: Path, pattern: str) -> list[str]:
@@ -125,7 +140,9 @@ def test_finds_what_a_slow_oracle_finds(files: list[str], links: list[tuple[str,
             _try(lambda path=path: tree(root, path))  # type: ignore[misc] # mypy does not infer a default's type here
         for path, target in links:
             _try(lambda path=path, target=target: (root / path).symlink_to(target))  # type: ignore[misc] # likewise
-        assert expand(root, pattern) == _oracle(root, pattern)
+        found = expand(root, pattern)
+        assert found == _oracle(root, pattern)
+        assert all(matches(pattern, path) for path in found)
 
 
 def _try(make: object) -> None:

@@ -25,7 +25,8 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SYNC_FILE_RANGE_WRITE = 2
 _CHUNK = 1 << 20
-_STAGING = ".staging-"
+STAGING = ".staging-"
+"""How the name of a folder begins that is being put together, beside the place that it is for."""
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
@@ -81,7 +82,7 @@ def staging_for(output: Path, folder: Path) -> Iterator[Path]:
         prepare(output)
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
-        staging = target.with_name(f"{_STAGING}{target.name}-{secrets.token_hex(6)}")
+        staging = target.with_name(f"{STAGING}{target.name}-{secrets.token_hex(6)}")
         staging.mkdir()
     try:
         yield staging
@@ -189,7 +190,7 @@ def hold(source: Path, target: Path) -> None:
     """
     with _explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        new = target.with_name(f"{_STAGING}{target.name}-{secrets.token_hex(6)}")
+        new = target.with_name(f"{STAGING}{target.name}-{secrets.token_hex(6)}")
         try:
             try:
                 os.link(source, new)
@@ -248,7 +249,7 @@ def _sweep(target: Path) -> None:
 
     Only for this one: its name may be how another's begins, which is being staged in another thread.
     """
-    own = re.compile(rf"{re.escape(_STAGING + target.name)}-[0-9a-f]{{12}}(?:-old)?")
+    own = re.compile(rf"{re.escape(STAGING + target.name)}-[0-9a-f]{{12}}(?:-old)?")
     for left in target.parent.iterdir():
         if own.fullmatch(left.name):
             shutil.rmtree(left, ignore_errors=True)

@@ -7,17 +7,19 @@ import getopt
 import os
 import re
 import sys
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase
 from doit.cmdparse import CmdParseError
+from doit.control import TaskControl
 from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
 
 from ...provenance.errors import ProvenanceError, UsageError, did_you_mean
 from ..reporter import session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..builder import Artifact
     from ..session import Session
@@ -29,11 +31,25 @@ _NO_DODO = "Could not find dodo file"
 """How doit's own message begins where there is no `dodo.py`."""
 
 
+class Explained:
+    """For commands of doit's own that ask about artifacts: what is wrong is a message there, too."""
+
+    def execute(self, params: Any, args: list[str]) -> int:
+        """Run the command."""
+        try:
+            return int(super().execute(params, args) or 0)  # type: ignore[misc] # that of the command of doit's
+        except ProvenanceError as error:
+            _complain(str(error))
+            return error.exit_code
+
+
 class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
     """A command over the artifacts of the workspace; ends with 0, 1 (does not hold) or 2 (wrong or unreadable)."""
 
     base_options = ()
     task_list: Sequence[Any] = ()
+    settings: Mapping[str, Any] = MappingProxyType({})
+    """`DOIT_CONFIG`, once the tasks are loaded."""
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Run the command; what is wrong is said on standard error, without a traceback."""
@@ -100,7 +116,7 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         """Load the tasks and return the workspaces among them."""
         if not self.task_list:
             self.loader.setup(self.params)
-            self.loader.load_doit_config()
+            self.settings = self.loader.load_doit_config()
             self.task_list = self.loader.load_tasks(cmd=self, pos_args=[])
         found = {id(s): s for t in self.task_list if (s := session_of(t)) is not None}
         return tuple(found.values())
@@ -130,12 +146,53 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
             found |= {i: known[i] for i in ids}
         return list(found.values())
 
+    def reached(self, patterns: Sequence[str]) -> set[str]:
+        """Return the names of all tasks that `doit run` with these task names or wildcards would come to.
+
+        Raises:
+            UsageError: a name or a pattern stands for nothing.
+            ProvenanceError: so it seems, as a builder could not tell what it builds.
+        """
+        sessions = self.sessions()
+        tasks = {t.name: t for t in self.task_list}
+        for pattern in patterns:
+            if not expand(pattern, tasks):
+                text = f"`{pattern}` is no task of this workspace{did_you_mean(pattern, sorted(tasks))}"
+                raise _nothing(sessions, text, f"`{self.bin_name} list` shows them")
+        control = TaskControl(self.task_list)  # finds what tasks depend on by wildcards and by files
+        selected = patterns or self.settings.get("default_tasks") or tasks
+        pending = [name for pattern in selected for name in expand(pattern, tasks)]
+        found: set[str] = set()
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                pending += (*control.tasks[name].task_dep, *control.tasks[name].setup_tasks)
+        return found
+
 
 def expand(pattern: str, tasks: Any) -> list[str]:
     """Return the names of the tasks that a name or wildcard stands for, as doit's own selection does."""
     if "*" in pattern:
         return [name for name in tasks if fnmatch.fnmatchcase(name, pattern)]
     return [pattern] if pattern in tasks else []
+
+
+def with_members(names: Sequence[str], task_list: Sequence[Any]) -> list[str]:
+    """Return task names with the artifacts that wildcards and our groups stand for; doit takes groups for tasks."""
+    tasks = {t.name: t for t in task_list}
+    found: dict[str, None] = {}
+    for pattern in names:
+        for name in expand(pattern, tasks) or [pattern]:
+            task = tasks.get(name)
+            is_group = task is not None and session_of(task) is not None and not task.actions and task.task_dep
+            found.update(dict.fromkeys(task.task_dep if task is not None and is_group else [name]))
+    return list(found)
+
+
+def printable(line: str) -> str:
+    """Return `line` without what could steer a terminal or begin another line: strangers name files and packages."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def _nothing(sessions: Sequence[Session], text: str, hint: str) -> ProvenanceError:

@@ -13,10 +13,10 @@ from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX
 from ...provenance.digest import Digest, digest_file, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError, quoted
 from ...provenance.record import RECORD_SUFFIX, file_names
-from ...provenance.sign.key import default_key_path, public_path
+from ...provenance.sign.place import default_key_path, public_path
 from ...provenance.verify.trust import Trust, TrustedKey, trust_for
 from ...provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
-from .base import WorkspaceCommand
+from .base import WorkspaceCommand, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,11 +99,6 @@ class Verify(WorkspaceCommand):
             for session, artifact in self.artifacts(names):
                 folder = session.workspace.output / artifact.folder
                 yield lambda f=folder, i=artifact.id: _folder(f, trust, i)
-
-
-def printable(line: str) -> str:
-    """Return `line` without what could steer a terminal or begin another line: strangers name files and packages."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def artifact_folders(path: Path) -> list[Path]:

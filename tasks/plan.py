@@ -1,0 +1,139 @@
+"""The dry run: what would happen to each artifact and why, as values, as a table and as JSON.
+
+The JSON's schema is `docs/plan.schema.json`; `docs/plan.md` is for people.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from ..provenance.record import file_names
+from .answer import Action, Code, Depends, Fresh, Reason, Stale
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from ..provenance.digest import Digest
+    from ..provenance.json import JSONValue
+    from .answer import Answer
+    from .builder import Artifact, Workspace
+
+_SHOWN = 2
+"""Reasons in a line of the table; the others are counted."""
+_TOTALS = {
+    Action.BUILD: "to build",
+    Action.ATTEST: "to attest",
+    Action.MAYBE: "to build if what they are made of changes",
+    Action.FRESH: "fresh",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What would happen to one artifact of a workspace."""
+
+    artifact: Artifact
+    answer: Answer
+    workspace: Workspace
+
+    @property
+    def action(self) -> Action:
+        """What would happen, in one word."""
+        match self.answer:
+            case Fresh():
+                return Action.FRESH
+            case Depends():
+                return Action.MAYBE
+            case Stale(action=action):
+                return action
+            case _ as never:
+                assert_never(never)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why; for `maybe` the upstream artifacts whose digests decide."""
+        match self.answer:
+            case Fresh():
+                return ()
+            case Depends(upstream=upstream):
+                return tuple(Reason(code=Code.UPSTREAM_CHANGED, detail=id_) for id_ in upstream)
+            case Stale(reasons=reasons):
+                return reasons
+            case _ as never:
+                assert_never(never)
+
+    @property
+    def digest(self) -> Digest | None:
+        """Of the artifact's bytes that are there and would stay."""
+        return self.answer.digest
+
+    @property
+    def outputs(self) -> list[str]:
+        """Paths from the workspace's root of all that the task leaves; patterns where only the build tells names."""
+        names = file_names(self.artifact.file)
+        folder = (self.workspace.config.project.output / self.artifact.folder).as_posix()
+        return [f"{folder}/{name}" for name in (names.artifact, *names.evidence, names.record)]
+
+
+def ordered(artifacts: Mapping[str, Artifact], wanted: Collection[str]) -> list[Artifact]:
+    """Return the artifacts of the ids `wanted`, and what goes into them: upstream first, else as they were found."""
+    found: dict[str, Artifact] = {}
+    seen: set[str] = set()
+    for first in artifacts:
+        if first not in wanted:
+            continue
+        pending = [(first, False)]
+        while pending:
+            id_, complete = pending.pop()
+            if complete:
+                found[id_] = artifacts[id_]
+            elif id_ not in seen and id_ in artifacts:
+                seen.add(id_)
+                pending.append((id_, True))
+                pending += [(upstream, False) for upstream in reversed(artifacts[id_].upstream)]
+    return list(found.values())
+
+
+def to_json(steps: Sequence[Step]) -> str:
+    """Return the plan as JSON, a line for each artifact."""
+    lines = ",\n".join(json.dumps(_entry(step)) for step in steps)
+    return f'{{"artifacts": [\n{lines}\n]}}\n' if lines else '{"artifacts": []}\n'
+
+
+def to_table(steps: Sequence[Step]) -> Iterator[str]:
+    """Yield the lines of the plan as people read it."""
+    width = max((len(step.artifact.id) for step in steps), default=0)
+    for step in steps:
+        yield f"{step.artifact.id:<{width}}  {step.action:<6}  {_why(step.reasons)}".rstrip()
+    counts = Counter(step.action for step in steps)
+    yield ", ".join(f"{counts[action]} {text}" for action, text in _TOTALS.items() if counts[action]) or "no artifacts"
+
+
+def in_words(reason: Reason) -> str:
+    """Return a reason for a person."""
+    text = reason.code.replace("-", " ")
+    return f"{text}: {reason.detail}" if reason.detail else text
+
+
+def _why(reasons: Sequence[Reason]) -> str:
+    more = len(reasons) - _SHOWN
+    return "; ".join(in_words(r) for r in reasons[:_SHOWN]) + (f"; {more} more" if more > 0 else "")
+
+
+def _entry(step: Step) -> dict[str, JSONValue]:
+    artifact = step.artifact
+    return {
+        "artifact": artifact.id,
+        "builder": artifact.builder,
+        "name": artifact.name,
+        "platform": artifact.platform,
+        "group": artifact.group,
+        "upstream": list(artifact.upstream),
+        "action": step.action.value,
+        "reasons": [{"code": r.code.value, "detail": r.detail} for r in step.reasons],
+        "outputs": list(step.outputs),
+        "digest": str(step.digest) if step.digest else None,
+    }

@@ -1,0 +1,113 @@
+"""Removing an artifact from the output folder, and nothing that is not ours."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..provenance.errors import StoreError
+from ..provenance.record import RECORD_SUFFIX, file_names
+from ..provenance.store import STAGING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What would be removed of one artifact.
+
+    Attributes:
+        output: the output folder.
+        place: the artifact's folder in it.
+        ours: the files in it that a build leaves; empty: it holds no record, so nothing shows that it is ours.
+        others: what else lies there, and stays.
+        left: staging folders of runs that were killed.
+        reason: why nothing in `place` is touched, if so.
+    """
+
+    output: Path
+    place: Path
+    ours: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = ()
+    left: tuple[Path, ...] = ()
+    reason: str = ""
+
+
+def removal_of(output: Path, folder: Path) -> Removal:
+    """Find what there is to be removed of the artifact whose folder is `output / folder`.
+
+    Raises:
+        StoreError: a folder can't be read.
+    """
+    place = output / folder
+    try:
+        links = [p for p in (place, *place.parents) if p.is_relative_to(output) and p != output and p.is_symlink()]
+        if links:
+            return Removal(output=output, place=place, reason=f"`{links[0]}` is a link")
+        left = _left(place)
+        if not place.exists():
+            return Removal(output=output, place=place, left=left)
+        if not place.is_dir():
+            return Removal(output=output, place=place, left=left, reason="it is no folder")
+        found = sorted(place.iterdir())
+    except OSError as error:
+        raise StoreError(f"can't read `{error.filename or place}`: {error.strerror}") from error
+    records = [p.name for p in found if p.name.endswith(RECORD_SUFFIX)]
+    if not records:
+        return Removal(output=output, place=place, left=left, reason="it holds no record, so it may not be ours")
+    made = {name for record in records for name in _names(record.removesuffix(RECORD_SUFFIX))}
+    return Removal(
+        output=output,
+        place=place,
+        ours=tuple(p for p in found if p.name in made),
+        others=tuple(p for p in found if p.name not in made),
+        left=left,
+    )
+
+
+def remove(removal: Removal) -> None:
+    """Remove it, and the folders above that are empty then. Whoever reads meanwhile finds all of it or no record.
+
+    Raises:
+        StoreError: something can't be removed.
+    """
+    place = removal.place
+    try:
+        if removal.ours and not removal.others:
+            aside = place.with_name(f"{STAGING}{place.name}-{secrets.token_hex(6)}")
+            place.rename(aside)
+            shutil.rmtree(aside)
+        else:
+            for path in sorted(removal.ours, key=lambda p: not p.name.endswith(RECORD_SUFFIX)):  # the record first
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+        for folder in removal.left:
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise StoreError(
+            f"can't remove `{error.filename or place}`: {error.strerror}", hint="make the output folder writable"
+        ) from error
+    for parent in place.parents:
+        if parent == removal.output:
+            break
+        with contextlib.suppress(OSError):  # another artifact's lies there too
+            parent.rmdir()
+
+
+def _left(place: Path) -> tuple[Path, ...]:
+    own = re.compile(rf"{re.escape(STAGING + place.name)}-[0-9a-f]{{12}}(?:-old)?")
+    if not place.parent.is_dir():
+        return ()
+    return tuple(sorted(p for p in place.parent.iterdir() if own.fullmatch(p.name) and not p.is_symlink()))
+
+
+def _names(file: str) -> tuple[str, ...]:
+    names = file_names(file)
+    return names.artifact, *names.evidence, names.record

@@ -1,0 +1,152 @@
+"""The plan as jobs of a CI system: waves of groups, each after what it needs."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections import defaultdict
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, NamedTuple
+
+from .answer import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from ..provenance.json import JSONValue
+    from .plan import Step
+
+LARGEST = 256
+"""Jobs that a matrix of GitHub's may have: https://docs.github.com/actions/reference/limits."""
+_LINUX, _LINUX_ARM = "ubuntu-24.04", "ubuntu-24.04-arm"
+_MAC_INTEL, _MAC = "macos-15-intel", "macos-15"
+_WINDOWS, _WINDOWS_ARM = "windows-2025", "windows-11-arm"
+_ARM = ("aarch64", "arm64")
+
+
+class _Job(NamedTuple):
+    """A group of one platform, or the part of it that one entry of a wave builds."""
+
+    root: Path
+    group: str
+    platform: str
+    part: int = 0
+
+
+def to_github(steps: Sequence[Step]) -> str:
+    """Return the waves of all that is not fresh, as one line of JSON."""
+    stale = [step for step in steps if step.action is not Action.FRESH]
+    waves: list[JSONValue] = [{"include": include} for include in _waves(stale)]
+    return json.dumps({"waves": waves}, separators=(",", ":")) + "\n"
+
+
+def runner_for(platform: str, runners: Mapping[str, str]) -> str:
+    """Return the label of the runner that builds for a platform.
+
+    Args:
+        platform: as builders say it: `x86_64-unknown-linux-musl`, `linux/arm64`, `x86_64-linux`, `any`.
+        runners: pattern to label, as configured; the first that matches wins.
+    """
+    for pattern, label in runners.items():
+        if fnmatch.fnmatchcase(platform, pattern):
+            return label
+    arm = any(word in platform for word in _ARM)
+    if "darwin" in platform or "apple" in platform:
+        return _MAC_INTEL if "x86_64" in platform or "amd64" in platform else _MAC
+    if "windows" in platform:
+        return _WINDOWS_ARM if arm else _WINDOWS
+    return _LINUX_ARM if arm and "linux" in platform else _LINUX
+
+
+def _waves(steps: Sequence[Step]) -> Iterable[list[JSONValue]]:
+    jobs = _jobs(steps)
+    members: dict[_Job, list[Step]] = defaultdict(list)
+    for step, job in zip(steps, jobs, strict=True):
+        members[job].append(step)
+    names = _names(members)
+    sorter = TopologicalSorter(_edges(steps, jobs))
+    sorter.prepare()
+    order = {job: number for number, job in enumerate(members)}
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=order.__getitem__)
+        sorter.done(*ready)
+        entries = [_entry(names[job], members[job]) for job in ready]
+        for start in range(0, len(entries), LARGEST):
+            yield entries[start : start + LARGEST]
+
+
+def _jobs(steps: Sequence[Step]) -> list[_Job]:
+    """Return the job of each step: its group, divided only where groups wait for each other."""
+    jobs = [_Job(s.workspace.root, s.artifact.group, s.artifact.platform) for s in steps]
+    entangled = _entangled(_edges(steps, jobs))
+    if not entangled:
+        return jobs
+    # A part is built after lower parts: of another group's artifact one is a part higher, of the own group's none.
+    at = {(s.workspace.root, s.artifact.id): number for number, s in enumerate(steps)}
+    for number, step in enumerate(steps):  # upstream comes first
+        job = jobs[number]
+        if job in entangled:
+            upstream = (jobs[at[key]] for u in step.artifact.upstream if (key := (job.root, u)) in at)
+            part = max((u.part + (u[:3] != job[:3]) for u in upstream if u._replace(part=0) in entangled), default=0)
+            jobs[number] = job._replace(part=part)
+    return jobs
+
+
+def _edges(steps: Sequence[Step], jobs: Sequence[_Job]) -> dict[_Job, set[_Job]]:
+    """Return each job's upstream jobs, itself not among them."""
+    of = {(s.workspace.root, s.artifact.id): job for s, job in zip(steps, jobs, strict=True)}
+    edges: dict[_Job, set[_Job]] = {job: set() for job in jobs}
+    for step, job in zip(steps, jobs, strict=True):
+        edges[job] |= {of[key] for u in step.artifact.upstream if (key := (job.root, u)) in of} - {job}
+    return edges
+
+
+def _entangled(edges: Mapping[_Job, set[_Job]]) -> set[_Job]:
+    """Return the jobs that wait for each other, and those between them."""
+    backwards: dict[_Job, set[_Job]] = {job: set() for job in edges}
+    for job, upstream in edges.items():
+        for u in upstream:
+            backwards[u].add(job)
+    return _cyclic(edges) & _cyclic(backwards)
+
+
+def _cyclic(edges: Mapping[_Job, set[_Job]]) -> set[_Job]:
+    """Return the jobs that can't be put into an order, or come after such."""
+    waiting = {job: len(upstream) for job, upstream in edges.items()}
+    after: dict[_Job, list[_Job]] = defaultdict(list)
+    for job, upstream in edges.items():
+        for u in upstream:
+            after[u].append(job)
+    free = [job for job, count in waiting.items() if not count]
+    while free:
+        job = free.pop()
+        del waiting[job]
+        for follower in after[job]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                free.append(follower)
+    return set(waiting)
+
+
+def _names(members: Mapping[_Job, Sequence[Step]]) -> dict[_Job, str]:
+    """Return a name for each job, no two alike: its group, and what tells it from the group's other jobs."""
+    alike: dict[str, list[_Job]] = defaultdict(list)
+    for job in members:
+        alike[job.group].append(job)
+    return {
+        job: job.group if len(jobs) == 1 else f"{job.group} ({number} of {len(jobs)})"
+        for jobs in alike.values()
+        for number, job in enumerate(jobs, start=1)
+    }
+
+
+def _entry(name: str, steps: Sequence[Step]) -> JSONValue:
+    artifact, workspace = steps[0].artifact, steps[0].workspace
+    return {
+        "name": name,
+        "artifacts": [step.artifact.id for step in steps],
+        "builder": artifact.builder,
+        "platform": artifact.platform,
+        "runner": runner_for(artifact.platform, workspace.config.plan.runners),
+    }

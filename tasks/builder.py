@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..provenance.errors import ConfigError
-from .progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from ..provenance.sbom.inventory import Inventory, Party
     from ..provenance.source import Source
     from .inputs import Inputs
+    from .progress import Progress
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
 
@@ -185,6 +185,8 @@ class Workspace:
     @cached_property
     def progress(self) -> Progress:
         """What is told how the work goes on; it keeps the logs, and shows nothing until it is given a display."""
+        from .progress import Progress
+
         return Progress(self.root, self.state)
 
     @property

@@ -34,6 +34,10 @@ class Logs:
         place = self.folder / artifact.folder
         return place.with_name(f"{place.name}.log")
 
+    def has(self, path: Path) -> bool:
+        """Tell whether this run has written a log there."""
+        return path in self._opened
+
     def open(self, artifacts: Sequence[Artifact]) -> Log:
         """Return the log of a call for `artifacts`."""
         log = Log(self._failed)
@@ -67,11 +71,14 @@ class Log:
     def __init__(self, failed: Callable[[OSError], object]) -> None:
         self.path: Path | None = None
         self._descriptor = -1
+        self._begin = 0
+        self._whole = True
         self._failed = failed
 
     def attach(self, descriptor: int, path: Path) -> None:
         """Write to this file from now on."""
         self._descriptor, self.path = descriptor, path
+        self._begin = os.fstat(descriptor).st_size
 
     def write(self, text: str) -> None:
         """Add text at once, so that one can follow a build in its log."""
@@ -81,7 +88,19 @@ class Log:
                 data = data[os.write(self._descriptor, data) :]
         except OSError as error:  # a full disk
             self.close()
+            self._whole = False
             self._failed(error)
+
+    def read(self) -> str | None:
+        """Return what was written since it was attached; `None`: not all of it could be."""
+        if self.path is None or not self._whole:
+            return None
+        try:
+            with self.path.open(encoding="utf-8", errors="replace", newline="\n") as stream:
+                stream.seek(self._begin)
+                return stream.read()
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -18,10 +18,14 @@ from .transcript import Transcript
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import TextIO
 
     from ..provenance.json import JSONValue
     from ..provenance.process import Sink
     from .builder import Artifact
+
+
+_MINUTE = 60
 
 
 class Step(StrEnum):
@@ -36,6 +40,12 @@ class Step(StrEnum):
     COMMITTING = "committing"
 
 
+def duration(seconds: float) -> str:
+    """Return a length of time for a person."""
+    whole = int(seconds)
+    return f"{seconds:.1f} s" if whole < _MINUTE else f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
+
+
 class Display:
     """Shows a run while it goes on; this one shows nothing.
 
@@ -43,9 +53,11 @@ class Display:
 
     Attributes:
         colours: whether tools may colour what they write.
+        errors: where failures are told at the end of a run; `None`: where its results go.
     """
 
     colours = False
+    errors: TextIO | None = None
 
     def step(self, artifact: str, step: Step) -> None:
         """Tell that an artifact has come to a step."""
@@ -64,6 +76,10 @@ class Display:
 
     def notice(self, event: str, text: str, fields: Mapping[str, JSONValue]) -> None:
         """Tell something that the whole run is about: `text` is for people, `event` and `fields` are for machines."""
+
+    def guarded(self, text: str) -> str:
+        """Return text that may hold anything in a way that whoever reads the display takes for nothing but text."""
+        return text
 
     def suspend(self) -> None:
         """Leave the screen to somebody else, until as many calls of `resume`."""
@@ -128,6 +144,11 @@ class Progress:
     def failed_call(self, artifact: str) -> Transcript | None:
         """Return the call of a tool that an artifact (its id) could not be built by."""
         return self._failed.get(artifact)
+
+    def log_of(self, artifact: Artifact) -> str | None:
+        """Return the log that this run has written for an artifact, as a path from the workspace's root."""
+        path = self._logs.path(artifact)
+        return os.path.relpath(path, self._root) if self._logs.has(path) else None
 
     def notice(self, event: str, text: str, **fields: JSONValue) -> None:
         """Tell something that is about the whole run: `text` for people, `event` (as `lock.waiting`) for machines."""

@@ -1,66 +1,156 @@
-"""What a run says: one line per artifact when its way has ended, and for a failure what happened and what to do."""
+"""doit's reporter for our tasks: gives the run its display, and says at its end what became of everything."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from ..provenance.sbom.inventory import Completeness, Role
+from .display.choice import choose_display
+from .outcome import Done
+from .progress import Display
 from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from .flow import Outcome
+    from .summary import Failure
 
 META = "doit-provenance"
 """Key in a task's `meta`, by which reporter and commands find its session."""
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
-    """doit's reporter for our tasks; tasks of the user's own in the same `dodo.py` look as they always do."""
+    """Shows our tasks while they run, and sums up; tasks of the user's own beside them look as they always do.
 
-    desc = "artifacts with digest, packages and folder"
+    doit calls it for each task, of which there may be many thousands that are fresh: for those it does nothing.
+    """
+
+    desc = "live lines, folded groups or JSON events; artifacts with digest, packages and time"
 
     def __init__(self, outstream: Any, options: Any) -> None:
         super().__init__(outstream, options)
-        self._told: set[str] = set()
-        self._width = 0
+        self._sessions: list[Session] = []
+        self._display = Display()
+        self._failures: dict[str, Failure] = {}
+        self._not_built: dict[str, str] = {}
+        self._passed: set[str] = set()
+        self._foreign: set[str] = set()
+        self._lock = threading.Lock()
 
     def initialize(self, tasks: Mapping[str, Any], selected_tasks: Collection[str]) -> None:
         """Tell each session which of its artifacts this run is for: groups are built in one call of the tool."""
+        self._sessions = list({id(s): s for t in tasks.values() if (s := session_of(t))}.values())
+        if not self._sessions:
+            return
         wanted = _with_dependencies(tasks, selected_tasks)
-        for session in {id(s): s for t in tasks.values() if (s := session_of(t))}.values():
+        self._display = choose_display(sys.stderr, os.environ, self._sessions[0].workspace.progress.redact)
+        for session in self._sessions:
             session.selected = wanted & session.artifacts.keys()
-            self._width = max((self._width, *map(len, session.selected)))
+            session.workspace.progress.display = self._display
 
     def execute_task(self, task: Any) -> None:
-        """Say that a task begins; ours say it by what the build tool draws."""
+        """Show that a task of the user's own begins, and leave the screen to it; ours show themselves."""
         if session_of(task) is None:
+            with self._lock:  # doit calls this from many threads
+                self._foreign.add(task.name)
+            self._display.suspend()
             super().execute_task(task)
 
     def add_success(self, task: Any) -> None:
-        """Say what became of an artifact."""
+        """Show that an artifact is done."""
         session = session_of(task)
-        if session is not None and (outcome := session.outcomes.get(task.name)) is not None:
-            self.write(_line(outcome, self._width))
+        if session is None:
+            self._resume(task)
+            super().add_success(task)
+            return
+        self._passed.add(task.name)
+        if (outcome := session.outcomes.get(task.name)) is not None:
+            fields: dict[str, Any] = {"digest": str(outcome.digest), "seconds": round(outcome.seconds, 3)}
+            if outcome.since:
+                fields["since"] = outcome.since
+            fields["log"] = session.workspace.progress.log_of(outcome.artifact)
+            self._display.ended(task.name, f"artifact.{outcome.done}", fields)
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        """Say what failed; what a whole group failed by is said once."""
-        if session_of(task) is None:
+        """Take note of what failed, for the end; what a whole group failed by is one failure."""
+        session = session_of(task)
+        if session is None:
+            self._resume(task)
             super().add_failure(task, fail)
-            return
-        if isinstance(fail, UnmetDependency):
-            return  # a group of artifacts: the one that failed has said why
-        text = fail.get_msg().strip()
-        if text in self._told:
-            self.write(f"error: `{task.name}`: failed with its group, see above\n")
+        elif isinstance(fail, UnmetDependency):
+            if task.name in session.artifacts:
+                self._not_built[task.name] = fail.message
         else:
-            self._told.add(text)
-            self.write(f"error: `{task.name}`: {text}\n")
+            self._fail(task.name, fail.get_msg().strip(), session)
+
+    def skip_uptodate(self, task: Any) -> None:
+        """Say of a task of the user's own that it is up to date; our fresh ones are counted at the end."""
+        if session_of(task) is None:
+            super().skip_uptodate(task)
+
+    def skip_ignore(self, task: Any) -> None:
+        """Say that a task is ignored."""
+        self._passed.add(task.name)
+        super().skip_ignore(task)
+
+    def complete_run(self) -> None:
+        """Leave the screen, and say how it all ended."""
+        self._display.close()
+        super().complete_run()
+        if self._sessions:
+            self._write_summary()
+            self._write_failures()
+
+    def _fail(self, name: str, text: str, session: Session) -> None:
+        from .summary import Failure
+
+        progress = session.workspace.progress
+        text = progress.redact(text)
+        artifact = session.artifacts.get(name)
+        log = progress.log_of(artifact) if artifact else None
+        fields: dict[str, Any] = {"error": text, "log": log}
+        if log and "\nlog: " not in text:
+            text += f"\nlog: {log}"
+        failure = self._failures.setdefault(text, Failure(text=text, call=progress.failed_call(name)))
+        failure.names.append(name)
+        self._display.ended(name, "artifact.failed", fields)
+
+    def _write_summary(self) -> None:
+        from .summary import not_built, not_reached, table
+
+        selected = [(s, a) for s in self._sessions for a in s.artifacts.values() if a.id in s.selected]
+        outcomes = [s.outcomes[a.id] for s, a in selected if a.id in s.outcomes]
+        failed = {name for failure in self._failures.values() for name in failure.names}
+        reached = {o.artifact.id for o in outcomes} | failed | self._not_built.keys() | self._passed
+        width = shutil.get_terminal_size().columns if self.outstream.isatty() else None
+        self.write(table(outcomes, width=width))
+        if any(o.done is Done.BUILT for o in outcomes):
+            places = sorted({os.path.relpath(s.workspace.output) for s in self._sessions})
+            self.write(f"in {', '.join(f'`{place}/`' for place in places)}, each with its evidence\n")
+        self.write("".join(not_built(name, upstream) for name, upstream in self._not_built.items()))
+        self.write(not_reached([a.id for _, a in selected if a.id not in reached]))
+        self.outstream.flush()
+
+    def _write_failures(self) -> None:
+        """Say what failed, on the terminal even where results go elsewhere; the last thing is what the tool said."""
+        stream = self._display.errors or self.outstream
+        colours = self._display.colours
+        for failure in self._failures.values():
+            stream.write(self._display.guarded(failure.shown(colours=colours)))
+        stream.flush()
+
+    def _resume(self, task: Any) -> None:
+        with self._lock:
+            suspended = task.name in self._foreign
+            self._foreign.discard(task.name)
+        if suspended:
+            self._display.resume()
 
 
 def session_of(task: Any) -> Session | None:
@@ -78,16 +168,3 @@ def _with_dependencies(tasks: Mapping[str, Any], names: Collection[str]) -> set[
             found.add(name)
             pending += tasks[name].task_dep
     return found
-
-
-def _line(outcome: Outcome, width: int) -> str:
-    inventory = outcome.inventory
-    count = len(inventory.of_role(Role.LINKED))
-    packages = f"{count} package{'' if count == 1 else 's'}"
-    match inventory.completeness:
-        case Completeness.UNKNOWN:
-            packages += f" at most ({inventory.note})"
-        case Completeness.INCOMPLETE:
-            packages += f", incomplete ({inventory.note})"
-    place = os.path.relpath(outcome.folder)
-    return f"{outcome.artifact.id:<{width}}  {outcome.action}  {outcome.digest}  {packages}  {place}/\n"

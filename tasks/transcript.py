@@ -78,6 +78,9 @@ class Keeper(Protocol):
     def close(self) -> None:
         """Nothing more will come."""
 
+    def read(self) -> str | None:
+        """Return what was written to it; `None`: not all of it could be kept."""
+
 
 class Transcript:
     """One call of a tool, from its command line to its end.
@@ -116,6 +119,17 @@ class Transcript:
     def seconds(self) -> float:
         """For how long it has run."""
         return time.monotonic() - self._begun
+
+    @property
+    def shown(self) -> str:
+        """The end of it, for whoever reads the failure: the last lines, and how many there are before them."""
+        before = f"[{self.cut} lines before these{f' are in {self.log}' if self.log else ''}]\n" if self.cut else ""
+        return before + "".join(f"{line}\n" for line in self.tail)
+
+    def text(self) -> str:
+        """Return the whole of it without colours; where it could not be kept, its end."""
+        kept = self._keeper.read()
+        return without_colours(self.shown) if kept is None else kept
 
     def add(self, piece: bytes) -> None:
         """Take a line, or a piece of a long one."""

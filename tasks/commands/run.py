@@ -1,19 +1,39 @@
-"""`doit` and `doit run`: doit's own, which also refuses a selection that matches nothing."""
+"""`doit` and `doit run`: doit's own, which also refuses a selection that matches nothing, and ends as it should."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
+import signal
 import sqlite3
 import sys
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any
 
 from doit.cmd_run import Run as DoitRun
 from doit.dependency import DatabaseException
-from doit.exceptions import InvalidCommand
+from doit.exceptions import InvalidCommand, TaskFailed, UnmetDependency
 
 from ...provenance.errors import did_you_mean
 from ..builder import STATE
 from ..reporter import session_of
 from .base import INTERRUPTED, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from ..session import Session
+
+FAILED = 1
+"""Tasks failed, and others for want of them."""
+_ERROR = 2
+TERMINATED = 128 + signal.SIGTERM
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, which ends a run with the same care as Ctrl-C does."""
 
 
 class Run(DoitRun):  # type: ignore[misc] # doit has no types
@@ -28,10 +48,11 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the tasks, once the selection is known to be one."""
         load = self.loader.load_tasks
+        sessions: list[Session] = []
 
         def checked(cmd: Any, pos_args: list[str]) -> Any:
             tasks = load(cmd=cmd, pos_args=pos_args)
-            sessions = {id(s): s for t in tasks if (s := session_of(t))}.values()
+            sessions.extend({id(s): s for t in tasks if (s := session_of(t))}.values())
             for session in sessions:
                 session.runs = True
                 session.always = bool(params["always"])
@@ -44,14 +65,60 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
 
         self.loader.load_tasks = checked
         try:
-            return super().execute(params, args)
-        except KeyboardInterrupt:
+            with _ended_with_care(sessions):
+                return super().execute(params, args)
+        except KeyboardInterrupt as interrupt:
             sys.stderr.write("interrupted; what the output folder held before is there as it was\n")
-            return INTERRUPTED
+            return TERMINATED if isinstance(interrupt, _TerminatedError) else INTERRUPTED
+        except BrokenPipeError:  # whoever read our output has left, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         except (sqlite3.Error, DatabaseException) as error:
             reason = str(error).rpartition("Original error: ")[2]
             sys.stderr.write(
                 f"error: doit can't use its database `{STATE}/doit.db`: {reason}\n"
                 "hint: free some disk space, or wait for another run to end; the file may be removed\n"
             )
-            return 1
+            return FAILED
+
+    @functools.wraps(DoitRun._execute)  # noqa: SLF001 - by the signature of which doit chooses what it passes
+    def _execute(self, outfile: Any, *, reporter: Any = "console", **options: Any) -> int:
+        """Run the tasks; that some were not run for want of others that failed is no error of its own."""
+        kinds: set[type] = set()
+        base = self.reporters[reporter] if isinstance(reporter, str) else reporter
+        result = int(super()._execute(outfile, reporter=_counting(base, kinds), **options))
+        return FAILED if result == _ERROR and kinds <= {TaskFailed, UnmetDependency} and kinds else result
+
+
+def _counting(base: type, kinds: set[type]) -> type:
+    """Return a reporter, doit's or ours, that takes note of what kinds of failure there were; doit tells the worst."""
+
+    def add_failure(self: Any, task: Any, fail: Any) -> None:
+        kinds.add(type(fail))
+        base.add_failure(self, task, fail)  # type: ignore[attr-defined] # each reporter has it
+
+    return type(base.__name__, (base,), {"add_failure": add_failure})
+
+
+@contextlib.contextmanager
+def _ended_with_care(sessions: list[Session]) -> Iterator[None]:
+    """Leave nothing behind, however the block ends: no live lines, no processes, no knowledge that is not kept."""
+    if is_main := threading.current_thread() is threading.main_thread():  # no other may handle signals
+        previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except KeyboardInterrupt:
+        from ...provenance.process import end_all
+
+        end_all()
+        raise
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, previous)
+        for session in sessions:
+            session.workspace.progress.display.close()
+            session.close()
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise _TerminatedError

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,26 +15,68 @@ if TYPE_CHECKING:
 Run = Any  # what the fixture `run` returns
 
 
+def _events(ended: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ended.err.splitlines()]
+
+
 def test_builds_all_and_says_so(run: Run, kettle: Any) -> None:
     kettle.names = ["tea", "mug"]
     ended = run("run")
-    assert (ended.code, ended.err) == (0, "")
-    first, second = ended.out.splitlines()
-    assert first.startswith("kettle:tea@linux/amd64  built  sha256:")
-    assert first.endswith("  1 package  dist/kettle/tea/linux-amd64/")
+    assert ended.code == 0
+    first, second, place = ended.out.splitlines()
+    assert re.fullmatch(r"kettle:tea@linux/amd64  built  sha256:[0-9a-f]{64}  1 package  \d\.\d s", first)
     assert second.startswith("kettle:mug@linux/amd64  built  sha256:")
+    assert place == "in `dist/`, each with its evidence"
+
+
+def test_events_for_machines(run: Run, kettle: Any) -> None:
+    kettle.names = ["tea"]
+    ended = run("run")
+    (event,) = _events(ended)
+    assert datetime.fromisoformat(event.pop("timestamp")).tzinfo is not None
+    assert 0 <= event.pop("seconds") < 10
+    assert event.pop("digest") in ended.out
+    assert event == {"event": "artifact.built", "artifact": "kettle:tea@linux/amd64", "level": "info"}
 
 
 def test_lines_are_columns(run: Run, kettle: Any) -> None:
     kettle.names = ["tea", "teapot"]
-    first, second = run("run").out.splitlines()
+    first, second, _ = run("run").out.splitlines()
     assert first.index("  built  ") == second.index("  built  ")
 
 
-def test_second_time_is_unchanged(run: Run) -> None:
+def test_second_time_all_is_fresh(run: Run, kettle: Any) -> None:
+    """Which takes one line, and not even the import of what writes events."""
+    kettle.names = ["tea", "mug"]
     assert "  built  " in run().out
     ended = run()
-    assert (ended.code, ended.out.split()[1]) == (0, "unchanged")
+    assert (ended.code, ended.out, ended.err) == (0, "2 artifacts are fresh\n", "")
+
+
+def test_few_fresh_ones_are_shown_beside_others(run: Run, kettle: Any) -> None:
+    kettle.names = ["tea", "mug"]
+    assert run("run", "kettle:tea").code == 0
+    fresh, built, _ = run("run").out.splitlines()
+    assert fresh.split()[:2] == ["kettle:tea@linux/amd64", "fresh"]
+    assert built.split()[:2] == ["kettle:mug@linux/amd64", "built"]
+
+
+def test_many_fresh_ones_are_counted(run: Run, kettle: Any) -> None:
+    kettle.names = [f"cup{i}" for i in range(4)]
+    assert run("run").code == 0
+    kettle.names.append("mug")
+    built, counted, _ = run("run").out.splitlines()
+    assert built.split()[:2] == ["kettle:mug@linux/amd64", "built"]
+    assert counted == "4 other artifacts are fresh"
+
+
+def test_what_was_reused_is_said(run: Run, kettle: Any) -> None:
+    assert run("run").code == 0
+    kettle.inputs = {"src/main.tea": "c" * 64}
+    line, *rest = run("run").out.splitlines()
+    assert line.split()[1] == "rebuilt"
+    assert line.endswith("  same bytes: provenance of 2024-05-17 kept")
+    assert rest == []
 
 
 @pytest.mark.parametrize(
@@ -56,7 +101,8 @@ def test_parallel(run: Run, kettle: Any) -> None:
     ended = run("run", "-n", "3")
     assert ended.code == 0
     assert sorted(kettle.calls) == [["mug"], ["pot"], ["tea-hot", "tea-iced"]]
-    assert len(ended.out.splitlines()) == 4
+    assert [line.split()[1] for line in ended.out.splitlines()[:-1]] == ["built"] * 4
+    assert [event["event"] for event in _events(ended)] == ["artifact.built"] * 4
 
 
 def test_another_reporter(run: Run, kettle: Any) -> None:
@@ -86,13 +132,42 @@ def test_failing_group_is_explained_once(run: Run, kettle: Any, root: Path) -> N
     kettle.names = ["tea-hot", "tea-iced"]
     kettle.building = BuildError("the kettle leaks", hint="mend it")
     ended = run("run", "--continue")
-    assert ended.code != 0
-    said = ended.out + ended.err
-    assert said.count("the kettle leaks") == 1
-    assert "error: `kettle:tea-iced@linux/amd64`: failed with its group, see above" in said
-    assert "hint: mend it" in said
-    assert "Traceback" not in said
+    assert ended.code == 1
+    assert ended.out == (
+        "error: `kettle:tea-hot@linux/amd64`, `kettle:tea-iced@linux/amd64`: the kettle leaks\nhint: mend it\n"
+    )
+    assert [event["event"] for event in _events(ended)] == ["artifact.failed"] * 2
+    assert "Traceback" not in ended.err
     assert not (root / "dist").exists()
+
+
+def test_what_was_not_come_to_is_said(run: Run, kettle: Any) -> None:
+    kettle.names = ["tea", "mug", "pot"]
+    kettle.building = BuildError("the kettle leaks")
+    ended = run("run")
+    assert ended.code == 1
+    first, second = ended.out.splitlines()
+    assert first == "2 other artifacts were not come to; `doit run --continue` goes on after a failure"
+    assert second == "error: `kettle:tea@linux/amd64`: the kettle leaks"
+
+
+@pytest.mark.parametrize("reporter", ["console", "executed-only", "zero", "error-only", "json"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_reporters_of_doits_own(run: Run, kettle: Any, reporter: str, *, fails: bool) -> None:
+    kettle.names = ["tea", "mug"]
+    kettle.building = BuildError("the kettle leaks") if fails else None
+    ended = run("run", "-r", reporter, "--continue")
+    assert ended.code == (1 if fails else 0)
+    assert "Traceback" not in ended.out + ended.err
+    assert ("the kettle leaks" in ended.out) == (fails and reporter != "zero")
+    if reporter == "json":
+        assert {task["name"] for task in json.loads(ended.out)["tasks"]} >= {"kettle:tea@linux/amd64"}
+
+
+def test_results_into_a_file(run: Run, root: Path) -> None:
+    ended = run("run", "-o", "said.txt", "-v", "0")
+    assert (ended.code, ended.out) == (0, "")
+    assert "  built  " in (root / "said.txt").read_text()
 
 
 def test_failing_discovery(run: Run, kettle: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -55,6 +54,8 @@ def digest_stream(stream: BinaryIO, copy_to: BinaryIO | None = None) -> Digest:
 
     The slower of the two hashes runs beside everything else.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     sha256, sha512, size = hashlib.sha256(), hashlib.sha512(), 0
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sha512") as beside:
         while chunk := stream.read(_CHUNK):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,11 @@ from ..provenance.verify.policy import trusted_sealer
 from ..provenance.verify.verifier import verify_bundle, verify_folder
 from .attest import Draft, evidence_of, provenance_of
 from .inputs import digest_of
+from .progress import Step
 from .standing import stored_inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ..provenance.attest.slsa import Provenance
@@ -63,8 +65,11 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
     """
     place = workspace.output / artifact.folder
     names = file_names(built.path.name)
+    at = functools.partial(workspace.progress.step, artifact.id)
+    at(Step.DIGESTING)
     with store.staging_for(workspace.output, artifact.folder) as staging:
         digest = store.adopt(built.path, staging / names.artifact, previous=place / names.artifact)
+        at(Step.DESCRIBING)
         inventory, packages = builder.describe(artifact, staging / names.artifact, digest)
         return _place(
             Draft(
@@ -78,6 +83,7 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
             staging,
             place,
             signing,
+            at,
         )
 
 
@@ -94,6 +100,8 @@ def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Pla
     record = read_record(place)
     names = file_names(record.file)
     stored = stored_inventory(place, record)
+    at = functools.partial(workspace.progress.step, artifact.id)
+    at(Step.DIGESTING)
     with store.staging_for(workspace.output, artifact.folder) as staging:
         digest = store.adopt(place / names.artifact, staging / names.artifact, previous=place / names.artifact)
         if digest != record.digest:
@@ -110,12 +118,14 @@ def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Pla
             staging,
             place,
             signing,
+            at,
         )
 
 
-def _place(draft: Draft, staging: Path, place: Path, signing: Signing) -> Placed:
+def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Callable[[Step], object]) -> Placed:
     """Make the evidence that is not kept, beside the artifact in `staging`, check it, and commit."""
     names = draft.names
+    at(Step.SIGNING)
     evidence = evidence_of(draft, place, signing)
     record = signing.key.seal(
         Record(
@@ -133,8 +143,10 @@ def _place(draft: Draft, staging: Path, place: Path, signing: Signing) -> Placed
     written = evidence | {names.record: record.to_json()}
     for name, data in written.items():
         store.write(staging / name, data)
+    at(Step.CHECKING)
     verified = verify_folder(staging, trust=signing.trust, artifact=draft.digest)
     if not store.same_files(staging, place):
+        at(Step.COMMITTING)
         store.commit(staging, place)
     return Placed(
         record=record,

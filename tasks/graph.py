@@ -65,9 +65,10 @@ def open_session(root: Path) -> Session:
     """
     absolute = root.resolve()
     settings = config.load(absolute)
-    signer = Signer(absolute, settings)
     state = State(absolute / STATE / "state.db", lambda: signer.path.with_name("state.secret"))
-    return Session(Workspace(root=absolute, config=settings, memory=state), state, signer)
+    workspace = Workspace(root=absolute, config=settings, memory=state)
+    signer = Signer(absolute, settings, workspace.progress)
+    return Session(workspace, state, signer)
 
 
 def tasks(session: Session) -> Iterator[Task]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..provenance import store
+from ..provenance import lock
 from ..provenance.errors import ProvenanceError, StoreError
 from .answer import Action, Answer, Depends, Fresh, Stale
 from .inputs import digest_of, to_json
@@ -201,12 +200,13 @@ class Session:
         """Let other runs over this workspace wait, before anything is judged; where that can't be, builds can't."""
         if self.runs and self._claim is False:
             try:
-                store.lock(self.workspace.state, waiting=_say_that_we_wait)
+                lock.take(self.workspace.state, command=lock.this_command(), waiting=self._say_that_we_wait)
                 self._claim = True
                 self._state.begin_to_write()
             except StoreError as error:
                 self._claim = error
 
-
-def _say_that_we_wait() -> None:
-    sys.stderr.write("waiting for another run over this workspace to end\n")
+    def _say_that_we_wait(self, holder: lock.Holder | None) -> None:
+        """Say whom we wait for; nobody but the kernel knows whether it still runs."""
+        text = f"waiting for {holder or 'another run over this workspace'} to end"
+        self.workspace.progress.notice("lock.waiting", text, holder=str(holder) if holder else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..provenance.config import Config
     from ..provenance.verify.trust import Trust, TrustedKey
     from .attest import Signing
+    from .progress import Progress
     from .standing import Expected
 
 
@@ -26,9 +27,10 @@ class Signer:
     What it needs for more than naming them takes long to import, and is imported then.
     """
 
-    def __init__(self, root: Path, config: Config) -> None:
+    def __init__(self, root: Path, config: Config, progress: Progress) -> None:
         self._root = root
         self._settings = config.signing
+        self._progress = progress
 
     @cached_property
     def path(self) -> Path:
@@ -105,11 +107,13 @@ class Signer:
         from .attest import Signing
 
         known = os.path.lexists(self.path)
-        key = load_or_create(self.path, PassphraseSource.of_this_process(), workspace=self._root, environ=os.environ)
+        passphrase = PassphraseSource.of_this_process()
+        if passphrase.prompt is not None:
+            passphrase = replace(passphrase, prompt=self._progress.asking(passphrase.prompt))
+        key = load_or_create(self.path, passphrase, workspace=self._root, environ=os.environ)
         if not known:
-            sys.stderr.write(
-                f"made a signing key: `{self.path}`; its public half, `{key.public_path}`, is for others\n"
-            )
+            text = f"made a signing key: `{self.path}`; its public half, `{key.public_path}`, is for others"
+            self._progress.notice("key.made", text, key=str(self.path), public=str(key.public_path))
         own = TrustedKey.from_pem(key.public_pem, origin=f"`{self.path}` (your own key)")
         configured = self._settings.public_keys
         others = trust_for(keys=(), configured=configured, own=None).keys if configured else ()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from . import store
 from .errors import StoreError, quoted
+from .process import SECRET_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,8 +97,13 @@ def command_of(argv: Sequence[str]) -> str:
 
 
 def this_command() -> str:
-    """Return the command line of this process, likewise."""
-    return command_of(sys.argv)
+    """Return the command line of this process, likewise, and without secrets that our variables hold."""
+    command = command_of(sys.argv)
+    if any(os.environ.get(name) for name in SECRET_VARIABLES):
+        from .redaction import Redactor, leading_to_secrets
+
+        return Redactor.of(leading_to_secrets(os.environ))(command)
+    return command
 
 
 def _note(descriptor: int, holder: Holder) -> None:

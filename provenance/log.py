@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
     from typing import Any, TextIO
 
     from structlog.typing import FilteringBoundLogger
 
-    from .redaction import Redactor
 
-
-def json_events(stream: TextIO, redact: Redactor) -> FilteringBoundLogger:
-    """Return a logger that writes each event to `stream`, as one line of JSON without secrets.
+def json_events(stream: TextIO, redact: Callable[[str], str]) -> FilteringBoundLogger:
+    """Return a logger that writes each event to `stream`, as one line of JSON without what `redact` takes out of texts.
 
     A line has `timestamp` (RFC 3339, UTC), `level` (`info`, `warning`, `error`), `event` (as `artifact.built`) and the
     fields of the event. It may be used from any thread, and sets up nothing that other users of structlog would see.
@@ -38,7 +36,7 @@ def json_events(stream: TextIO, redact: Redactor) -> FilteringBoundLogger:
     return logger
 
 
-def _without_secrets(value: object, redact: Redactor) -> object:
+def _without_secrets(value: object, redact: Callable[[str], str]) -> object:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, list | tuple):

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from .builder import Artifact
 
-FOLDER = "logs"
-
 
 class Logs:
     """The log files below one folder, as one run writes them.
@@ -23,7 +21,7 @@ class Logs:
     """
 
     def __init__(self, folder: Path, warn: Callable[[OSError], object]) -> None:
-        self.folder = folder
+        self._folder = folder
         self._warn = warn
         self._warned = False
         self._opened: set[Path] = set()
@@ -31,12 +29,13 @@ class Logs:
 
     def path(self, artifact: Artifact) -> Path:
         """Return where the log of an artifact lies."""
-        place = self.folder / artifact.folder
+        place = self._folder / artifact.folder
         return place.with_name(f"{place.name}.log")
 
-    def has(self, path: Path) -> bool:
-        """Tell whether this run has written a log there."""
-        return path in self._opened
+    def has(self, artifact: Artifact) -> Path | None:
+        """Return where this run has written a log of an artifact, if it has."""
+        path = self.path(artifact)
+        return path if path in self._opened else None
 
     def open(self, artifacts: Sequence[Artifact]) -> Log:
         """Return the log of a call for `artifacts`."""

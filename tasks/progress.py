@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..provenance.errors import BuildError, ProvenanceError
-from ..provenance.redaction import Redactor, leading_to_secrets, passphrases
-from .logs import FOLDER, Logs
-from .transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +21,12 @@ if TYPE_CHECKING:
     from ..provenance.json import JSONValue
     from ..provenance.process import Sink
     from .builder import Artifact
+    from .logs import Logs
+    from .transcript import Transcript
 
 
+LOGS = "logs"
+"""Folder below the workspace's state."""
 _MINUTE = 60
 
 
@@ -94,16 +96,18 @@ class Display:
 class Progress:
     """What everybody who works for one workspace tells how the work goes on; threads may share it.
 
+    A run in which nothing happens imports nothing of what logs are made with.
+
     Attributes:
         display: who shows it.
-        redact: takes passphrases out of our own texts.
     """
 
     def __init__(self, root: Path, state: Path) -> None:
         self.display = Display()
-        self.redact = Redactor.of(passphrases(os.environ))
         self._root = root
-        self._logs = Logs(state / FOLDER, self._warn_of_logs)
+        self._state = state
+        self._logs: Logs | None = None
+        self._lock = threading.Lock()
         self._hidden: tuple[str, ...] = ()
         self._failed: dict[str, Transcript] = {}
 
@@ -118,8 +122,12 @@ class Progress:
         All that it takes is in the log of each of them. An error that the block is left by is said there too, and a
         `BuildError` names the log from then on.
         """
-        log = self._logs.open(artifacts)
-        call = Transcript([a.id for a in artifacts], argv, self._about_tools, log)
+        from ..provenance.redaction import Redactor, leading_to_secrets
+        from .transcript import Transcript
+
+        log = self._open_logs().open(artifacts)
+        redact = Redactor.of((*leading_to_secrets(os.environ), *self._hidden))
+        call = Transcript([a.id for a in artifacts], argv, redact, log)
         call.log = os.path.relpath(log.path, self._root) if log.path else None
         self.display.begin(call)
 
@@ -147,8 +155,8 @@ class Progress:
 
     def log_of(self, artifact: Artifact) -> str | None:
         """Return the log that this run has written for an artifact, as a path from the workspace's root."""
-        path = self._logs.path(artifact)
-        return os.path.relpath(path, self._root) if self._logs.has(path) else None
+        path = self._logs.has(artifact) if self._logs else None
+        return os.path.relpath(path, self._root) if path else None
 
     def notice(self, event: str, text: str, **fields: JSONValue) -> None:
         """Tell something that is about the whole run: `text` for people, `event` (as `lock.waiting`) for machines."""
@@ -164,7 +172,6 @@ class Progress:
             finally:
                 self.display.resume()
             self._hidden = (*self._hidden, answer)
-            self.redact = Redactor.of((*self.redact.secrets, answer))
             return answer
 
         return ask
@@ -174,11 +181,21 @@ class Progress:
         """Whether tools may colour what they write, as a person will see it."""
         return self.display.colours
 
-    @property
-    def _about_tools(self) -> Redactor:
-        return Redactor.of((*leading_to_secrets(os.environ), *self._hidden))
+    def redact(self, text: str) -> str:
+        """Return a text of our own without passphrases."""
+        from ..provenance.redaction import Redactor, passphrases
+
+        return Redactor.of((*passphrases(os.environ), *self._hidden))(text)
+
+    def _open_logs(self) -> Logs:
+        from .logs import Logs
+
+        with self._lock:
+            if self._logs is None:
+                self._logs = Logs(self._state / LOGS, self._warn_of_logs)
+            return self._logs
 
     def _warn_of_logs(self, error: OSError) -> None:
-        folder = os.path.relpath(self._logs.folder, self._root)
+        folder = os.path.relpath(self._state / LOGS, self._root)
         text = f"warning: logs can't be written in `{folder}`: {error.strerror}; the build goes on without"
         self.notice("log.unwritable", text, folder=folder)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from doit.exceptions import UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from .display.choice import choose_display
 from .outcome import Done
 from .progress import Display
 from .session import Session
@@ -48,6 +47,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         self._sessions = list({id(s): s for t in tasks.values() if (s := session_of(t))}.values())
         if not self._sessions:
             return
+        from .display.choice import choose_display
+
         wanted = _with_dependencies(tasks, selected_tasks)
         self._display = choose_display(sys.stderr, os.environ, self._sessions[0].workspace.progress.redact)
         for session in self._sessions:

@@ -8,13 +8,11 @@ from ...provenance.sign.place import is_ci
 from ..progress import Display
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import TextIO
 
-    from ...provenance.redaction import Redactor
 
-
-def choose_display(stream: TextIO | None, environ: Mapping[str, str], redact: Redactor) -> Display:
+def choose_display(stream: TextIO | None, environ: Mapping[str, str], redact: Callable[[str], str]) -> Display:
     """Return the display for a run whose standard error is `stream`; `None`: it has none.
 
     In CI it folds, on a terminal it is live, elsewhere it is JSON. CI comes first: some CI systems have terminals.

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from ..progress import Display
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import TextIO
 
     from structlog.typing import FilteringBoundLogger
 
     from ...provenance.json import JSONValue
-    from ...provenance.redaction import Redactor
     from ..transcript import Transcript
 
 
@@ -26,7 +25,7 @@ class Events(Display):
     The library that writes them takes long to import: nothing of it happens before the first event.
     """
 
-    def __init__(self, stream: TextIO, redact: Redactor) -> None:
+    def __init__(self, stream: TextIO, redact: Callable[[str], str]) -> None:
         self._stream = stream
         self._redact = redact
         self._lock = threading.Lock()

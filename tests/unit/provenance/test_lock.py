@@ -168,3 +168,10 @@ def _fails(number: int) -> Callable[..., None]:
 )
 def test_command_line_holds_no_values(argv: list[str], command: str) -> None:
     assert lock.command_of(argv) == command
+
+
+def test_own_command_line_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/venv/bin/doit", "hunter2-wash"])
+    assert lock.this_command() == "doit hunter2-wash"
+    monkeypatch.setenv("DOIT_PROVENANCE_PASSPHRASE", "hunter2")
+    assert lock.this_command() == "doit ***-wash"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -18,7 +17,7 @@ from .digest import Digest, digest_file, digest_stream
 from .errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 _AT_FDCWD = -100
@@ -44,27 +43,6 @@ def prepare(folder: Path) -> None:
                 ignore.write_text("*\n", encoding="ascii")
             except OSError:
                 ignore.unlink(missing_ok=True)  # an empty one would stay for ever
-                raise
-
-
-def lock(folder: Path, *, waiting: Callable[[], object]) -> None:
-    """Make and take `folder` for this process until it ends; while another one has it, call `waiting`, and wait.
-
-    Where the filesystem has no locks (some network filesystems), nobody waits for anybody.
-
-    Raises:
-        StoreError: it can't be made or written.
-    """
-    prepare(folder)
-    with _explained(folder):
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)  # closed by the kernel, with the process
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in {errno.EAGAIN, errno.EACCES}:
-                waiting()
-                fcntl.lockf(descriptor, fcntl.LOCK_EX)
-            elif error.errno not in _UNSUPPORTED | {errno.ENOLCK}:
                 raise
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import threading
@@ -279,36 +278,6 @@ def test_held_file_outlives_its_first_name(tmp_path: Path, monkeypatch: pytest.M
 def test_file_that_cannot_be_held(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file"):
         store.hold(tmp_path / "none", tmp_path / "state" / "tea")
-
-
-def test_locked_folder_can_be_locked_again_by_the_same_process(tmp_path: Path) -> None:
-    for _ in range(2):
-        store.lock(tmp_path / "state", waiting=lambda: pytest.fail("it had to wait"))
-    assert (tmp_path / "state" / ".gitignore").exists()
-
-
-def test_lock_of_another_process_is_waited_for_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    events: list[str] = []
-
-    def lockf(_: int, operation: int) -> None:
-        events.append("asked" if operation & fcntl.LOCK_NB else "waited")
-        if operation & fcntl.LOCK_NB:
-            raise OSError(errno.EAGAIN, "taken")
-
-    monkeypatch.setattr(fcntl, "lockf", lockf)
-    store.lock(tmp_path, waiting=lambda: events.append("said"))
-    assert events == ["asked", "said", "waited"]
-
-
-def test_filesystem_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fcntl, "lockf", _fails(errno.ENOLCK))
-    store.lock(tmp_path, waiting=lambda: pytest.fail("it had to wait"))
-
-
-def test_lock_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fcntl, "lockf", _fails(errno.EIO))
-    with pytest.raises(StoreError, match="Input/output error"):
-        store.lock(tmp_path, waiting=lambda: pytest.fail("it had to wait"))
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])

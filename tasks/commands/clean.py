@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from doit.cmd_clean import Clean as DoitClean
 
-from ...provenance import store
+from ...provenance import lock
 from ..removal import Removal, removal_of, remove
 from ..reporter import session_of
 from .base import Explained, with_members
@@ -45,7 +46,7 @@ class Clean(Explained, DoitClean):  # type: ignore[misc] # doit has no types
             removal = removal_of(session.workspace.output, artifact.folder)
             if not dry and (removal.ours or removal.left):
                 if session not in claimed:
-                    store.lock(session.workspace.state, waiting=_say_that_we_wait(self.outstream))
+                    lock.take(session.workspace.state, command=lock.this_command(), waiting=_say_that_we_wait)
                     claimed.add(session)
                 remove(removal)
             self.outstream.writelines(f"{task.name} - {line}\n" for line in _lines(removal))
@@ -66,5 +67,5 @@ def _count(files: Collection[object]) -> str:
     return "1 file" if len(files) == 1 else f"{len(files)} files"
 
 
-def _say_that_we_wait(stream: Any) -> Any:
-    return lambda *_holder: stream.write("waiting for another run over this workspace to end\n")
+def _say_that_we_wait(holder: lock.Holder | None) -> None:
+    sys.stderr.write(f"waiting for {holder or 'another run over this workspace'} to end\n")

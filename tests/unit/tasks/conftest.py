@@ -12,14 +12,15 @@ import pytest
 from doit_provenance.provenance.attest.resource import ResourceDescriptor
 from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.config import load
+from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
 from doit_provenance.provenance.sign.key import load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks import graph
+from doit_provenance.tasks.attest import Signing
 from doit_provenance.tasks.builder import Artifact, Built, Declared, Workspace
 from doit_provenance.tasks.commands import init
-from doit_provenance.tasks.attest import Signing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ class Kettle:
         content: name to the bytes that are built of it.
         libraries: of every artifact.
         inputs: path to sha256, of every artifact.
+        upstream: name to the names of the artifacts that go into it.
         discovery, building, describing: errors that these raise.
         proposal: what a starter file should say.
         calls: names in each call of `build`.
@@ -51,6 +53,7 @@ class Kettle:
     content: dict[str, bytes] = field(default_factory=dict)
     libraries: list[str] = field(default_factory=lambda: ["leaf"])
     inputs: dict[str, str] = field(default_factory=lambda: {"src/main.tea": "a" * 64})
+    upstream: dict[str, tuple[str, ...]] = field(default_factory=dict)
     discovery: ProvenanceError | None = None
     building: ProvenanceError | None = None
     describing: ProvenanceError | None = None
@@ -71,7 +74,14 @@ class KettleBuilder:
         if self.kettle.discovery:
             raise self.kettle.discovery
         return [
-            Artifact(builder="kettle", name=n, platform="linux/amd64", group=n.partition("-")[0], file=n)
+            Artifact(
+                builder="kettle",
+                name=n,
+                platform="linux/amd64",
+                group=n.partition("-")[0],
+                file=n,
+                upstream=tuple(f"kettle:{u}@linux/amd64" for u in self.kettle.upstream.get(n, ())),
+            )
             for n in self.kettle.names
         ]
 
@@ -91,7 +101,7 @@ class KettleBuilder:
 
     def _built(self, artifact: Artifact) -> Built:
         path = self.kettle.folder / artifact.file
-        path.write_bytes(self.kettle.content.get(artifact.name, artifact.name.encode()))
+        path.write_bytes(self._content(artifact.name))
         path.chmod(stat.S_IRWXU)
         return Built(
             path=path,
@@ -99,10 +109,17 @@ class KettleBuilder:
             external={"name": artifact.name},
             internal={},
             files=dict(self.kettle.inputs),
-            inputs={f"setting:{k}": v for k, v in self.kettle.inputs.items()},
+            inputs={f"setting:{k}": v for k, v in self.kettle.inputs.items()} | self._upstream(artifact),
             started=MOMENT,
             finished=MOMENT,
         )
+
+    def _content(self, name: str) -> bytes:
+        return self.kettle.content.get(name, name.encode())
+
+    def _upstream(self, artifact: Artifact) -> dict[str, str]:
+        names = self.kettle.upstream.get(artifact.name, ())
+        return {f"artifact:kettle:{n}@linux/amd64": str(digest_bytes(self._content(n))) for n in names}
 
     def release(self, artifact: Artifact) -> None:
         """Note that the flow has let go of an artifact."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,15 +10,16 @@ from typing import TYPE_CHECKING
 from ...provenance.config.keys import CargoTool
 from ...provenance.errors import BuildError, ToolError
 from ...provenance.process import clean_environment, lines
+from .configuration import cargo_home
 from .messages import Messages, read_messages
-from .units import UnitGraph, read_units
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor, Future
 
     from ..progress import Progress
     from .discover import Binary, Group
+    from .units import UnitGraph
 
 _SUBCOMMANDS = {
     CargoTool.CARGO: ("cargo", "build"),
@@ -55,53 +55,52 @@ class Call:
 
 
 def build(
-    group: Group, binaries: Sequence[Binary], tool: CargoTool, *, progress: Progress, pool: Executor, scratch: Path
+    group: Group,
+    binaries: Sequence[Binary],
+    tool: CargoTool,
+    *,
+    progress: Progress,
+    pool: Executor,
+    graph: Callable[[], UnitGraph],
 ) -> Call:
     """Build `binaries`, all of `group`; what the tool says goes to `progress`.
 
-    The unit graph of the whole group is asked for meanwhile, in `pool`, with `scratch` for a target folder: cargo
-    unifies features over all of its packages, whichever binaries are built.
+    The unit graph of the whole group is found out meanwhile, by `graph` in `pool`.
 
     Raises:
         BuildError: the tool failed; it has said why to `progress`.
         ToolError: it can't be started, or said what was not understood.
     """
-    names = _names(binaries)
+    names = [word for b in binaries for word in ("--bin", b.target)]
     target = ["--target", group.triple] if group.triple else []
     argv = [*_SUBCOMMANDS[tool], *group.selection(), *target, *names, "--message-format", "json-render-diagnostics"]
-    plain = ["--target", group.platform] if group.triple else []
-    arguments = [*group.selection(), *plain, *_names(group.binaries)]
     places = _places_in_container(group) if tool is CargoTool.CROSS else {}
     started = datetime.now(UTC)
-    graph: Future[UnitGraph] | None = None
+    known: Future[UnitGraph] | None = None
     messages = Messages()
     with progress.call([b.artifact for b in binaries], argv) as sink:
         with lines(argv, cwd=group.root, env=_environment(progress), sink=sink) as (output, process):
             for found in read_messages(output, places):
                 messages = found
                 # Cargo has resolved by its first message, so asking it now makes nobody wait for a lock.
-                graph = graph or pool.submit(read_units, group.toolchain, arguments, scratch)
+                known = known or pool.submit(graph)
         if process.returncode != 0:
-            if graph is not None:
-                graph.cancel()
+            if known is not None:
+                known.cancel()
             asked = ", ".join(f"`{b.artifact.id}`" for b in binaries)
             raise BuildError(
                 f"`{' '.join(argv[:2])}` failed for {asked} (exit code {process.returncode})",
                 hint=None if (group.root / "Cargo.lock").exists() else _NO_LOCK,
             )
     finished = datetime.now(UTC)
-    graph = graph or pool.submit(read_units, group.toolchain, arguments, scratch)
-    return Call(messages=messages, graph=graph.result(), started=started, finished=finished)
+    known = known or pool.submit(graph)
+    return Call(messages=messages, graph=known.result(), started=started, finished=finished)
 
 
 def likely_executable(group: Group, binary: Binary) -> Path:
     """Return where an earlier build left a binary, if there was one (The Cargo Book, Build cache)."""
     folder = {"dev": "debug", "test": "debug", "bench": "release"}.get(group.profile, group.profile)
     return group.target_directory / (group.platform if group.triple else "") / folder / binary.artifact.file
-
-
-def _names(binaries: Sequence[Binary]) -> list[str]:
-    return [word for b in binaries for word in ("--bin", b.target)]
 
 
 def _environment(progress: Progress) -> Mapping[str, str]:
@@ -112,5 +111,4 @@ def _environment(progress: Progress) -> Mapping[str, str]:
 
 def _places_in_container(group: Group) -> Mapping[Path, Path]:
     """Return the folders that cross's containers know under names of their own, to what they are here."""
-    home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
-    return {Path("/target"): group.target_directory, Path("/cargo"): home}
+    return {Path("/target"): group.target_directory, Path("/cargo"): cargo_home()}

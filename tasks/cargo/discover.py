@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import ConfigError, did_you_mean
 from ..builder import Artifact, Workspace
 from .features import FeatureChoice, enabled
-from .metadata import MANIFEST, CargoWorkspace, Package, read_metadata, refuse_confusable
-from .toolchain import Toolchain
+from .ground import MANIFEST
+from .metadata import CargoWorkspace, Package, refuse_confusable
+from .workspaces import Asked, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ...provenance.config import Cargo
+    from .toolchain import Toolchain
 
 _HOST_TUPLE = "host-tuple"
 """Cargo's own word for the host as a target (The Cargo Book, `cargo build --target`)."""
@@ -47,10 +49,12 @@ class Group:
             For cargo-zigbuild it may end in a glibc version (`x86_64-unknown-linux-gnu.2.17`).
         platform: the target triple proper.
         packages: of all binaries, stale or not.
+        asked: what was asked to find this group, and what the answers rest on.
     """
 
     id: str
     toolchain: Toolchain
+    asked: Asked
     target_directory: Path
     build_directory: Path
     triple: str | None
@@ -89,15 +93,15 @@ def discover(workspace: Workspace) -> tuple[Group, ...]:
     choices = _feature_choices(config)
     groups: list[Group] = []
     known: list[Package] = []
-    cargo_workspaces = tuple(_workspaces(workspace.root, config))
-    refuse_confusable(cargo_workspaces)
-    for cargo_workspace in cargo_workspaces:
+    asked = ask(workspace.root, config.manifests, workspace.memory)
+    refuse_confusable(asked.workspaces)
+    for cargo_workspace in asked.workspaces:
         known += cargo_workspace.members
-        toolchain = Toolchain(cwd=cargo_workspace.root)
+        toolchain = asked.toolchains[cargo_workspace.root]
         for choice in choices:
             shipped = list(_shipped(cargo_workspace, config, choice, choices))
             for triple in _triples(config, toolchain):
-                groups += _groups(workspace, cargo_workspace, toolchain, choice, triple, shipped)
+                groups += _groups(workspace, cargo_workspace, asked, choice, triple, shipped)
     _refuse_unmatched(workspace, known)
     _refuse_doubles(groups)
     return tuple(groups)
@@ -106,25 +110,6 @@ def discover(workspace: Workspace) -> tuple[Group, ...]:
 def _triples(config: Cargo, toolchain: Toolchain) -> Sequence[str | None]:
     targets: Sequence[str | None] = config.targets or toolchain.default_targets
     return tuple(dict.fromkeys(toolchain.host if target == _HOST_TUPLE else target for target in targets))
-
-
-def _workspaces(root: Path, config: Cargo) -> Iterator[CargoWorkspace]:
-    """Yield each cargo workspace that the patterns reach, once."""
-    known: set[Path] = set()
-    for pattern in config.manifests:
-        found = sorted(p for p in root.glob(pattern) if p.is_file())
-        if not found and pattern != MANIFEST:
-            raise ConfigError(
-                f"provenance.toml: cargo.manifests: `{pattern}` matches no file",
-                hint="patterns are relative to the folder of provenance.toml; `**` stands for any folders",
-            )
-        for path in found:
-            if path in known:
-                continue
-            cargo_workspace = read_metadata(path)
-            if cargo_workspace.root / MANIFEST not in known:
-                yield cargo_workspace
-            known |= {path, cargo_workspace.root / MANIFEST, *(m.manifest for m in cargo_workspace.members)}
 
 
 def _feature_choices(config: Cargo) -> tuple[FeatureChoice, ...]:
@@ -180,12 +165,13 @@ def _missing(choice: FeatureChoice, package: Package, target: str) -> list[str]:
 def _groups(
     workspace: Workspace,
     cargo_workspace: CargoWorkspace,
-    toolchain: Toolchain,
+    asked: Asked,
     choice: FeatureChoice,
     triple: str | None,
     shipped: Sequence[tuple[Package, str]],
 ) -> Iterator[Group]:
     config = workspace.config.cargo
+    toolchain = asked.toolchains[cargo_workspace.root]
     glibc = _GLIBC.fullmatch(triple or "")
     platform = glibc["triple"] if glibc else triple or toolchain.host
     place = "" if cargo_workspace.root == workspace.root else f"/{_relative(cargo_workspace.root, workspace.root)}"
@@ -208,6 +194,7 @@ def _groups(
         yield Group(
             id=group,
             toolchain=toolchain,
+            asked=asked,
             target_directory=cargo_workspace.target_directory,
             build_directory=cargo_workspace.build_directory,
             triple=triple,

@@ -14,7 +14,7 @@ from ...provenance.digest import sha256_file
 from ...provenance.errors import InputChangedError, ToolError
 from ...provenance.sbom.cargo import local_folder
 from .depinfo import base, prerequisites
-from .metadata import MANIFEST
+from .ground import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .messages import Messages, ScriptRun
     from .units import UnitGraph
 
+CHECKSUMS = ".cargo-checksum.json"
+"""In a vendored package: the digests of its files, by which cargo accepts them."""
 _SETTINGS = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
 _SAYS_WHAT_IT_READS = re.compile(rb"^cargo::?rerun-if-(?:env-)?changed=", re.MULTILINE)
 
@@ -43,13 +45,19 @@ def input_files(
         repository: up to where settings are looked for.
     """
     found = {workspace / MANIFEST, workspace / "Cargo.lock", *further, *_settings(workspace, repository)}
-    depinfo = dependency_file(executable)
-    if depinfo.is_file():
-        text = depinfo.read_text(encoding="utf-8", errors="surrogateescape")
-        for path in prerequisites(text):
-            whole = path if path.is_absolute() else base(text, executable) / path
-            found |= set(_files(Path(os.path.normpath(whole)), made))
+    for path in named(executable):
+        found |= set(files_of(path, made))
     return tuple(sorted(p for p in found if not any(p.is_relative_to(folder) for folder in made)))
+
+
+def named(executable: Path) -> tuple[Path, ...]:
+    """Return what the dependency file of a binary names: files, and folders that build scripts watch; none without."""
+    depinfo = dependency_file(executable)
+    if not depinfo.is_file():
+        return ()
+    text = depinfo.read_text(encoding="utf-8", errors="surrogateescape")
+    paths = (path if path.is_absolute() else base(text, executable) / path for path in prerequisites(text))
+    return tuple(Path(os.path.normpath(path)) for path in paths)
 
 
 def dependency_file(executable: Path) -> Path:
@@ -68,18 +76,28 @@ def further_files(
       Scripts, Change Detection).
     - For a vendored package the digests of its files, by which cargo accepts them (The Cargo Book, Source Replacement).
     """
-    reached = graph.reached(root)
+    reached = graph.packages(graph.reached(root))
     for package in sorted({unit.key.package for unit in graph.units}):
         folder = local_folder(package)
         if folder is None:
             continue
         yield from _manifests(folder, workspace)
-        if package in reached and any(_watches_its_package(run) for run in messages.scripts.get(package, ())):
-            yield from _walk(folder, lambda inner: inner in made or (inner / MANIFEST).is_file())
+        if package in reached and is_silent(messages, package):
+            yield from package_files(folder, made)
     for one in messages.compiled:
-        digests = one.manifest.with_name(".cargo-checksum.json")
+        digests = one.manifest.with_name(CHECKSUMS)
         if one.key.package in reached and digests.is_file():
             yield digests
+
+
+def is_silent(messages: Messages, package: str) -> bool:
+    """Tell whether a build script of a package does not say what it reads."""
+    return any(_watches_its_package(run) for run in messages.scripts.get(package, ()))
+
+
+def package_files(folder: Path, made: Collection[Path]) -> Iterator[Path]:
+    """Yield the files of a package, without those of packages below it."""
+    return _walk(folder, lambda inner: inner in made or (inner / MANIFEST).is_file())
 
 
 def _manifests(package: Path, workspace: Path) -> Iterator[Path]:
@@ -92,14 +110,19 @@ def _manifests(package: Path, workspace: Path) -> Iterator[Path]:
 
 
 def _watches_its_package(run: ScriptRun) -> bool:
+    said = script_output(run)
+    return said is None or _SAYS_WHAT_IT_READS.search(said) is None
+
+
+def script_output(run: ScriptRun) -> bytes | None:
+    """Return what a build script wrote, where cargo keeps it (The Cargo Book, Build Scripts, Outputs)."""
     try:
-        said = (run.out_dir.parent / "output").read_bytes()  # where it is kept (The Cargo Book, Build Scripts, Outputs)
+        return (run.out_dir.parent / "output").read_bytes()
     except OSError:
-        return True
-    return _SAYS_WHAT_IT_READS.search(said) is None
+        return None
 
 
-def _files(path: Path, made: Collection[Path]) -> Iterator[Path]:
+def files_of(path: Path, made: Collection[Path]) -> Iterator[Path]:
     """Yield `path`, or the files of a folder that a build script watches, without what was made."""
     if path.is_dir():
         yield from _walk(path, lambda inner: inner in made)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
 from ...provenance.process import capture, clean_environment
+from .ground import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 
-MANIFEST = "Cargo.toml"
 _FILLED = {"target", "node_modules", "vendor", "dist"}
 """Folders with manifests that are not the repository's own."""
 
@@ -39,6 +39,35 @@ class Package:
     binaries: Mapping[str, tuple[str, ...]]
     environment: Mapping[str, str]
 
+    def to_json(self) -> JSONValue:
+        """Return what is remembered."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "version": self.version,
+            "manifest": str(self.manifest),
+            "features": {name: list(enables) for name, enables in self.features.items()},
+            "binaries": {name: list(required) for name, required in self.binaries.items()},
+            "environment": dict(self.environment),
+        }
+
+    @classmethod
+    def from_json(cls, found: Any) -> Package:
+        """Read what `to_json` returned.
+
+        Raises:
+            KeyError, TypeError, AttributeError: it is something else.
+        """
+        return cls(
+            id=found["id"],
+            name=found["name"],
+            version=found["version"],
+            manifest=Path(found["manifest"]),
+            features={name: tuple(enables) for name, enables in found["features"].items()},
+            binaries={name: tuple(required) for name, required in found["binaries"].items()},
+            environment=found["environment"],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CargoWorkspace:
@@ -53,6 +82,29 @@ class CargoWorkspace:
     target_directory: Path
     build_directory: Path
     members: tuple[Package, ...]
+
+    def to_json(self) -> JSONValue:
+        """Return what is remembered."""
+        return {
+            "root": str(self.root),
+            "target": str(self.target_directory),
+            "build": str(self.build_directory),
+            "members": [package.to_json() for package in self.members],
+        }
+
+    @classmethod
+    def from_json(cls, found: Any) -> CargoWorkspace:
+        """Read what `to_json` returned.
+
+        Raises:
+            KeyError, TypeError, AttributeError: it is something else.
+        """
+        return cls(
+            root=Path(found["root"]),
+            target_directory=Path(found["target"]),
+            build_directory=Path(found["build"]),
+            members=tuple(Package.from_json(package) for package in found["members"]),
+        )
 
 
 def find_manifests(root: Path) -> tuple[str, ...]:

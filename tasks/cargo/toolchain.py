@@ -9,16 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance.digest import sha256_file
 from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
-from ...provenance.process import capture, clean_environment
 from .cfg import matches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .programs import Programs
+    from .said import Said
+
 _UNIT_SEPARATOR = "\x1f"
+_LINKER = re.compile(r"(?:\A|\x1f)(?:-C\x1f?|--codegen[=\x1f])linker=([^\x1f]+)")
+"""rustc's own option, in flags with unit separators between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +29,20 @@ class Toolchain:
     """rustc and cargo as they answer in `cwd` (rustup's overrides and `rust-toolchain.toml` are theirs to honour).
 
     Attributes:
-        cwd: the cargo workspace's root, from where cargo looks for its configuration.
+        said: what they have answered there.
     """
 
-    cwd: Path
+    said: Said
 
-    @cached_property
+    @property
+    def cwd(self) -> Path:
+        """The cargo workspace's root, from where cargo looks for its configuration."""
+        return self.said.cwd
+
+    @property
     def environment(self) -> dict[str, str]:
         """For our own questions to cargo and rustc. RUSTC_BOOTSTRAP is for them alone, never for a build."""
-        return clean_environment({"RUSTC_BOOTSTRAP": "1"})
+        return self.said.environment
 
     @cached_property
     def version(self) -> Mapping[str, str]:
@@ -43,7 +51,7 @@ class Toolchain:
         Raises:
             ToolError: there is no rustc, or it answers something else.
         """
-        output = capture([self.rustc, "-vV"], cwd=self.cwd, env=self.environment).decode(errors="replace")
+        output = self.said.ask([self.rustc, "-vV"])
         version = dict(re.findall(r"^([a-zA-Z-]+): (.*)$", output, re.MULTILINE))
         if not {"release", "host"} <= version.keys():
             raise ToolError(f"`rustc -vV` answered what was not understood in `{self.cwd}`:\n{output.strip()}")
@@ -57,11 +65,9 @@ class Toolchain:
     @cached_property
     def config(self) -> Mapping[str, JSONValue]:
         """Cargo's merged configuration files, as cargo itself reads them."""
-        output = capture(
-            ["cargo", "config", "get", "-Zunstable-options", "--format", "json"], cwd=self.cwd, env=self.environment
-        )
+        output = self.said.ask(["cargo", "config", "get", "-Zunstable-options", "--format", "json"])
         try:
-            config = read_json(output)
+            config = read_json(output.encode())
         except ValueError as error:
             raise ToolError(f"`cargo config get` answered in `{self.cwd}` what is not JSON: {error}") from error
         if not isinstance(config, dict):
@@ -74,15 +80,18 @@ class Toolchain:
         for name in ("RUSTC", "CARGO_BUILD_RUSTC"):
             if value := os.environ.get(name):
                 return value
+        return self.build_setting("rustc") or "rustc"
+
+    def build_setting(self, name: str) -> str | None:
+        """Return a text in the `build` table of cargo's configuration files; `None`: there is none, or it is empty."""
         build = self.config.get("build")
-        configured = build.get("rustc") if isinstance(build, dict) else None
-        return configured if isinstance(configured, str) else "rustc"
+        value = build.get(name) if isinstance(build, dict) else None
+        return value if isinstance(value, str) and value else None
 
     @cached_property
     def sysroot(self) -> Path:
         """Where the toolchain and its standard library lie."""
-        output = capture([self.rustc, "--print", "sysroot"], cwd=self.cwd, env=self.environment)
-        return Path(output.decode().strip())
+        return Path(self.said.ask([self.rustc, "--print", "sysroot"]).strip())
 
     @property
     def default_targets(self) -> tuple[str | None, ...]:
@@ -94,15 +103,16 @@ class Toolchain:
         targets = target if isinstance(target, list) else [target]
         return tuple(t for t in targets if isinstance(t, str)) or (None,)
 
-    def programs(self) -> Mapping[str, tuple[str, str]]:
+    @property
+    def cargo_version(self) -> str:
+        """Cargo's version."""
+        words = self.said.ask(["cargo", "--version"]).split()
+        return words[1] if len(words) > 1 else "unknown"
+
+    def programs(self, digests: Programs) -> Mapping[str, tuple[str, str]]:
         """Return `rustc` and `cargo`: version and sha256 of the program (the toolchain's, not rustup's proxy)."""
-        cargo = capture(["cargo", "--version"], cwd=self.cwd, env=self.environment).decode().split()
-        versions = {"rustc": self.version["release"], "cargo": cargo[1] if len(cargo) > 1 else "unknown"}
-        found = {}
-        for name, version in versions.items():
-            path = self.sysroot / "bin" / name
-            found[name] = (version, sha256_file(path) if path.is_file() else "")
-        return found
+        versions = {"rustc": self.version["release"], "cargo": self.cargo_version}
+        return {name: (version, digests.digest(self.sysroot / "bin" / name)) for name, version in versions.items()}
 
     def rustflags(self, target: str) -> tuple[str, ...]:
         """Return the flags that cargo passes to rustc for `target` (The Cargo Book, `build.rustflags`).
@@ -123,22 +133,35 @@ class Toolchain:
         return configured + _flags(os.environ.get("CARGO_BUILD_RUSTFLAGS"))
 
     def _target_rustflags(self, target: str) -> tuple[str, ...]:
+        own, *conditional = self._target_tables(target)
+        found = [*_flags(own.get("rustflags")), *_flags(os.environ.get(f"CARGO_TARGET_{_variable(target)}_RUSTFLAGS"))]
+        return (*found, *(flag for table in conditional for flag in _flags(table.get("rustflags"))))
+
+    def _target_tables(self, target: str) -> list[Mapping[str, JSONValue]]:
+        """Return the table of a target, which may be empty, and those of the conditions that it meets."""
         tables = self.config.get("target")
         tables = tables if isinstance(tables, dict) else {}
-        found: list[str] = []
         conditional = [k for k in tables if k.startswith("cfg(")]
         facts = self._cfg(target) if conditional else frozenset()
-        for key in (target, *conditional):
-            table = tables.get(key)
-            if isinstance(table, dict) and (key == target or matches(key, facts)):
-                found += _flags(table.get("rustflags"))
-            if key == target:
-                found += _flags(os.environ.get(f"CARGO_TARGET_{_variable(target)}_RUSTFLAGS"))
-        return tuple(found)
+        every = [tables.get(target), *(tables[k] for k in conditional if matches(k, facts))]
+        return [table if isinstance(table, dict) else {} for table in every]
+
+    def linker(self, target: str) -> str | None:
+        """Return the linker that is called for `target` (The Cargo Book, `target.<triple>.linker`).
+
+        Where none is configured it is `cc` for a Unix, which rustc calls by that name; `None`: rustc knows.
+        """
+        if flagged := _LINKER.findall(_UNIT_SEPARATOR.join(self.rustflags(target))):
+            return str(flagged[-1])
+        if value := os.environ.get(f"CARGO_TARGET_{_variable(target)}_LINKER"):
+            return value
+        for table in self._target_tables(target):
+            if isinstance(linker := table.get("linker"), str):
+                return linker
+        return "cc" if target == self.host and "windows" not in target else None
 
     def _cfg(self, target: str) -> frozenset[str]:
-        output = capture([self.rustc, "--print", "cfg", "--target", target], cwd=self.cwd, env=self.environment)
-        return frozenset(output.decode().splitlines())
+        return frozenset(self.said.ask([self.rustc, "--print", "cfg", "--target", target]).splitlines())
 
     def script_override(self, links: str, target: str) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return the cfgs and variables that cargo's configuration sets for the library `links`, if it does.
@@ -153,6 +176,12 @@ class Toolchain:
         variables = override.get("rustc-env")
         pairs = variables.items() if isinstance(variables, dict) else ()
         return _flags(override.get("rustc-cfg")), {name: value for name, value in pairs if isinstance(value, str)}
+
+    def forced_variables(self) -> frozenset[str]:
+        """Return the variables that cargo's configuration sets, whatever the environment says."""
+        table = self.config.get("env")
+        entries = table.items() if isinstance(table, dict) else ()
+        return frozenset(name for name, entry in entries if isinstance(entry, dict) and entry.get("force") is True)
 
     def configured_environment(self) -> dict[str, str]:
         """Return what the `[env]` tables of cargo's configuration set (The Cargo Book, `[env]`)."""

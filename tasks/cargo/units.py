@@ -6,9 +6,11 @@ Unstable features), so features are unified as in the build. A manifest or `carg
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
@@ -16,7 +18,7 @@ from ...provenance.process import capture
 from .messages import UnitKey, unit_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .toolchain import Toolchain
 
@@ -31,6 +33,8 @@ class Unit:
         platform: the target triple, where `--target` was given; `None` for what runs on the host.
         edition, source, panic: of the target and the profile.
         uses: name under which the unit's code knows another unit (`--extern`), to that unit's index.
+        identity: sha256 of all that cargo says of the unit itself: its target, features and whole profile, and by which
+            names it uses others, but not which these are.
     """
 
     key: UnitKey
@@ -42,6 +46,7 @@ class Unit:
     debug_assertions: bool
     overflow_checks: bool
     uses: tuple[tuple[str, int], ...]
+    identity: str
 
     @property
     def is_binary(self) -> bool:
@@ -52,6 +57,36 @@ class Unit:
     def is_script(self) -> bool:
         """It is a build script, compiled or run."""
         return self.mode == "run-custom-build" or self.key.kind == "custom-build"
+
+    def to_json(self) -> JSONValue:
+        """Return what is remembered: the fields in their order, without their names, as units are many."""
+        key = self.key
+        uses: list[JSONValue] = [[name, index] for name, index in self.uses]
+        found: list[JSONValue] = [key.package, key.kind, key.target, list(key.features), list(key.profile)]
+        found += [self.mode, self.platform, self.edition, str(self.source), self.panic]
+        return [*found, self.debug_assertions, self.overflow_checks, uses, self.identity]
+
+    @classmethod
+    def from_json(cls, *found: Any) -> Unit:
+        """Make the unit that `to_json` returned.
+
+        Raises:
+            TypeError, ValueError: it is something else.
+        """
+        package, kind, target, features, profile, mode, platform, edition, source, panic, *rest = found
+        debug_assertions, overflow_checks, uses, identity = rest
+        return cls(
+            key=UnitKey(package=package, kind=kind, target=target, features=tuple(features), profile=tuple(profile)),
+            mode=mode,
+            platform=platform,
+            edition=edition,
+            source=Path(source),
+            panic=panic,
+            debug_assertions=debug_assertions,
+            overflow_checks=overflow_checks,
+            uses=tuple((name, index) for name, index in uses),
+            identity=identity,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +108,32 @@ class UnitGraph:
                 return index
         raise ToolError(f"cargo's unit graph has no binary `{name}`")
 
-    def reached(self, root: int) -> frozenset[str]:
-        """Return the packages that take part in the unit at `root`: in it, or built to build it."""
-        seen = {root}
-        pending = [root]
+    def reached(self, *starts: int) -> frozenset[int]:
+        """Return the units that take part in those at `starts`: they themselves, and all that is used to build them."""
+        seen = set(starts)
+        pending = list(starts)
         while pending:
             used = {index for _, index in self.units[pending.pop()].uses} - seen
             seen |= used
             pending += used
-        return frozenset(self.units[index].key.package for index in seen)
+        return frozenset(seen)
+
+    def packages(self, units: Iterable[int]) -> frozenset[str]:
+        """Return the packages of units."""
+        return frozenset(self.units[index].key.package for index in units)
+
+    def to_json(self) -> JSONValue:
+        """Return what is remembered."""
+        return {"units": [unit.to_json() for unit in self.units], "roots": list(self.roots)}
+
+    @classmethod
+    def from_json(cls, found: Any) -> UnitGraph:
+        """Read what `to_json` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        return cls(units=tuple(Unit.from_json(*unit) for unit in found["units"]), roots=tuple(found["roots"]))
 
 
 def read_units(toolchain: Toolchain, arguments: Sequence[str], scratch: Path) -> UnitGraph:
@@ -127,7 +179,18 @@ def _unit(document: JSONValue) -> Unit:
         debug_assertions=profile["debug_assertions"] is True,
         overflow_checks=profile["overflow_checks"] is True,
         uses=tuple(_use(u) for u in uses),
+        identity=_identity(document),
     )
+
+
+def _identity(document: Mapping[str, JSONValue]) -> str:
+    uses = document["dependencies"]
+    own = {**document, "dependencies": sorted(_named(u) for u in uses if isinstance(u, dict))}  # type: ignore[union-attr] # a list, as its caller has seen
+    return hashlib.sha256(json.dumps(own, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _named(use: Mapping[str, JSONValue]) -> str:
+    return json.dumps({name: value for name, value in use.items() if name != "index"}, sort_keys=True)
 
 
 def _use(document: JSONValue) -> tuple[str, int]:

@@ -14,7 +14,7 @@ import pytest
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.builder import Workspace
-from doit_provenance.tasks.cargo import call, metadata, observe, toolchain, units
+from doit_provenance.tasks.cargo import call, metadata, observe, said, units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -135,7 +135,7 @@ def cargo(root: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCargo:
                  "CARGO_BUILD_RUSTC"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     fake = FakeCargo(root=root)
-    for module in (metadata, observe, toolchain, units):
+    for module in (metadata, observe, said, units):
         monkeypatch.setattr(module, "capture", fake.capture)
     monkeypatch.setattr(call, "lines", fake.lines)
     return fake

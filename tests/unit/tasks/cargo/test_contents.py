@@ -22,6 +22,7 @@ def _unit(name: str, *uses: int, kind: str = "lib", mode: str = "build", feature
         debug_assertions=False,
         overflow_checks=False,
         uses=tuple((f"crate_{index}", index) for index in uses),
+        identity=f"{name} {kind}",
     )
 
 

@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.errors import ToolError
+from doit_provenance.tasks.builder import ShortMemory
+from doit_provenance.tasks.cargo.programs import Programs
+from doit_provenance.tasks.cargo.said import Said
 from doit_provenance.tasks.cargo.toolchain import Toolchain
 
 HOST = "x86_64-unknown-linux-gnu"
@@ -19,7 +22,7 @@ SOURCES = {
 
 @pytest.fixture
 def toolchain(cargo: Any) -> Toolchain:
-    return Toolchain(cwd=cargo.root)
+    return Toolchain(said=Said(cargo.root))
 
 
 @pytest.mark.parametrize("first", list(SOURCES))
@@ -106,15 +109,15 @@ def test_environment_of_the_configuration(cargo: Any, toolchain: Toolchain, monk
 
 
 def test_compiler_is_the_one_that_cargo_calls(cargo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Toolchain(cwd=cargo.root).rustc == "rustc"
+    assert Toolchain(said=Said(cargo.root)).rustc == "rustc"
     cargo.config = {"build": {"rustc": "/opt/rustc", "rustc-wrapper": "sccache"}}
-    found = Toolchain(cwd=cargo.root)
+    found = Toolchain(said=Said(cargo.root))
     assert (found.rustc, found.host) == ("/opt/rustc", HOST)
     assert cargo.calls[-1][0] == ["/opt/rustc", "-vV"]
     monkeypatch.setenv("CARGO_BUILD_RUSTC", "two")
-    assert Toolchain(cwd=cargo.root).rustc == "two"
+    assert Toolchain(said=Said(cargo.root)).rustc == "two"
     monkeypatch.setenv("RUSTC", "one")
-    assert Toolchain(cwd=cargo.root).rustc == "one"
+    assert Toolchain(said=Said(cargo.root)).rustc == "one"
 
 
 def test_version(toolchain: Toolchain) -> None:
@@ -140,11 +143,13 @@ def test_other_answer_of_cargo(cargo: Any, toolchain: Toolchain, config: bytes) 
 
 
 def test_programs_are_the_toolchains_own(cargo: Any, toolchain: Toolchain) -> None:
-    assert toolchain.programs() == {"rustc": ("1.95.0", ""), "cargo": ("1.95.0", "")}
+    digests = Programs(ShortMemory())
+    assert toolchain.programs(digests) == {"rustc": ("1.95.0", ""), "cargo": ("1.95.0", "")}
     (cargo.root.parent / "sysroot" / "bin").mkdir(parents=True)
     (cargo.root.parent / "sysroot" / "bin" / "rustc").write_bytes(b"")
     sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    assert toolchain.programs()["rustc"] == ("1.95.0", sha256)
+    digests.forget()
+    assert toolchain.programs(digests)["rustc"] == ("1.95.0", sha256)
 
 
 def test_bootstrap_is_for_our_own_questions_alone(toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.cargo import units
+from doit_provenance.tasks.cargo.said import Said
 from doit_provenance.tasks.cargo.toolchain import Toolchain
 from doit_provenance.tasks.cargo.units import UnitGraph, read_units
 
@@ -40,7 +41,7 @@ DOCUMENT = {
 
 def _read(monkeypatch: pytest.MonkeyPatch, output: bytes) -> UnitGraph:
     monkeypatch.setattr(units, "capture", lambda *_, **__: output)
-    return read_units(Toolchain(cwd=Path("/s")), [], Path("/scratch"))
+    return read_units(Toolchain(said=Said(Path("/s"))), [], Path("/scratch"))
 
 
 def test_reads_units_and_roots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +65,7 @@ def test_asks_for_the_graph_of_the_same_call_in_a_folder_of_its_own(monkeypatch:
         return json.dumps(DOCUMENT).encode()
 
     monkeypatch.setattr(units, "capture", capture)
-    read_units(Toolchain(cwd=Path("/s")), ["--locked", "--bin", "tea"], Path("/scratch"))
+    read_units(Toolchain(said=Said(Path("/s"))), ["--locked", "--bin", "tea"], Path("/scratch"))
     ((argv, settings),) = seen
     assert argv[:2] == ["cargo", "build"]
     assert "--unit-graph" in argv
@@ -129,5 +130,6 @@ def test_other_output_is_refused(monkeypatch: pytest.MonkeyPatch, output: bytes)
 
 def test_packages_that_take_part_in_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = _read(monkeypatch, json.dumps(DOCUMENT).encode())
-    assert {p.partition("/s/")[2] for p in graph.reached(0)} == {"tea#0.1.0", "leaf#0.1.0", "quill#0.1.0"}
-    assert {p.partition("/s/")[2] for p in graph.reached(1)} == {"leaf#0.1.0"}
+    names = {p.partition("/s/")[2] for p in graph.packages(graph.reached(0))}
+    assert names == {"tea#0.1.0", "leaf#0.1.0", "quill#0.1.0"}
+    assert {p.partition("/s/")[2] for p in graph.packages(graph.reached(1))} == {"leaf#0.1.0"}

@@ -1,0 +1,188 @@
+"""What went into one binary of a build, and what each of its units read: files, folders and environment variables.
+
+Cargo's own dependency file names the sources of every path package that a binary declares. Of these, rustc loads only
+what the code names (`observe.py`): the sources of the others can't change a byte of it. A build script counts wherever
+it belongs to, as it may tell the linker where to look.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...provenance.sbom.cargo import local_folder
+from .depinfo import prerequisites
+from .inputs import script_output
+
+if TYPE_CHECKING:
+    from .discover import Group
+    from .messages import Compiled, Messages, UnitKey
+    from .observe import Loaded
+    from .units import Unit, UnitGraph
+
+_PROC_MACRO = "proc-macro"
+_VARIABLE = re.compile(r"^# env-dep:([^=\n]+)", re.MULTILINE)
+_ASKED = re.compile(r"^cargo::?rerun-if-env-changed=(.+)$", re.MULTILINE)
+_WATCHED = re.compile(r"^cargo::?rerun-if-changed=(.+)$", re.MULTILINE)
+_SET_FOR_ALL = ("CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_")
+_SET_FOR_CRATES = {"CARGO", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"}
+_SET_FOR_SCRIPTS = {
+    *("CARGO", "CARGO_ENCODED_RUSTFLAGS", "CARGO_MAKEFLAGS", "DEBUG", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR"),
+    *("PROFILE", "RUSTC", "RUSTC_LINKER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTDOC", "TARGET"),
+}
+"""What cargo sets itself (The Cargo Book, Environment Variables): it follows from other inputs."""
+_SCRIPTS_PREFIXES = (*_SET_FOR_ALL, "CARGO_CFG_", "CARGO_FEATURE_", "DEP_")
+
+
+class Pending(Mapping[str, str]):
+    """Inputs that are known once somebody asks for them: rustc is still telling what it loaded."""
+
+    def __init__(self, make: Callable[[], Mapping[str, str]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Mapping[str, str]:
+        return self._make()
+
+    def __getitem__(self, of: str) -> str:
+        """Return the value of one input."""
+        return self._made[of]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys."""
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._made)
+
+
+def counting(graph: UnitGraph, root: int, loaded: Loaded | None) -> frozenset[int]:
+    """Return the units whose sources can change the binary at `root`; where nothing was observed, all that it reaches.
+
+    They are the crates that rustc loaded, the proc-macros and build scripts of these with all that they use, and every
+    other build script on the way.
+    """
+    every = graph.reached(root)
+    if loaded is None:
+        return every
+    units = graph.units
+    linked = {i for i in every if i == root or (units[i].key in loaded.units and not _is_helper(units[i]))}
+    helpers = {used for i in linked for _, used in units[i].uses if _is_helper(units[used])}
+    scripts = {i for i in every if units[i].is_script}
+    return frozenset(linked) | graph.reached(*helpers, *scripts)
+
+
+def _is_helper(unit: Unit) -> bool:
+    return unit.is_script or unit.key.kind == _PROC_MACRO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What units read.
+
+    Attributes:
+        sources: of path packages.
+        watched: by build scripts: files and folders, which need not exist.
+        variables: of the environment, but for those that cargo sets itself.
+    """
+
+    sources: frozenset[Path] = frozenset()
+    watched: frozenset[Path] = frozenset()
+    variables: frozenset[str] = frozenset()
+
+    def __or__(self, other: Read) -> Read:
+        """Return what both read."""
+        return Read(
+            sources=self.sources | other.sources,
+            watched=self.watched | other.watched,
+            variables=self.variables | other.variables,
+        )
+
+
+@dataclass(slots=True)
+class Reads:
+    """What each unit of one call of cargo read; each is looked up once."""
+
+    group: Group
+    messages: Messages
+    _units: dict[int, Read] = field(default_factory=dict)
+    _scripts: dict[str, Read] = field(default_factory=dict)
+
+    def of(self, keys: frozenset[UnitKey]) -> Read:
+        """Return what the units with these keys read; what is built alike for host and target has one key."""
+        found = Read()
+        for index, one in enumerate(self.messages.compiled):
+            if one.key in keys:
+                if index not in self._units:
+                    self._units[index] = self._unit(one)
+                found |= self._units[index]
+        for package in {key.package for key in keys if key.kind == "custom-build"}:
+            if package not in self._scripts:
+                self._scripts[package] = self._script(package)
+            found |= self._scripts[package]
+        return found
+
+    def _unit(self, one: Compiled) -> Read:
+        sources: set[Path] = set()
+        variables: set[str] = set()
+        folder = local_folder(one.key.package)
+        start = self.group.root if one.manifest.is_relative_to(self.group.root) else one.manifest.parent
+        for path in _dependency_files(one, self.group):
+            text = path.read_text(encoding="utf-8", errors="surrogateescape")
+            variables.update(_VARIABLE.findall(text))
+            if folder is not None:
+                sources.update(Path(os.path.normpath(start / source)) for source in prerequisites(text))
+        set_by_scripts = {name for run in self.messages.scripts.get(one.key.package, ()) for name in run.environment}
+        variables -= _SET_FOR_CRATES | set_by_scripts | self.group.toolchain.forced_variables()
+        kept = frozenset(name for name in variables if not name.startswith(_SET_FOR_ALL))
+        return Read(sources=frozenset(sources), variables=kept)
+
+    def _script(self, package: str) -> Read:
+        watched: set[Path] = set()
+        variables: set[str] = set()
+        manifests = {one.manifest for one in self.messages.compiled if one.key.package == package}
+        for run in self.messages.scripts.get(package, ()):
+            said = (script_output(run) or b"").decode(errors="surrogateescape")
+            variables.update(name.strip() for name in _ASKED.findall(said))
+            for manifest in manifests:
+                watched.update(Path(os.path.normpath(manifest.parent / path)) for path in _WATCHED.findall(said))
+        variables -= _SET_FOR_SCRIPTS | self.group.toolchain.forced_variables()
+        kept = frozenset(name for name in variables if not name.startswith(_SCRIPTS_PREFIXES))
+        if local_folder(package) is None:  # what lies in a package of a registry never changes
+            watched = {path for path in watched if not any(path.is_relative_to(m.parent) for m in manifests)}
+        return Read(watched=frozenset(watched), variables=kept)
+
+
+def _dependency_files(one: Compiled, group: Group) -> Iterator[Path]:
+    """Yield rustc's dependency files of a unit, which lie beside what it left in cargo's build folder.
+
+    A binary is linked from there to its place. Where it can't be told which one it is, as it was copied, the files of
+    all builds of that name count: they name more variables, never fewer.
+    """
+    crate = one.key.target.replace("-", "_")
+    if one.executable is not None:
+        place = one.executable.parent
+        folders = [place / "deps"]
+        if place.is_relative_to(group.target_directory):
+            folders.append(group.build_directory / place.relative_to(group.target_directory) / "deps")
+        found = sorted({path for folder in folders for path in folder.glob(f"{crate}-*.d")})
+        own = [path for path in found if _is_same(path.with_suffix(one.executable.suffix), one.executable)]
+        yield from own or found
+    elif one.key.kind == "custom-build":
+        yield from (path for file in one.files for path in sorted(file.parent.glob(f"{crate}-*.d")))
+    else:
+        names = {file.with_name(f"{file.stem.removeprefix('lib')}.d") for file in one.files}
+        yield from (path for path in sorted(names) if path.is_file())
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False

@@ -146,7 +146,7 @@ class Session:
         builder = self.judge.builders[artifact.builder]
         try:
             # Before the record that names it: whoever is killed in between must not leave a record without its list.
-            self._state.keep_inputs(digest_of(built.inputs), to_json(built.inputs))
+            self._state.keep_inputs(artifact.id, digest_of(built.inputs), to_json(built.inputs))
             return produce(artifact, built, builder=builder, workspace=self.workspace, signing=self._signer.signing())
         finally:
             builder.release(artifact)

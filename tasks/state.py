@@ -27,16 +27,19 @@ from ..provenance.json import JSONValue, read_json
 from ..provenance.sign.keyfile import create_private, read_private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _SECRET_SIZE = 32
 _CODE_SIZE = 32
-_VERSION = b"doit-provenance state 1"
+_VERSION = b"doit-provenance state 2"
+_KEPT = 3
+"""Lists of inputs per artifact: that of the record, and of builds that were killed before they had one."""
 _WAIT = 0.5
 """Seconds to wait for another run that writes; what can't be written now is found out again next time."""
 _TABLES = (
     "create table if not exists memory (key text primary key, entry blob not null) without rowid",
-    "create table if not exists inputs (digest text primary key, list blob not null) without rowid",
+    "create table if not exists inputs (number integer primary key, artifact text, digest text, list blob not null)",
+    "create unique index if not exists inputs_of on inputs (digest, artifact)",
 )
 
 
@@ -111,7 +114,7 @@ class State:
     def inputs(self, digest: str) -> dict[str, str] | None:
         """Return the list of inputs with this digest; `None`: it is lost."""
         with self._lock:
-            data = self._select("select list from inputs where digest = ?", digest)
+            data = self._select("select list from inputs where digest = ? limit 1", digest)
         if data is None or hashlib.sha256(data).hexdigest() != digest:
             return None
         try:
@@ -120,9 +123,13 @@ class State:
             return None
         return {k: str(v) for k, v in found.items()} if isinstance(found, dict) else None
 
-    def keep_inputs(self, digest: str, data: bytes) -> None:
-        """Keep a list of inputs: it must be there before the record that names it."""
-        self._write("insert or replace into inputs values (?, ?)", [(digest, data)])
+    def keep_inputs(self, artifact: str, digest: str, data: bytes) -> None:
+        """Keep a list of an artifact's inputs, in the place of old ones; it must be there before its record is."""
+        self._write(
+            "insert or replace into inputs (artifact, digest, list) values (?, ?, ?)", [(artifact, digest, data)]
+        )
+        old = "select number from inputs where artifact = ? order by number desc limit -1 offset ?"
+        self._write(f"delete from inputs where number in ({old})", [(artifact, _KEPT)])  # noqa: S608 - of our own text
 
     def flush(self) -> None:
         """Write what was put."""
@@ -154,7 +161,7 @@ class State:
         message = b"%b\0%d\0%b%b" % (_VERSION, len(name), name, data)
         return hashlib.blake2b(message, key=secret, digest_size=_CODE_SIZE).digest()
 
-    def _write(self, statement: str, rows: list[tuple[str, bytes]]) -> bool:
+    def _write(self, statement: str, rows: Sequence[tuple[str | bytes | int, ...]]) -> bool:
         """Write rows; `False`: it can't be done now. A damaged file is begun anew."""
         for _ in range(2):
             with self._lock:

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 _SECRET_SIZE = 32
 _CODE_SIZE = 32
-_VERSION = b"doit-provenance state 2"
+_SCHEMA = 1
+"""Version of the tables."""
+_VERSION = b"doit-provenance state 1"
 _KEPT = 3
 """Lists of inputs per artifact: that of the record, and of builds that were killed before they had one."""
 _WAIT = 0.5
@@ -198,8 +200,11 @@ class State:
         found = sqlite3.connect(self._path, timeout=_WAIT, check_same_thread=False)
         # A killed process loses nothing it has committed; after a power cut what is damaged is not believed.
         found.execute("pragma synchronous = off")
-        for table in _TABLES:
-            found.execute(table)
+        if found.execute("pragma user_version").fetchone() != (_SCHEMA,):
+            for (table,) in found.execute("select name from sqlite_master where type = 'table'").fetchall():
+                found.execute(f'drop table "{table}"')  # of another version of this program
+            for statement in (*_TABLES, f"pragma user_version = {_SCHEMA}"):
+                found.execute(statement)
         return found
 
     def _open_to_read(self) -> sqlite3.Connection | None:

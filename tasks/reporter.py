@@ -128,6 +128,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         selected = [(s, a) for s in self._sessions for a in s.artifacts.values() if a.id in s.selected]
         outcomes = [s.outcomes[a.id] for s, a in selected if a.id in s.outcomes]
         failed = {name for failure in self._failures.values() for name in failure.names}
+        failed |= {a.id for s, a in selected if s.workspace.progress.failed_call(a.id)}  # with their group
         reached = {o.artifact.id for o in outcomes} | failed | self._not_built.keys() | self._passed
         width = shutil.get_terminal_size().columns if self.outstream.isatty() else None
         self.write(table(outcomes, width=width))
@@ -135,7 +136,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             places = sorted({os.path.relpath(s.workspace.output) for s in self._sessions})
             self.write(f"in {', '.join(f'`{place}/`' for place in places)}, each with its evidence\n")
         self.write("".join(not_built(name, upstream) for name, upstream in self._not_built.items()))
-        self.write(not_reached([a.id for _, a in selected if a.id not in reached]))
+        self.write(not_reached(sum(a.id not in reached for _, a in selected), failed=bool(self._failures)))
         self.outstream.flush()
 
     def _write_failures(self) -> None:

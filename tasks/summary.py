@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from .outcome import Done
 from .progress import duration
+from .transcript import without_colours
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from .outcome import Outcome
     from .transcript import Transcript
@@ -45,8 +46,7 @@ class Failure:
     def shown(self, *, colours: bool) -> str:
         """Return message and, last, what the tool itself said."""
         said = "" if self.call is None else self.call.shown
-        if said and colours:
-            said += "\x1b[0m"
+        said = f"{said}\x1b[0m" if said and colours else without_colours(said)
         return self.message() + (f"\n{said}" if said.strip() else "")
 
 
@@ -69,12 +69,17 @@ def table(outcomes: Sequence[Outcome], *, width: int | None) -> str:
     return "".join(f"{line}\n" for line in lines) + counted
 
 
-def not_reached(names: Collection[str]) -> str:
-    """Return a line about artifacts that nobody came to, as the run ended before; nothing if there are none."""
-    if not names:
+def not_reached(count: int, *, failed: bool) -> str:
+    """Return a line about artifacts whose turn never came, as the run ended before; nothing if there are none.
+
+    Args:
+        count: how many there are.
+        failed: the run ended by a failure, not because somebody interrupted it.
+    """
+    if not count:
         return ""
-    others = f"{len(names)} other artifact" + ("s were" if len(names) > 1 else " was")
-    return f"{others} not come to; `doit run --continue` goes on after a failure\n"
+    hint = "; `doit run --continue` goes on after a failure" if failed else ""
+    return f"{count} artifact{' was' if count == 1 else 's were'} not reached{hint}\n"
 
 
 def not_built(name: str, upstream: str) -> str:

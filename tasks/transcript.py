@@ -97,7 +97,7 @@ class Transcript:
 
     def __init__(self, artifacts: Sequence[str], argv: Sequence[str], redact: Redactor, keeper: Keeper) -> None:
         self.artifacts = tuple(artifacts)
-        self.command = redact(shlex.join(argv))
+        self.command = shlex.join(redact(word) for word in argv)  # quoting could hide one
         self.log: str | None = None
         self.latest = ""
         self.tail: deque[str] = deque(maxlen=TAIL)
@@ -107,6 +107,7 @@ class Transcript:
         self._lines = Lines(redact)
         self._keeper = keeper
         self._begun = time.monotonic()
+        self._unfinished = False
         keeper.write(f"$ {self.command}\n# begun {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
 
     @property
@@ -141,13 +142,15 @@ class Transcript:
         self.failure = failure
         ended = "ended" if failure is None else "failed"
         reason = "" if failure is None else f": {self._redact(failure)}"
-        self._keeper.write(f"# {ended} after {self.seconds:.1f} s{reason}\n")
+        begun = "\n" if self._unfinished else ""
+        self._keeper.write(f"{begun}# {ended} after {self.seconds:.1f} s{reason}\n")
         self._keeper.close()
 
     def _take(self, text: str) -> None:
         if not text:
             return
         self._keeper.write(without_colours(text))
+        self._unfinished = not text.endswith("\n")
         for line in text.splitlines():
             self.cut += len(self.tail) == TAIL
             self.tail.append(line)

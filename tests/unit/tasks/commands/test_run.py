@@ -141,13 +141,13 @@ def test_failing_group_is_explained_once(run: Run, kettle: Any, root: Path) -> N
     assert not (root / "dist").exists()
 
 
-def test_what_was_not_come_to_is_said(run: Run, kettle: Any) -> None:
+def test_what_was_not_reached_is_said(run: Run, kettle: Any) -> None:
     kettle.names = ["tea", "mug", "pot"]
     kettle.building = BuildError("the kettle leaks")
     ended = run("run")
     assert ended.code == 1
     first, second = ended.out.splitlines()
-    assert first == "2 other artifacts were not come to; `doit run --continue` goes on after a failure"
+    assert first == "2 artifacts were not reached; `doit run --continue` goes on after a failure"
     assert second == "error: `kettle:tea@linux/amd64`: the kettle leaks"
 
 

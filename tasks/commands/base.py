@@ -192,7 +192,7 @@ def with_members(names: Sequence[str], task_list: Sequence[Any]) -> list[str]:
 
 def printable(line: str) -> str:
     """Return `line` without what could steer a terminal or begin another line: strangers name files and packages."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in line)
+    return line if line.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def _nothing(sessions: Sequence[Session], text: str, hint: str) -> ProvenanceError:

@@ -8,8 +8,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from doit.cmd_base import ModuleTaskLoader
+from doit.doit_cmd import DoitMain
 
 from doit_provenance.provenance.errors import ToolError
+from doit_provenance.tasks import graph
 
 Run = Any  # what the fixture `run` returns
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs" / "plan.schema.json").read_bytes())
@@ -93,6 +96,37 @@ def test_nothing_is_written(run: Run, tray: Any, root: Path, tmp_path: Path, mon
     assert run("list", "--status").code == 0
     assert _contents(root) == before
     assert len(tray.calls) == 3
+
+
+@pytest.fixture
+def beside(run: Run, tray: Any, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Return what plans a `dodo.py` that has tasks of the user's own as well."""
+    assert run("list").code == 0
+    assert tray.calls == []
+    settings, task_artifacts = graph.workspace()
+    own = {
+        "task_artifacts": task_artifacts,
+        "task_deploy": lambda: {"actions": None, "task_dep": ["pack"]},
+        "task_pack": lambda: {"actions": None, "setup": [MUG], "task_dep": ["kettle:te*"]},
+        "task_other": lambda: {"actions": None},
+    }
+
+    def plan(default: list[str] | None, *arguments: str) -> list[str]:
+        found = own | {"DOIT_CONFIG": settings | ({"default_tasks": default} if default else {})}
+        capfd.readouterr()
+        assert DoitMain(ModuleTaskLoader(found), config_filenames=()).run(["plan", *arguments]) == 0
+        return [line.split()[0] for line in capfd.readouterr().out.splitlines()[:-1]]
+
+    return plan
+
+
+def test_with_tasks_of_the_users_own(beside: Run) -> None:
+    """What a run would come to by them is planned; of themselves there is nothing to say."""
+    assert beside(None) == [TEA, MUG, TRAY]
+    assert beside(["deploy"]) == [TEA, MUG]
+    assert beside(["deploy"], "kettle:tray") == [TEA, MUG, TRAY]
+    assert beside(["kettle:m*"]) == [MUG]
+    assert beside(None, "other") == []
 
 
 def test_table(run: Run, tray: Any) -> None:

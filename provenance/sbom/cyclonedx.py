@@ -98,12 +98,13 @@ def _scope(role: Role) -> str | None:
     """Return what CycloneDX calls the scope: whether the component is needed when the artifact runs.
 
     Build tools are `excluded`: they document use other than at run time and can't be reached by a call there. Shared
-    libraries are `required`, though they are not in the artifact: the property `doit-provenance:role` says which are.
+    libraries are `required`, though they are not in the artifact: the property `doit-provenance:role` says which are. So
+    are inputs, of which a part may be in it: who looks for flaws must not pass them over.
     """
     match role:
         case Role.SUBJECT:
             return None
-        case Role.LINKED | Role.DYNAMIC:
+        case Role.LINKED | Role.DYNAMIC | Role.INPUT:
             return "required"
         case Role.BUILD:
             return "excluded"
@@ -153,7 +154,7 @@ def _compositions(inventory: Inventory) -> Iterator[JSONDocument]:
     """Yield how complete the lists are: of what is in the artifact as claimed, of the rest nothing is claimed."""
     inside = [inventory.subject.ref, *(part.ref for part in inventory.of_role(Role.LINKED))]
     yield {"aggregate": inventory.completeness.value, "assemblies": [inventory.subject.ref], "dependencies": inside}
-    outside = [part.ref for part in inventory.components if part.role in {Role.DYNAMIC, Role.BUILD}]
+    outside = [part.ref for part in inventory.components if part.role in {Role.DYNAMIC, Role.BUILD, Role.INPUT}]
     if outside:
         yield {"aggregate": "unknown", "dependencies": outside}
 

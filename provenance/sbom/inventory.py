@@ -30,6 +30,7 @@ class Kind(StrEnum):
     APPLICATION = "application"
     LIBRARY = "library"
     FRAMEWORK = "framework"
+    FILE = "file"
 
 
 class Role(StrEnum):
@@ -43,6 +44,8 @@ class Role(StrEnum):
     """A shared library that the artifact asks the loader for at run time; not inside it."""
     BUILD = "build"
     """Ran while the artifact was built (compiler, proc-macro, build script and their dependencies); not inside it."""
+    INPUT = "input"
+    """Was given to what built the artifact: all of it may be inside, a part, or nothing."""
 
 
 class Completeness(StrEnum):
@@ -108,7 +111,8 @@ class Inventory:
         subject: the artifact as a component (role `subject`).
         components: everything else, sorted by `ref`.
         dependencies: `ref` to the `ref`s that it uses, both sides sorted. Edges to components of role `build` are
-            build dependencies, to `dynamic` ones dynamic links, all others static links. Every component is a key.
+            build dependencies, to `dynamic` ones dynamic links, to `input` ones sources, all others static links. Every
+            component is a key.
         completeness: of the list of components of role `linked` and `dynamic`, and of the relationships among them.
         note: how the list was found, and, where it is not complete, why not.
         created: UTC; the time of the sources (SOURCE_DATE_EPOCH or the last commit), not of the run.

@@ -1,10 +1,11 @@
 """SPDX 2.3 JSON from an inventory (https://spdx.github.io/spdx-spec/v2.3/). `docs/sbom.md` says what stands where.
 
-Relationships that lead from the artifact lead to what is in it; what is not in it points at the artifact:
+Relationships that lead from the artifact lead to what is in it, or may be; what is not in it points at the artifact:
 
     artifact STATIC_LINK component              for every component of role `linked`
     component RUNTIME_DEPENDENCY_OF artifact    `dynamic`
     component BUILD_TOOL_OF artifact            `build`
+    artifact GENERATED_FROM component           `input`
     a DEPENDS_ON b                              among the artifact and its linked components
     b BUILD_DEPENDENCY_OF a                     where one of the two is of role `build`
 """
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _NAMESPACE = UUID("f3b7c1f7-8c61-5c0e-9d0c-5f2f6b6f4f23")
 _DOCUMENT = "SPDXRef-DOCUMENT"
 _UNKNOWN = "NOASSERTION"
-_PURPOSE = {Kind.APPLICATION: "APPLICATION", Kind.LIBRARY: "LIBRARY", Kind.FRAMEWORK: "FRAMEWORK"}
+_PURPOSE = {Kind.APPLICATION: "APPLICATION", Kind.LIBRARY: "LIBRARY", Kind.FRAMEWORK: "FRAMEWORK", Kind.FILE: "FILE"}
 _CHECKSUM = {"sha256": "SHA256", "sha512": "SHA512"}
 _UNFIT = re.compile(r"[^A-Za-z0-9.]+")
 
@@ -147,12 +148,14 @@ def _relationships(inventory: Inventory, ids: Mapping[str, str]) -> Iterator[tup
         yield ids[part.ref], "RUNTIME_DEPENDENCY_OF", subject
     for part in inventory.of_role(Role.BUILD):
         yield ids[part.ref], "BUILD_TOOL_OF", subject
+    for part in inventory.of_role(Role.INPUT):
+        yield subject, "GENERATED_FROM", ids[part.ref]
     roles = {part.ref: part.role for part in (inventory.subject, *inventory.components)}
     for ref, targets in sorted(inventory.dependencies.items()):
         for target in targets:
             if Role.BUILD in {roles[ref], roles[target]}:
                 yield ids[target], "BUILD_DEPENDENCY_OF", ids[ref]
-            elif roles[target] is not Role.DYNAMIC:
+            elif roles[target] not in {Role.DYNAMIC, Role.INPUT}:
                 yield ids[ref], "DEPENDS_ON", ids[target]
             elif roles[ref] is not Role.SUBJECT:  # those of the artifact stand above
                 yield ids[target], "RUNTIME_DEPENDENCY_OF", ids[ref]
@@ -165,7 +168,7 @@ def _ends(inventory: Inventory, ids: Mapping[str, str], roles: Mapping[str, Role
     for ref, targets in sorted(inventory.dependencies.items()):
         if roles[ref] not in {Role.SUBJECT, Role.LINKED}:
             continue
-        if all(roles[target] is Role.BUILD for target in targets) or (roles[ref] is Role.SUBJECT and not complete):
+        if all(roles[target] in {Role.BUILD, Role.INPUT} for target in targets) or (roles[ref] is Role.SUBJECT and not complete):
             yield ids[ref], "DEPENDS_ON", "NONE" if complete else _UNKNOWN
 
 

@@ -179,6 +179,18 @@ def hold(source: Path, target: Path) -> None:
             new.unlink(missing_ok=True)  # two names of one file can't take each other's place
 
 
+def keep(source: Path, target: Path) -> None:
+    """Keep a copy of a file as the only one in `target`'s folder, for programs that write anew into a file they left.
+
+    Raises:
+        StoreError: it can't be read or written.
+    """
+    with _explained(target):
+        shutil.rmtree(target.parent, ignore_errors=True)
+        target.parent.mkdir(parents=True)
+        shutil.copy2(source, target)
+
+
 def _same_artifact(source: Path, previous: Path) -> bool:
     try:
         return _permissions(source.stat()) == stat.S_IMODE(previous.lstat().st_mode) and same_bytes(source, previous)

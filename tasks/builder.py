@@ -141,12 +141,14 @@ class Workspace:
         config: its configuration.
         memory: what builders found out in earlier runs.
         made: folders that builds fill, so that what lies there is no input; builders add theirs when they discover.
+        artifacts: all that was discovered so far, by id; who asks each builder adds what it finds.
     """
 
     root: Path
     config: Config
     memory: Memory = field(default_factory=ShortMemory)
     made: set[Path] = field(default_factory=set)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin with the folders that are the same for every builder."""

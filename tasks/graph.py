@@ -15,6 +15,7 @@ from ..provenance import config
 from ..provenance.errors import ProvenanceError
 from .builder import STATE, Artifact, Builder, Workspace
 from .cargo.builder import CargoBuilder
+from .command.builder import CommandBuilder
 from .database import BACKEND, own
 from .reporter import META, Reporter
 from .session import Session
@@ -24,7 +25,7 @@ from .state import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder,)
+BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder, CommandBuilder)
 """One line per build tool."""
 
 Task = dict[str, Any]

@@ -30,7 +30,7 @@ class Judge:
     """
 
     def __init__(self, workspace: Workspace, state: State, signer: Signer) -> None:
-        self.artifacts: dict[str, Artifact] = {}
+        self.artifacts = workspace.artifacts
         self.builders: dict[str, Builder] = {}
         self.meter = Meter(workspace.root, made=workspace.made)
         self._output = workspace.output

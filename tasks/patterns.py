@@ -39,6 +39,17 @@ def is_pattern(text: str) -> bool:
     return "*" in text or "?" in text or "[" in text
 
 
+def beginning(pattern: str) -> str:
+    """Return the folder that all files lie in which a pattern can stand for; empty: the root.
+
+    >>> beginning("dist/*.whl"), beginning("out/x/a.txt"), beginning("a.txt")
+    ('dist', 'out/x', '')
+    """
+    parts = _parts(pattern.partition(WITHOUT)[0])
+    fixed = next((index for index, part in enumerate(parts) if is_pattern(part)), len(parts) - 1)
+    return "/".join(parts[:fixed])
+
+
 def expand(root: Path, pattern: str, *, skipped: Collection[Path] = ()) -> list[str]:
     """Return the files that a pattern matches, as sorted paths from `root`.
 

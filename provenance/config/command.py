@@ -56,7 +56,8 @@ COMMAND = (
         kind=Texts(item=clauses.OUTPUT_PATTERN, least=1),
         doc=(
             "The files that it leaves, as globs likewise: one artifact for each. A glob has to match a single file; "
-            "where it matches more, those count that the run has written."
+            "where it matches more, those count that the run has written. The folders before the first wildcard are "
+            "made before it starts."
         ),
         absent="an error",
         example=("dist/*.whl",),

@@ -1,0 +1,1 @@
+"""Artifacts that any program makes: `[command.NAME]` with declared inputs and outputs."""

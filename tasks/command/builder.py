@@ -1,0 +1,116 @@
+"""The command builder: `[command.NAME]` to artifacts, and the files that each run leaves."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ...provenance.config import FILE
+from ...provenance.errors import BuildError, ConfigError, quoted
+from .check import mistakes
+from .inputs import declare
+from .programs import Programs
+from .units import BUILDER, Ids, Output, Unit, ids_of, unit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ...provenance.attest.resource import ResourceDescriptor
+    from ...provenance.digest import Digest
+    from ...provenance.sbom.inventory import Inventory
+    from ..builder import Artifact, Built, Declared, Workspace
+    from .run import Run
+
+_LISTED = 100
+
+
+class CommandBuilder:
+    """Makes the artifacts of `[command.NAME]`."""
+
+    name = BUILDER
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._units: dict[str, Unit] = {}
+        self._outputs: dict[str, Output] = {}
+        self._runs: dict[str, Run] = {}
+        self._programs = Programs(workspace.root, workspace.memory)
+        self._claims: dict[Path, str] = {}
+        self._claiming = threading.Lock()
+
+    def discover(self) -> Sequence[Artifact]:
+        """Return the artifacts of every configured command; what goes into them must have been discovered before.
+
+        Raises:
+            ConfigError: names clash, or an artifact that goes into another is not there or goes into itself; the
+                message has a line for each mistake.
+        """
+        commands = self.workspace.config.commands
+        ids = Ids([*self.workspace.artifacts, *(id_ for command in commands for id_ in ids_of(command))])
+        if wrong := list(islice(mistakes(commands, ids), _LISTED)):
+            raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))
+        found = [unit(command, ids) for command in commands]
+        self._units = {one.outputs[0].artifact.group: one for one in found}
+        outputs = [output for one in found for output in one.outputs]
+        self._outputs = {output.artifact.id: output for output in outputs}
+        return [output.artifact for output in outputs]
+
+    def declare(self, artifact: Artifact) -> Declared:
+        """Return the settings and the program of a command, and which patterns and variables are its inputs."""
+        return declare(self._units[artifact.group].command, self._programs)
+
+    def propose(self) -> Mapping[str, tuple[str, ...]]:
+        """Propose nothing: which commands make what ships, nobody can see."""
+        return {}
+
+    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
+        """Run a command, and take from what it left the files of `artifacts`."""
+        from .outputs import Outputs
+        from .run import built, run_command
+
+        one = self._units[group]
+        wanted = {artifact: self._outputs[artifact.id].pattern for artifact in artifacts}
+        outputs = Outputs.before(self.workspace, wanted.values())
+        run = run_command(self.workspace, one, artifacts, self._programs)
+        found = {}
+        for artifact, pattern in wanted.items():
+            path = self._claim(outputs.after(pattern), group)
+            found[artifact] = built(self.workspace, run, self._outputs[artifact.id], path, self._held(artifact))
+            self._runs[artifact.id] = run
+        return found
+
+    def release(self, artifact: Artifact) -> None:
+        """Remove the copy of an artifact."""
+        shutil.rmtree(self._held(artifact), ignore_errors=True)
+
+    def describe(
+        self, artifact: Artifact, path: Path, digest: Digest
+    ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
+        """Return an inventory that says that nobody looked into the artifact, and what it was made from, by digest."""
+        from ...provenance.source import time_of
+        from .describe import describe, materials
+
+        run = self._runs[artifact.id]
+        created = time_of(self.workspace.source, list(run.files))
+        made_from = run.made_from
+        inventory = describe(artifact, path.name, digest, made_from, project=self.workspace.project, created=created)
+        return inventory, materials(made_from)
+
+    def _claim(self, path: Path, group: str) -> Path:
+        """Return a file that a run has left, unless another command of this process has left it too."""
+        with self._claiming:
+            other = self._claims.setdefault(path.resolve(), group)
+        if other != group:
+            raise BuildError(
+                f"{quoted(path.name)}, an output of `{group}`, is one of `{other}` too",
+                hint="let the commands write files of different names, and name them by narrower patterns",
+            )
+        if not path.name.isprintable():
+            raise BuildError(f"an output of `{group}` has a name that can't be shown: {quoted(path.name)}")
+        return path
+
+    def _held(self, artifact: Artifact) -> Path:
+        return self.workspace.state / BUILDER / f"{artifact.name}@{artifact.platform}".replace("/", "-")

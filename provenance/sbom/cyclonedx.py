@@ -98,8 +98,8 @@ def _scope(role: Role) -> str | None:
     """Return what CycloneDX calls the scope: whether the component is needed when the artifact runs.
 
     Build tools are `excluded`: they document use other than at run time and can't be reached by a call there. Shared
-    libraries are `required`, though they are not in the artifact: the property `doit-provenance:role` says which are. So
-    are inputs, of which a part may be in it: who looks for flaws must not pass them over.
+    libraries are `required`, though they are not in the artifact: the property `doit-provenance:role` says which are.
+    So are inputs, of which a part may be in it: who looks for flaws must not pass them over.
     """
     match role:
         case Role.SUBJECT:

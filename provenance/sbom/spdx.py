@@ -168,7 +168,8 @@ def _ends(inventory: Inventory, ids: Mapping[str, str], roles: Mapping[str, Role
     for ref, targets in sorted(inventory.dependencies.items()):
         if roles[ref] not in {Role.SUBJECT, Role.LINKED}:
             continue
-        if all(roles[target] in {Role.BUILD, Role.INPUT} for target in targets) or (roles[ref] is Role.SUBJECT and not complete):
+        inside = [target for target in targets if roles[target] not in {Role.BUILD, Role.INPUT}]
+        if not inside or (roles[ref] is Role.SUBJECT and not complete):
             yield ids[ref], "DEPENDS_ON", "NONE" if complete else _UNKNOWN
 
 

@@ -1,1 +1,3 @@
 """Artifacts that any program makes: `[command.NAME]` with declared inputs and outputs."""
+
+BUILDER = "command"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shutil
 import threading
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...provenance.config import FILE
 from ...provenance.errors import BuildError, ConfigError, quoted
-from .check import mistakes
-from .inputs import declare
-from .programs import Programs
-from .units import BUILDER, Ids, Output, Unit, ids_of, unit
+from . import BUILDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +20,9 @@ if TYPE_CHECKING:
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ..builder import Artifact, Built, Declared, Workspace
+    from .programs import Programs
     from .run import Run
+    from .units import Output, Unit
 
 _LISTED = 100
 
@@ -37,7 +37,6 @@ class CommandBuilder:
         self._units: dict[str, Unit] = {}
         self._outputs: dict[str, Output] = {}
         self._runs: dict[str, Run] = {}
-        self._programs = Programs(workspace.root, workspace.memory)
         self._claims: dict[Path, str] = {}
         self._claiming = threading.Lock()
 
@@ -49,6 +48,11 @@ class CommandBuilder:
                 message has a line for each mistake.
         """
         commands = self.workspace.config.commands
+        if not commands:
+            return ()
+        from .check import mistakes
+        from .units import Ids, ids_of, unit
+
         ids = Ids([*self.workspace.artifacts, *(id_ for command in commands for id_ in ids_of(command))])
         if wrong := list(islice(mistakes(commands, ids), _LISTED)):
             raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))
@@ -60,6 +64,8 @@ class CommandBuilder:
 
     def declare(self, artifact: Artifact) -> Declared:
         """Return the settings and the program of a command, and which patterns and variables are its inputs."""
+        from .inputs import declare
+
         return declare(self._units[artifact.group].command, self._programs)
 
     def propose(self) -> Mapping[str, tuple[str, ...]]:
@@ -98,6 +104,12 @@ class CommandBuilder:
         made_from = run.made_from
         inventory = describe(artifact, path.name, digest, made_from, project=self.workspace.project, created=created)
         return inventory, materials(made_from)
+
+    @cached_property
+    def _programs(self) -> Programs:
+        from .programs import Programs
+
+        return Programs(self.workspace.root, self.workspace.memory)
 
     def _claim(self, path: Path, group: str) -> Path:
         """Return a file that a run has left, unless another command of this process has left it too."""

@@ -6,8 +6,9 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import did_you_mean, quoted
+from . import BUILDER
 from .names import artifact_names
-from .units import BUILDER, PLACEHOLDER, ids_of, platform_of, standing_for
+from .units import PLACEHOLDER, ids_of, platform_of, standing_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..builder import Artifact
+from . import BUILDER
 from .names import artifact_names, host_platform
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from ...provenance.config import Command
 
-BUILDER = "command"
 PLACEHOLDER = re.compile(r"\{([a-z]+:[^{}:\s]+)\}")
 """Stands in an argument for the file of an upstream artifact, by its id or `BUILDER:NAME`."""
 

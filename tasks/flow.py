@@ -138,7 +138,7 @@ def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Calla
         )
     )
     made = tuple(name for name, data in evidence.items() if not _holds(place / name, data))
-    if not made and (standing := _same_record(place, record, signing.trust)):
+    if standing := _same_record(place, record, signing.trust):
         record = standing  # an ECDSA signature is never the same twice: the seal that says this already stays
     written = evidence | {names.record: record.to_json()}
     for name, data in written.items():

@@ -53,18 +53,19 @@ class Judge:
     def with_upstream(self, ids: Iterable[str]) -> list[str]:
         """Return these artifacts and all that goes into them, each once, upstream first.
 
-        Raises:
-            KeyError: there is no such artifact.
+        What a builder whose discovery failed would have made is left out; a ring ends where it began (doit refuses it).
         """
         found: dict[str, None] = {}
+        met: set[str] = set()
         pending = [(id_, False) for id_ in reversed(list(ids))]
         while pending:
             id_, is_done = pending.pop()
             if is_done:
                 found[id_] = None
-            elif id_ not in found:
+            elif id_ not in met and id_ in self.artifacts:
+                met.add(id_)
                 pending.append((id_, True))
-                pending += [(u, False) for u in reversed(self.artifacts[id_].upstream) if u not in found]
+                pending += [(u, False) for u in reversed(self.artifacts[id_].upstream)]
         return list(found)
 
     def judge_all(self, ids: Iterable[str]) -> dict[str, Answer | ProvenanceError]:
@@ -72,7 +73,7 @@ class Judge:
         found: dict[str, Answer | ProvenanceError] = {}
 
         def digest(of: str) -> str | None:
-            match found[of]:
+            match found.get(of):
                 case Fresh(digest=digest) | Stale(action=Action.ATTEST, digest=digest):
                     return str(digest)
             return None
@@ -90,6 +91,8 @@ class Judge:
         def digest(of: str) -> str | None:
             if of in outcomes:
                 return outcomes[of]
+            if of not in self.artifacts:
+                return None
             held = self.freshness.held(self.artifacts[of])  # `doit run --single`
             return str(held.digest) if isinstance(held, Held) else None
 

@@ -280,6 +280,22 @@ def test_file_that_cannot_be_held(tmp_path: Path) -> None:
         store.hold(tmp_path / "none", tmp_path / "state" / "tea")
 
 
+def test_kept_file_is_a_copy(tmp_path: Path) -> None:
+    """Whoever writes into the original changes no copy, and what was kept before is gone with its name."""
+    source, folder = tmp_path / "tea", tmp_path / "state" / "kept"
+    source.write_text("one")
+    source.chmod(0o755)
+    store.keep(source, folder / "old")
+    store.keep(source, folder / "tea")
+    with source.open("a") as stream:
+        stream.write("two")
+    assert [p.name for p in folder.iterdir()] == ["tea"]
+    assert (folder / "tea").read_text() == "one"
+    assert (folder / "tea").stat().st_mode & 0o777 == 0o755
+    with pytest.raises(StoreError, match="No such file"):
+        store.keep(tmp_path / "none", folder / "tea")
+
+
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_something_else_in_the_folders_place(output: Path, tmp_path: Path, kind: str) -> None:
     place = output / "cargo" / "tea" / "mac"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.sbom import cyclonedx
-from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Party, Role
+from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +80,18 @@ def test_build_tools_are_excluded(teapot: Inventory) -> None:
         assert found == {c.name for c in teapot.components if c.role in roles}
     inside = {c["name"] for c in components if _properties(c)["doit-provenance:role"] == "linked"}
     assert inside == {c.name for c in teapot.of_role(Role.LINKED)}
+
+
+def test_what_it_was_made_from_is_not_passed_over(teapot: Inventory) -> None:
+    """An input counts as required, since a part of it may be inside, of which nothing is claimed."""
+    water = Component(ref="oci:water@any", kind=Kind.FILE, role=Role.INPUT, name="water")
+    edges = {teapot.subject.ref: (water.ref,), water.ref: ()}
+    document = _document(replace(teapot, components=(water,), dependencies=edges, completeness=Completeness.UNKNOWN))
+    (component,) = document["components"]
+    assert (component["type"], component["scope"]) == ("file", "required")
+    assert _properties(component)["doit-provenance:role"] == "input"
+    assert document["dependencies"] == [{"ref": teapot.subject.ref, "dependsOn": [water.ref]}]
+    assert {c["aggregate"] for c in document["compositions"]} == {"unknown"}
 
 
 def test_an_empty_entry_means_none_and_no_entry_unknown(teapot: Inventory) -> None:

@@ -134,6 +134,24 @@ def test_build_and_run_time_edges_keep_their_ends(teapot: Inventory) -> None:
     assert ("libstrainer.so.1", "RUNTIME_DEPENDENCY_OF", "strainer-sys") in related
 
 
+def test_what_it_was_made_from_may_be_in_it_or_not(teapot: Inventory) -> None:
+    """An input is neither said to be inside nor to be outside, and no graph leads on from it."""
+    related = _related(_document(_made_from(teapot)))
+    assert {r for r in related if "water" in r} == {("teapot", "GENERATED_FROM", "water")}
+    assert ("teapot", "DEPENDS_ON", "NOASSERTION") in related
+
+
+def _made_from(teapot: Inventory) -> Inventory:
+    """Return a teapot of which nothing is known but that water was put into it."""
+    water = Component(ref="oci:water@any", kind=Kind.FILE, role=Role.INPUT, name="water")
+    return replace(
+        teapot,
+        components=(water,),
+        dependencies={teapot.subject.ref: (water.ref,), water.ref: ()},
+        completeness=Completeness.UNKNOWN,
+    )
+
+
 @pytest.mark.parametrize("completeness", [Completeness.INCOMPLETE, Completeness.UNKNOWN])
 def test_what_is_not_complete_says_so(teapot: Inventory, completeness: Completeness) -> None:
     document = _document(replace(teapot, completeness=completeness))

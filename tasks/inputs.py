@@ -183,9 +183,9 @@ class Meter:
             ToolError: a folder can't be read.
         """
         kind, name = parts(of)
-        pattern = f"{name}/**" if kind is Kind.FOLDER else name
+        find = patterns.below if kind is Kind.FOLDER else patterns.expand
         with self._lock:
-            return tuple(patterns.expand(self.root, pattern, skipped=self.made))
+            return tuple(find(self.root, name, skipped=self.made))
 
     def forget(self) -> None:
         """Look at everything again from now on, as after a build; a file whose signature is the same is not read."""

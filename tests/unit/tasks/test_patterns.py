@@ -15,7 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.patterns import below, expand, is_pattern, matches
+from doit_provenance.tasks.inputs import Meter
+from doit_provenance.tasks.patterns import beginning, below, expand, is_pattern, matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +122,13 @@ PATTERN = st.lists(NAME | st.sampled_from(["*", "?", "a*", "[ab]", "[!a]", "*b",
     "/".join
 )
 LINK = st.tuples(PATH, st.sampled_from([".", "..", "a", "../a", "nothing", "b/a"]))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder"), [("dist/*.whl", "dist"), ("out/x/a !y", "out/x"), ("*", ""), ("a/**/b", "a"), ("a", "")]
+)
+def test_beginning(pattern: str, folder: str) -> None:
+    assert beginning(pattern) == folder
 
 
 @settings(deadline=None, max_examples=150)  # the machine may be busy
@@ -261,3 +269,5 @@ def test_below_takes_a_folder_by_its_name(tmp_path: Path) -> None:
     assert below(root, str(tmp_path / "other")) == [f"{tmp_path}/other/in/w"]
     assert below(root, ".", skipped=[root / "a1"]) == ["a[1]/x", "b !c/z"]
     assert below(root, "nothing") == []
+    assert Meter(root).files("folder:a[1]") == ("a[1]/x",)
+    assert Meter(root).files("glob:a[1]/*") == ("a1/y",)

@@ -85,7 +85,13 @@ class Freshness:
         held = self.held(artifact)
         if isinstance(held, Fallen):
             return Stale(action=Action.BUILD, reasons=held.reasons)
-        reasons, questions = changes(held.inputs, declare(), self._meter, held.known, upstream)
+        reasons, questions = changes(
+            held.inputs,
+            declare(),
+            self._meter,
+            held.known,
+            lambda id_: upstream(id_) if id_ in artifact.upstream else _NO_MORE,
+        )
         reasons += [
             Reason(code=Code.UPSTREAM_CHANGED, detail=id_)
             for id_ in artifact.upstream
@@ -190,6 +196,8 @@ class Freshness:
 
 
 _FILE = f"{Kind.FILE}:"
+_NO_MORE = "goes in no more"
+"""Instead of a digest, of what was upstream at the last build."""
 
 
 def _key(artifact: Artifact) -> str:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..provenance import lock
-from ..provenance.errors import ProvenanceError, StoreError
+from ..provenance.errors import ProvenanceError
 from .answer import Action, Answer, Depends, Fresh, Stale
 from .inputs import digest_of, to_json
 from .judge import Judge
@@ -54,7 +54,7 @@ class Session:
         self._built: dict[str, Built | ProvenanceError] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._beginning = threading.Lock()
-        self._claim: StoreError | bool = False
+        self._claim: ProvenanceError | bool = False
 
     def add(self, builder: Builder) -> tuple[Artifact, ...]:
         """Ask a builder what there is; its artifacts can be built from now on.
@@ -111,7 +111,7 @@ class Session:
         started = time.monotonic()
         with self._beginning:
             self._begin()
-            if isinstance(self._claim, StoreError):
+            if isinstance(self._claim, ProvenanceError):
                 raise self._claim
             signing = self._signer.signing()
         answer = self._answers.get(artifact.id)
@@ -203,7 +203,7 @@ class Session:
                 lock.take(self.workspace.state, command=lock.this_command(), waiting=self._say_that_we_wait)
                 self._claim = True
                 self._state.begin_to_write()
-            except StoreError as error:
+            except ProvenanceError as error:
                 self._claim = error
 
     def _say_that_we_wait(self, holder: lock.Holder | None) -> None:

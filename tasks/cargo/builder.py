@@ -181,7 +181,7 @@ class CargoBuilder:
             external=external(binary, run.group, tool=self.workspace.config.cargo.tool, repository=root),
             internal=internal(run.group, run.messages),
             files=run.inputs[binary.artifact.id].relative_to(root),
-            inputs=Pending(lambda: recorded(run, binary, self._await(binary.artifact)[0], meter)),
+            inputs=Pending(lambda: recorded(run, binary, lambda: self._await(binary.artifact)[0], meter)),
             started=run.call.started,
             finished=run.call.finished,
         )

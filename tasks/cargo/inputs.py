@@ -47,7 +47,16 @@ def input_files(
     found = {workspace / MANIFEST, workspace / "Cargo.lock", *further, *_settings(workspace, repository)}
     for path in named(executable):
         found |= set(files_of(path, made))
-    return tuple(sorted(p for p in found if not any(p.is_relative_to(folder) for folder in made)))
+    return tuple(sorted(without_made(found, made)))
+
+
+def without_made(paths: Iterable[Path], made: Collection[Path]) -> Iterator[Path]:
+    """Yield the paths that are neither one of the folders `made` nor lie in one."""
+    folders = frozenset(map(str, made))
+    beginnings = tuple(f"{folder}{os.sep}" for folder in folders)
+    for path in paths:
+        if not (text := str(path)).startswith(beginnings) and text not in folders:
+            yield path
 
 
 def named(executable: Path) -> tuple[Path, ...]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .units import Unit, UnitGraph
 
 _PROC_MACRO = "proc-macro"
-_VARIABLE = re.compile(r"^# env-dep:([^=\n]+)", re.MULTILINE)
+_MARK = "# env-dep:"
+_VARIABLE = re.compile(rf"^{_MARK}([^=\n]+)", re.MULTILINE)
 _ASKED = re.compile(r"^cargo::?rerun-if-env-changed=(.+)$", re.MULTILINE)
 _WATCHED = re.compile(r"^cargo::?rerun-if-changed=(.+)$", re.MULTILINE)
 _SET_FOR_ALL = ("CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_")
@@ -96,14 +97,6 @@ class Read:
     watched: frozenset[Path] = frozenset()
     variables: frozenset[str] = frozenset()
 
-    def __or__(self, other: Read) -> Read:
-        """Return what both read."""
-        return Read(
-            sources=self.sources | other.sources,
-            watched=self.watched | other.watched,
-            variables=self.variables | other.variables,
-        )
-
 
 @dataclass(slots=True)
 class Reads:
@@ -116,17 +109,24 @@ class Reads:
 
     def of(self, keys: frozenset[UnitKey]) -> Read:
         """Return what the units with these keys read; what is built alike for host and target has one key."""
-        found = Read()
-        for index, one in enumerate(self.messages.compiled):
-            if one.key in keys:
-                if index not in self._units:
-                    self._units[index] = self._unit(one)
-                found |= self._units[index]
-        for package in {key.package for key in keys if key.kind == "custom-build"}:
-            if package not in self._scripts:
-                self._scripts[package] = self._script(package)
-            found |= self._scripts[package]
-        return found
+        compiled = self.messages.compiled
+        found = [self._of_unit(index) for index, one in enumerate(compiled) if one.key in keys]
+        found += [self._of_script(package) for package in {key.package for key in keys if key.kind == "custom-build"}]
+        return Read(
+            sources=frozenset().union(*(one.sources for one in found)),
+            watched=frozenset().union(*(one.watched for one in found)),
+            variables=frozenset().union(*(one.variables for one in found)),
+        )
+
+    def _of_unit(self, index: int) -> Read:
+        if index not in self._units:
+            self._units[index] = self._unit(self.messages.compiled[index])
+        return self._units[index]
+
+    def _of_script(self, package: str) -> Read:
+        if package not in self._scripts:
+            self._scripts[package] = self._script(package)
+        return self._scripts[package]
 
     def _unit(self, one: Compiled) -> Read:
         sources: set[Path] = set()
@@ -135,11 +135,14 @@ class Reads:
         start = self.group.root if one.manifest.is_relative_to(self.group.root) else one.manifest.parent
         for path in _dependency_files(one, self.group):
             text = path.read_text(encoding="utf-8", errors="surrogateescape")
-            variables.update(_VARIABLE.findall(text))
+            at = text.find(_MARK)
+            variables.update(_VARIABLE.findall(text, at) if at >= 0 else ())
             if folder is not None:
                 sources.update(Path(os.path.normpath(start / source)) for source in prerequisites(text))
-        set_by_scripts = {name for run in self.messages.scripts.get(one.key.package, ()) for name in run.environment}
-        variables -= _SET_FOR_CRATES | set_by_scripts | self.group.toolchain.forced_variables()
+        if variables:
+            runs = self.messages.scripts.get(one.key.package, ())
+            variables -= {name for run in runs for name in run.environment}
+            variables -= _SET_FOR_CRATES | self.group.toolchain.forced_variables()
         kept = frozenset(name for name in variables if not name.startswith(_SET_FOR_ALL))
         return Read(sources=frozenset(sources), variables=kept)
 
@@ -177,8 +180,8 @@ def _dependency_files(one: Compiled, group: Group) -> Iterator[Path]:
     elif one.key.kind == "custom-build":
         yield from (path for file in one.files for path in sorted(file.parent.glob(f"{crate}-*.d")))
     else:
-        names = {file.with_name(f"{file.stem.removeprefix('lib')}.d") for file in one.files}
-        yield from (path for path in sorted(names) if path.is_file())
+        names = dict.fromkeys(file.with_name(f"{file.stem.removeprefix('lib')}.d") for file in one.files)
+        yield from (path for path in names if path.is_file())
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from ...provenance.sbom.cargo import local_folder
 from ..inputs import ABSENT, Kind, Meter, key, variable
-from .inputs import CHECKSUMS, files_of, is_silent, named, package_files
+from .inputs import CHECKSUMS, files_of, is_silent, named, package_files, without_made
 from .reads import counting
 from .survey import SCRIPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from .discover import Binary
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 
-def recorded(run: Run, binary: Binary, loaded: Loaded | None, meter: Meter) -> dict[str, str]:
+def recorded(run: Run, binary: Binary, loaded: Callable[[], Loaded | None], meter: Meter) -> dict[str, str]:
     """Return a binary's inputs: declared ones and those that the build told of.
 
     Files have the digests that they had before and after cargo ran. The lock file and manifests are not among them
@@ -28,7 +28,7 @@ def recorded(run: Run, binary: Binary, loaded: Loaded | None, meter: Meter) -> d
     Args:
         run: what built it.
         binary: the one.
-        loaded: the crates that rustc loaded; `None`: unknown, so that every declared one counts.
+        loaded: waits for the crates that rustc loaded; `None`: unknown, so that every declared one counts.
         meter: measures what cargo looks at besides; it must not remember the time before the build.
 
     Raises:
@@ -50,11 +50,12 @@ def recorded(run: Run, binary: Binary, loaded: Loaded | None, meter: Meter) -> d
 class _Parts:
     """The files and folders of one binary."""
 
-    def __init__(self, run: Run, binary: Binary, loaded: Loaded | None, meter: Meter) -> None:
+    def __init__(self, run: Run, binary: Binary, loaded: Callable[[], Loaded | None], meter: Meter) -> None:
         graph = run.graph
         root = run.root(binary)
         reached = graph.reached(root)
-        counted = counting(graph, root, loaded)
+        run.reads.of(frozenset(graph.units[i].key for i in reached))  # while rustc is still busy
+        counted = counting(graph, root, loaded())
         self._run = run
         self._made = meter.made
         self._named = named(run.call.executable(binary))
@@ -67,19 +68,19 @@ class _Parts:
 
     def files(self) -> Iterator[Path]:
         """Yield the files that count, whether they are there or not."""
-        yield from self.own.sources - self._in_made(self.own.sources)
-        for path in (*self._named, *self.own.watched):
-            if not self._is_made(path) and not self._is_foreign(path):
-                yield from (file for file in files_of(path, self._made) if not self._is_made(file))
+        yield from self._kept(self.own.sources)
+        for path in self._kept((*self._named, *self.own.watched)):
+            if path not in self._foreign or path in self.own.watched:
+                yield from self._kept(files_of(path, self._made))
         for folder in self._silent():
-            yield from (file for file in package_files(folder, self._made) if not self._is_made(file))
+            yield from self._kept(package_files(folder, self._made))
         for one in self._run.messages.compiled:
             if one.key.package in self._counted and (digests := one.manifest.with_name(CHECKSUMS)).is_file():
                 yield digests
 
     def folders(self) -> Iterator[Path]:
         """Yield the folders of which each new file counts: those that build scripts watch."""
-        yield from {path for path in (*self._named, *self.own.watched) if path.is_dir() and not self._is_made(path)}
+        yield from (path for path in self._kept({*self._named, *self.own.watched}) if path.is_dir())
         yield from self._silent()
 
     def scripts_that_could_be(self) -> Iterator[Path]:
@@ -95,11 +96,5 @@ class _Parts:
             if folder is not None and is_silent(self._run.messages, package):
                 yield folder
 
-    def _is_foreign(self, path: Path) -> bool:
-        return path in self._foreign and path not in self.own.watched
-
-    def _is_made(self, path: Path) -> bool:
-        return any(path.is_relative_to(folder) for folder in self._made)
-
-    def _in_made(self, paths: frozenset[Path]) -> set[Path]:
-        return {path for path in paths if self._is_made(path)}
+    def _kept(self, paths: Iterable[Path]) -> Iterator[Path]:
+        return without_made(paths, self._made)

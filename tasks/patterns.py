@@ -29,6 +29,8 @@ WITHOUT = " !"
 
 _DEEP = "**"
 _NEVER = frozenset({".git", "__pycache__", ".provenance"})
+_NOTHING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""What the system says of a path at which nothing lies: a link that leads to itself is nothing either."""
 
 Places: TypeAlias = frozenset[int]
 """Which parts of a pattern may match the next name of a path: states of an automaton."""
@@ -57,7 +59,8 @@ def expand(root: Path, pattern: str, *, skipped: Collection[Path] = ()) -> list[
 
     Args:
         root: absolute.
-        pattern: `/` parts names; one without `*`, `?` and `[` is the file itself, if there is one.
+        pattern: `/` parts names; one without `*`, `?` and `[` is the file itself, if there is one. A name is matched by
+            itself too, whatever its characters.
         skipped: absolute paths of folders that are not looked into.
 
     Raises:
@@ -231,9 +234,9 @@ def _entries(folder: str, only: Sequence[str] | None) -> Iterator[tuple[str, int
     try:
         with os.scandir(folder) as found:
             entries = list(found)
-    except (FileNotFoundError, NotADirectoryError):
-        return
     except OSError as error:
+        if error.errno in _NOTHING:
+            return
         raise _unreadable(folder, error) from error
     for entry in entries:
         yield entry.name, _type_of(entry)
@@ -257,7 +260,7 @@ def _kind(path: str, *, follow: bool = True) -> int:
     try:
         return stat.S_IFMT(os.stat(path, follow_symlinks=follow).st_mode)  # noqa: PTH116 - called for very many paths
     except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}:
+        if error.errno in _NOTHING:
             return 0
         raise _unreadable(path, error) from error
 

@@ -59,8 +59,8 @@ def test_build_that_fails(solo: Repository) -> None:
     solo.write({"src/main.rs": "fn main() { wrong }\n"})
     with _unchanged(solo):
         ran = solo.doit().failed(1, f"error: `{ID}`: `cargo build` failed for `{ID}` (exit code 101)")
-        assert "error[E0425]: cannot find value `wrong` in this scope" in ran.err
-        assert "E0425" not in ran.out
+        assert "error[E0425]: cannot find value `wrong` in this scope" in ran.out
+        assert ran.out.splitlines()[-1].startswith("error: could not compile `solo`"), "cargo has the last word"
 
 
 def test_build_that_never_worked_leaves_nothing(solo: Repository) -> None:
@@ -77,7 +77,7 @@ def test_lock_file_that_is_broken(solo: Repository, lock: str) -> None:
     (solo.root / "Cargo.lock").write_text(lock)
     with _unchanged(solo):
         ran = solo.doit().failed(1, "`cargo build` failed")
-        assert "lock file" in ran.err
+        assert "lock file" in ran.out
 
 
 def test_lock_file_that_is_missing(solo: Repository) -> None:
@@ -85,7 +85,7 @@ def test_lock_file_that_is_missing(solo: Repository) -> None:
     (solo.root / "Cargo.lock").unlink()
     with _unchanged(solo):
         ran = solo.doit().failed(1, "`cargo build` failed")
-        assert "--locked" in ran.err
+        assert "--locked" in ran.out
         assert "hint: there is no Cargo.lock" in ran.out
     assert not (solo.root / "Cargo.lock").exists()
 
@@ -181,7 +181,14 @@ def test_state_on_a_full_disk(solo: Repository) -> None:
         _edit(solo)
         _fill(solo.root / ".provenance" / "filler")
         with _unchanged(solo):
-            solo.doit().failed(1, "disk is full", "hint: free some disk space")
+            solo.doit().failed(1, "No space left on device", "hint: free some disk space")
+
+
+def test_logs_that_can_not_be_written(solo: Repository) -> None:
+    solo.write({".provenance/logs": "something of the user's\n"})
+    ran = solo.doit().ok()
+    assert [json.loads(line)["event"] for line in ran.err.splitlines()].count("log.unwritable") == 1
+    solo.doit("verify").ok()
 
 
 def test_first_build_with_its_state_on_a_full_disk(solo: Repository) -> None:
@@ -477,7 +484,7 @@ def test_encrypted_key_and_what_builds_see_of_it(tmp_path: Path, way: str) -> No
     _edit(made)
     with _unchanged(made):
         made.doit().failed(1, "is encrypted and there is no terminal", "DOIT_PROVENANCE_PASSPHRASE")
-        made.doit(env={"DOIT_PROVENANCE_PASSPHRASE": "wrong"}).failed(1, "the passphrase is wrong")
+        made.doit(env={"DOIT_PROVENANCE_PASSPHRASE": "a guess"}).failed(1, "the passphrase is wrong")
     made.doit(env=env).ok()
 
 
@@ -505,7 +512,14 @@ def test_killed_at_any_time_old_or_new_is_whole(solo: Repository) -> None:
 def test_messages_are_for_people(solo: Repository) -> None:
     """One message as the user sees it, whole."""
     solo.write({"src/main.rs": "fn main() { wrong }\n"})
-    assert re.fullmatch(rf"error: `{ID}`: `cargo build` failed for `{ID}` \(exit code 101\)\n", solo.doit().out)
+    said = solo.doit().out
+    log = f".provenance/logs/cargo/solo/{host()}.log"
+    message = rf"error: `{ID}`: `cargo build` failed for `{ID}` \(exit code 101\)\nlog: {re.escape(log)}\n\n"
+    found = re.match(message, said)
+    assert found, said
+    kept = (solo.root / log).read_text()
+    assert said[found.end() :] in kept
+    assert kept.startswith("$ cargo build ")
 
 
 def test_database_of_doit_that_is_damaged(solo: Repository) -> None:
@@ -535,7 +549,7 @@ def test_two_runs_at_once(solo: Repository) -> None:
     ]
     ran = [(process.communicate()[0].decode(), process.returncode) for process in processes]
     assert [code for _, code in ran] == [0, 0, 0], ran
-    assert sum("waiting for another run" in said for said, _ in ran) >= 1
-    assert sum("built" in said for said, _ in ran) == 1
+    assert sum("lock.waiting" in said for said, _ in ran) >= 1
+    assert sum("artifact.built" in said for said, _ in ran) == 1
     solo.doit("verify").ok()
     assert not list((solo.root / "dist").rglob(".staging*"))

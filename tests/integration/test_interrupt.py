@@ -1,4 +1,4 @@
-"""Ctrl-C while cargo builds: one line, no traceback, the old state whole, nothing left running."""
+"""Interrupted while cargo builds: one line, no traceback, the old state whole, nothing left running."""
 
 from __future__ import annotations
 
@@ -13,17 +13,37 @@ import pytest
 from . import workspaces
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("command", [workspaces.DOIT, workspaces.DOIT_PROVENANCE], ids=["doit", "doit-provenance"])
-def test_interrupted_build(tmp_path: Path, command: tuple[str, ...]) -> None:
-    repository = workspaces.repository(tmp_path / "repository", workspaces.one_program())
+COMMANDS = {
+    "doit": workspaces.DOIT,
+    "doit-provenance": workspaces.DOIT_PROVENANCE,
+    "threads": (*workspaces.DOIT, "run", "-n", "2"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_ctrl_c(tmp_path: Path, command: str) -> None:
+    """A terminal sends the signal to every process of the foreground group."""
+    _interrupted(tmp_path, COMMANDS[command], lambda process: os.killpg(process, signal.SIGINT), 128 + signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["doit", "threads"])
+def test_told_to_end(tmp_path: Path, command: str, number: signal.Signals) -> None:
+    """CI systems and service managers send the signal to one process alone; it must not leave the others running."""
+    _interrupted(tmp_path, COMMANDS[command], lambda process: os.kill(process, number), 128 + number)
+
+
+def _interrupted(folder: Path, command: tuple[str, ...], interrupt: Callable[[int], None], code: int) -> None:
+    repository = workspaces.repository(folder / "repository", workspaces.one_program())
     repository.run(*command).ok()
     before = repository.state()
-    begun = tmp_path / "begun"
+    begun = folder / "begun"
     repository.write(
         {
             "build.rs": f"""
@@ -46,15 +66,14 @@ def test_interrupted_build(tmp_path: Path, command: tuple[str, ...]) -> None:
     deadline = time.monotonic() + 60
     while not begun.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
-    # A terminal sends the signal to every process of the foreground group.
-    os.killpg(process.pid, signal.SIGINT)
+    interrupt(process.pid)
     said = process.communicate(timeout=30)[0].decode()
-    assert process.returncode == 128 + signal.SIGINT, said
+    assert process.returncode == code, said
     assert "Traceback" not in said
-    assert "interrupted" in said
-    assert repository.state() == before
-    repository.run(*command, "verify").ok()
+    assert said.splitlines()[-1] == "interrupted; what the output folder held before is there as it was"
     assert _ends(process.pid)
+    assert repository.state() == before
+    repository.run(*workspaces.DOIT, "verify").ok()
 
 
 def _ends(group: int) -> bool:

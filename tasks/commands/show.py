@@ -82,6 +82,7 @@ def _lines(found: VerifiedArtifact, inventory: Inventory) -> Iterator[str]:
     for title, role in (
         ("packages in it", Role.LINKED),
         ("shared libraries that it needs", Role.DYNAMIC),
+        ("artifacts that it was made from", Role.INPUT),
         ("tools that built it", Role.BUILD),
     ):
         components = inventory.of_role(role)

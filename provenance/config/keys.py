@@ -239,8 +239,8 @@ KEYS = (
         path="plan.runners",
         kind=TextMap(name=clauses.PLATFORM_GLOB, value=Text()),
         doc=(
-            "The label of the runner that builds for a platform, as `doit plan --format github` gives it. A platform's "
-            "own name wins over globs, among which the first that matches counts."
+            "The label of the runner that builds for a platform, as `doit plan --format github` gives it. Names are "
+            "platforms, or globs over platforms; the first that matches counts."
         ),
         absent="GitHub's own runners",
         example={"aarch64-*": "ubuntu-24.04-arm"},

@@ -132,8 +132,7 @@ def test_custom_profile(tmp_path: Path) -> None:
 
 def test_unknown_profile_is_cargo_s_own_error(tmp_path: Path) -> None:
     made = repository(tmp_path / "work", {**one_program(), "provenance.toml": '[cargo]\nprofile = "shipping"\n'})
-    ran = made.doit().failed(1, "profile `shipping` is not defined")
-    assert "profile `shipping` is not defined" in ran.err
+    made.doit().failed(1, "profile `shipping` is not defined")
 
 
 def test_two_workspaces_with_one_name(tmp_path: Path) -> None:
@@ -217,9 +216,9 @@ def test_one_workspace_of_two_fails(tmp_path: Path) -> None:
     """With `--continue` the other one is built; without it all that was built before stays."""
     files = {**_nested("a", "bad", "a"), **_nested("b", "good", "b"), "a/src/main.rs": "fn main() { wrong }\n"}
     made = repository(tmp_path / "work", {**files, "provenance.toml": '[cargo]\nmanifests = ["*/Cargo.toml"]\n'})
-    ran = made.doit("--continue").failed(2, "cannot find value `wrong`", f"error: `cargo:bad@{host()}`")
-    assert "cannot find value" in ran.err
-    assert ran.out.count("error:") == 1  # the groups have nothing to add
+    ran = made.doit("--continue").failed(1, "cannot find value `wrong`", f"error: `cargo:bad@{host()}`")
+    assert ran.out.count("error: `cargo:") == 1  # the groups have nothing to add
+    assert ran.out.index("cargo:good") < ran.out.index("error: `cargo:bad") < ran.out.index("cannot find value")
     assert not made.folder("bad").exists()
     made.doit("verify", "cargo:good").ok()
     made.doit("verify", "cargo:bad").failed(1, "build it first")

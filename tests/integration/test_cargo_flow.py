@@ -75,7 +75,7 @@ def test_artifacts_and_groups_are_tasks(greeter: Repository, program: tuple[str,
     ids=" ".join,
 )
 def test_selections(greeter: Repository, selection: list[str], names: list[str]) -> None:
-    said = greeter.doit(*selection).ok().out
+    said = greeter.doit("run", "-a", *selection).ok().out
     assert sorted(line.split(":")[1].split("@")[0] for line in said.splitlines()) == names
 
 
@@ -90,13 +90,23 @@ def test_selection_that_matches_nothing(greeter: Repository, command: str, selec
 
 def test_built_again_is_what_it_was(greeter: Repository) -> None:
     before = greeter.state()
-    said = greeter.doit().ok().out
-    assert [line.split()[1] for line in said.splitlines()] == ["unchanged"] * 3
+    said = greeter.doit("run", "-a").ok().out
+    assert [line.split()[1] for line in said.splitlines()] == ["rebuilt"] * 3
     assert greeter.state() == before
 
 
-def test_only_cargo_draws_on_standard_error(greeter: Repository) -> None:
-    assert {line.split()[0] for line in greeter.doit().ok().err.splitlines()} <= {"Finished", "Blocking"}
+def test_nothing_to_do_is_one_line(greeter: Repository) -> None:
+    ran = greeter.doit().ok()
+    assert (ran.out, ran.err) == ("3 artifacts are fresh\n", "")
+
+
+def test_what_cargo_says_is_in_the_logs_and_standard_error_is_json(greeter: Repository) -> None:
+    ran = greeter.doit("run", "-a").ok()
+    events = [json.loads(line)["event"] for line in ran.err.splitlines()]
+    assert sorted(events) == [*["artifact.rebuilt"] * 3, "tool.ended", "tool.started"]
+    for name in ("guests", "hello", "seek"):
+        text = (greeter.root / ".provenance" / "logs" / "cargo" / name / f"{host()}.log").read_text()
+        assert "Finished `release` profile" in text
 
 
 def test_show_and_key(greeter: Repository, program: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from .summary import Failure
+    from .failure import Failure
 
 META = "doit-provenance"
 """Key in a task's `meta`, by which reporter and commands find its session."""
@@ -109,7 +109,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             self._write_failures()
 
     def _fail(self, name: str, text: str, session: Session) -> None:
-        from .summary import Failure
+        from .failure import Failure
 
         progress = session.workspace.progress
         text = progress.redact(text)

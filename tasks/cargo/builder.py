@@ -12,7 +12,6 @@ from ...provenance import store
 from ...provenance.errors import ProvenanceError, ToolError
 from ..builder import Artifact, Built, Declared, Workspace
 from ..inputs import Meter
-from .declare import Declarations
 from .discover import Binary, Group, discover
 from .metadata import find_manifests
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.sbom.manifest import Manifests
+    from .declare import Declarations
     from .observe import Loaded
     from .run import Run, Runner
 
@@ -41,7 +41,6 @@ class CargoBuilder:
         self.workspace = workspace
         self._groups: dict[str, Group] = {}
         self._binaries: dict[Artifact, Binary] = {}
-        self._declarations = Declarations(workspace)
         self._runs: dict[Artifact, Run] = {}
         self._observed: dict[Artifact, Future[Loaded]] = {}
         self._building: dict[Path, threading.Lock] = {}
@@ -119,6 +118,12 @@ class CargoBuilder:
                 created=time_of(source, files),
             )
         return inventory, materials(inventory)
+
+    @cached_property
+    def _declarations(self) -> Declarations:
+        from .declare import Declarations
+
+        return Declarations(self.workspace)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ...provenance import VERSION
 from ...provenance.sbom.cargo import Locked, PackageId, component, package_url, parse_package_id
 from ...provenance.sbom.elf import Needed, needed_libraries
-from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
+from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
+from ...provenance.sbom.party import Party
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

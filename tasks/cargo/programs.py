@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ..inputs import Known, measure_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from ...provenance.json import JSONValue
@@ -82,8 +81,7 @@ class Programs:
         with self._lock:
             known = self._read()
             if missing := [path for path in wanted if path not in self._seen]:
-                with ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="programs") as pool:
-                    found = dict(zip(missing, pool.map(measure_file, missing, map(known.get, missing)), strict=True))
+                found = _measure(missing, known)
                 self._seen |= {path: one.sha256 if one else "" for path, one in found.items()}
                 fresh = {path: one for path, one in found.items() if one}
                 if any(known.get(path) != one for path, one in fresh.items()):
@@ -112,6 +110,15 @@ class Programs:
             entries = found.items() if isinstance(found, dict) else ()
             self._known = {path: known for path, entry in entries if (known := read_known(entry))}
         return self._known
+
+
+def _measure(paths: list[str], known: Mapping[str, Known]) -> dict[str, Known | None]:
+    if paths == [path for path in paths if path in known]:
+        return {path: measure_file(path, known[path]) for path in paths}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="programs") as pool:
+        return dict(zip(paths, pool.map(measure_file, paths, map(known.get, paths)), strict=True))
 
 
 def write_known(known: Known) -> JSONValue:

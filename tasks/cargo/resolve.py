@@ -10,22 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...provenance.sbom.cargo import Locked, PackageId, local_folder, read_lock
 from ..inputs import ABSENT, measure_file
 from .ground import MANIFEST
 from .programs import read_known, write_known
-from .resolution import Resolutions
-from .survey import package_settings, survey
-from .units import UnitGraph, read_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ...provenance.json import JSONValue
+    from ...provenance.sbom.cargo import Locked, PackageId
     from ..builder import Memory
     from ..inputs import Known
     from .discover import Binary, Group
     from .ground import Ground
+    from .units import UnitGraph
 
 _LOCK_FILE = "Cargo.lock"
 
@@ -133,14 +131,19 @@ class Resolver:
             digest, found = self._resolved.get(group.id) or self._recalled(group)
             if digest != basis.digest:
                 graph = self.graph(group, basis, None)
-                found = self._resolve(group, graph, read_lock(lock_file(group)) if lock is None else lock)
+                found = self._resolve(group, graph, lock)
                 digest = basis.digest
                 self._keep(group, basis, graph, found)
             self._resolved[group.id] = digest, found
             return found[_name(binary)]
 
-    def _resolve(self, group: Group, graph: UnitGraph, lock: Mapping[PackageId, Locked]) -> dict[str, Resolved]:
-        resolutions = Resolutions(graph, lock)
+    def _resolve(self, group: Group, graph: UnitGraph, lock: Mapping[PackageId, Locked] | None) -> dict[str, Resolved]:
+        # Where nothing has changed, none of this is needed, and so not even imported.
+        from ...provenance.sbom.cargo import local_folder, read_lock
+        from .resolution import Resolutions
+        from .survey import package_settings, survey
+
+        resolutions = Resolutions(graph, read_lock(lock_file(group)) if lock is None else lock)
         settings: dict[Path, str] = {}
         folders = {p: f for p in graph.packages(range(len(graph.units))) if (f := local_folder(p)) is not None}
         documents = survey([group.root / MANIFEST, *(folder / MANIFEST for folder in folders.values())]).manifests
@@ -177,6 +180,8 @@ class Resolver:
             return "", {}
 
     def _recalled_graph(self, group: Group, basis: Basis) -> UnitGraph | None:
+        from .units import UnitGraph
+
         entry: Any = self._memory.get(_key("graph", group)) if group.asked.certain else None
         try:
             return UnitGraph.from_json(entry["graph"]) if entry["basis"] == basis.digest else None
@@ -185,6 +190,8 @@ class Resolver:
 
 
 def _ask(group: Group, scratch: Path | None) -> UnitGraph:
+    from .units import read_units
+
     if scratch is not None:
         return read_units(group.toolchain, request(group), scratch)
     with tempfile.TemporaryDirectory(prefix="doit-provenance-") as folder:

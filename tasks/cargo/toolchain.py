@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
-from .cfg import matches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +141,11 @@ class Toolchain:
         tables = self.config.get("target")
         tables = tables if isinstance(tables, dict) else {}
         conditional = [k for k in tables if k.startswith("cfg(")]
-        facts = self._cfg(target) if conditional else frozenset()
+        if not conditional:
+            return [own if isinstance(own := tables.get(target), dict) else {}]
+        from .cfg import matches
+
+        facts = self._cfg(target)
         every = [tables.get(target), *(tables[k] for k in conditional if matches(k, facts))]
         return [table if isinstance(table, dict) else {} for table in every]
 

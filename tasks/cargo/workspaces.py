@@ -12,7 +12,6 @@ from .ground import MANIFEST, Ground, Subject, look, subject
 from .metadata import CargoWorkspace, read_metadata
 from .programs import is_understood, which
 from .said import Said
-from .survey import Survey, survey
 from .toolchain import Toolchain
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..builder import Memory
+    from .survey import Survey
 
 _KEY = "cargo.workspaces"
 _STEERING = ("CARGO", "RUST", "__CARGO")
@@ -114,6 +114,8 @@ def _recall(known: Mapping[str, str], memory: Memory) -> Asked | None:
 
 
 def _ask(manifests: Sequence[Path], known: Mapping[str, str], memory: Memory) -> Asked:
+    from .survey import survey  # where cargo need not be asked, this isn't either
+
     surveyed = survey(manifests)
     before = look(surveyed.subjects, known)
     workspaces = tuple(_workspaces(manifests))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ..provenance.config import Config
     from ..provenance.digest import Digest
     from ..provenance.json import JSONValue
-    from ..provenance.sbom.inventory import Inventory, Party
+    from ..provenance.sbom.inventory import Inventory
+    from ..provenance.sbom.party import Party
     from ..provenance.source import Source
     from .inputs import Inputs
     from .progress import Progress
@@ -176,7 +177,7 @@ class Workspace:
     @cached_property
     def project(self) -> Party:
         """Who ships what this workspace builds, and answers for its SBOMs."""
-        from ..provenance.sbom.inventory import Party
+        from ..provenance.sbom.party import Party
 
         supplier = self.config.project.supplier
         if supplier is not None:

@@ -4,11 +4,9 @@
 `docs/configuration.md` anew from the definitions.
 """
 
-from .json_schema import schema
 from .keys import FILE, CargoTool, SigningMode
 from .model import Cargo, Command, Config, FeatureSet, Origin, Plan, Project, Signing
 from .reader import load, parse
-from .template import starter
 
 __all__ = [
     "FILE",
@@ -24,6 +22,4 @@ __all__ = [
     "SigningMode",
     "load",
     "parse",
-    "schema",
-    "starter",
 ]

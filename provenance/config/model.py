@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path, PurePosixPath
 
-    from ..sbom.inventory import Party
+    from ..sbom.party import Party
 
 
 class Origin(StrEnum):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..digest import read_limited
 from ..errors import ConfigError, UnreadableError
-from ..sbom.inventory import Party
+from ..sbom.party import Party
 from .check import failed, mistakes
 from .clauses import KEY_FILE
 from .keys import FILE, CargoTool, SigningMode

@@ -11,8 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from ..digest import read_limited
 from ..errors import UnreadableError
-from .inventory import Component, Kind, Party, Role
+from .inventory import Component, Kind, Role
 from .licence import normalise
+from .party import Party
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,10 +13,12 @@ from uuid import UUID, uuid5
 from .. import INVENTORY_PROPERTY
 from . import licence
 from .encoder import JSONDocument, encode
-from .inventory import Component, Inventory, Kind, Party, Role
+from .inventory import Component, Inventory, Kind, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from .party import Party
 
 
 _NAMESPACE = UUID("7e0b6a0e-57cf-5d0a-8a3b-0d6a2f2f7b52")

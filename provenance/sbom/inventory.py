@@ -16,6 +16,7 @@ from ..digest import Digest
 from ..errors import UnreadableError, quoted
 from ..json import JSONValue, read_json
 from .encoder import JSONDocument, encode
+from .party import Party
 from .reader import Reader, as_count, as_flag, as_list_of, as_made_by, as_map_of, as_members, as_name, as_text
 
 if TYPE_CHECKING:
@@ -54,16 +55,6 @@ class Completeness(StrEnum):
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
-    """A person or an organisation."""
-
-    name: str
-    email: str | None = None
-    url: str | None = None
-    person: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

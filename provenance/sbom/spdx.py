@@ -20,10 +20,12 @@ from uuid import UUID, uuid5
 from ..digest import digest_bytes
 from . import licence
 from .encoder import JSONDocument, encode
-from .inventory import Completeness, Component, Inventory, Kind, Party, Role
+from .inventory import Completeness, Component, Inventory, Kind, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from .party import Party
 
 _NAMESPACE = UUID("f3b7c1f7-8c61-5c0e-9d0c-5f2f6b6f4f23")
 _DOCUMENT = "SPDXRef-DOCUMENT"

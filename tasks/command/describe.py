@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...provenance.config import Command
     from ...provenance.digest import Digest
     from ...provenance.json import JSONValue
-    from ...provenance.sbom.inventory import Party
+    from ...provenance.sbom.party import Party
     from ..builder import Artifact
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/command.v1.md"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...provenance import config
-from ...provenance.config import FILE, starter
+from ...provenance.config import FILE
+from ...provenance.config.template import starter
 from ...provenance.errors import ProvenanceError, StoreError
 from ..graph import BUILDERS, open_session
 from .base import WorkspaceCommand

@@ -20,7 +20,8 @@ from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, S
 from doit_provenance.provenance.digest import Digest, digest_bytes
 from doit_provenance.provenance.errors import ProvenanceError
 from doit_provenance.provenance.sbom import cyclonedx, spdx
-from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
+from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
+from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.provenance.sign.key import LocalKey, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey

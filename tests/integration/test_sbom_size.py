@@ -15,7 +15,8 @@ from ntia_conformance_checker import SbomChecker
 
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.sbom import cyclonedx, spdx
-from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
+from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
+from doit_provenance.provenance.sbom.party import Party
 
 if TYPE_CHECKING:
     from pathlib import Path

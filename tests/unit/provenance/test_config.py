@@ -13,7 +13,7 @@ from doit_provenance.provenance.config import FILE, CargoTool, Command, Config, 
 from doit_provenance.provenance.config.check import mistakes as found_mistakes
 from doit_provenance.provenance.config.reader import LIMIT
 from doit_provenance.provenance.errors import ConfigError
-from doit_provenance.provenance.sbom.inventory import Party
+from doit_provenance.provenance.sbom.party import Party
 
 COMPLETE = """
 [project]

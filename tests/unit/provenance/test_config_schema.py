@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doit_provenance.provenance.config import parse, schema, starter
+from doit_provenance.provenance.config import parse
 from doit_provenance.provenance.config.check import mistakes
 from doit_provenance.provenance.config.entry import ANY
-from doit_provenance.provenance.config.json_schema import to_json
+from doit_provenance.provenance.config.json_schema import schema, to_json
 from doit_provenance.provenance.config.keys import KEYS
 from doit_provenance.provenance.config.reference import BEGIN, END, with_reference
+from doit_provenance.provenance.config.template import starter
 from doit_provenance.provenance.config.toml_text import assignments, rendered
 from doit_provenance.provenance.errors import ConfigError
 

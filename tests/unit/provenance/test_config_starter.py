@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.provenance.config import parse, starter
+from doit_provenance.provenance.config import parse
 from doit_provenance.provenance.config.entry import ANY
 from doit_provenance.provenance.config.keys import KEYS
 from doit_provenance.provenance.config.kinds import NamedTables, Table
+from doit_provenance.provenance.config.template import starter
 from doit_provenance.provenance.errors import ConfigError
 
 if TYPE_CHECKING:

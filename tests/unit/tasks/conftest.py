@@ -17,7 +17,8 @@ from doit_provenance.provenance.attest.resource import ResourceDescriptor
 from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.digest import digest_bytes
-from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
+from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
+from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.provenance.sign.key import load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.sign.place import _CI_VARIABLES, public_path

@@ -6,7 +6,7 @@ import pytest
 
 from doit_provenance.provenance.config import parse
 from doit_provenance.provenance.errors import ConfigError
-from doit_provenance.provenance.sbom.inventory import Party
+from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.tasks.builder import Artifact, Workspace
 
 

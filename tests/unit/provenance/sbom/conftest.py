@@ -10,7 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.digest import digest_bytes
-from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
+from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
+from doit_provenance.provenance.sbom.party import Party
 
 if TYPE_CHECKING:
     from collections.abc import Callable

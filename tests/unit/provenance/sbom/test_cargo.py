@@ -19,7 +19,8 @@ from doit_provenance.provenance.sbom.cargo import (
     parse_package_id,
     read_lock,
 )
-from doit_provenance.provenance.sbom.inventory import Component, Party, Role
+from doit_provenance.provenance.sbom.inventory import Component, Role
+from doit_provenance.provenance.sbom.party import Party
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

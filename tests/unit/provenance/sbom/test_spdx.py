@@ -15,7 +15,8 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.sbom import spdx
-from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Party, Role
+from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
+from doit_provenance.provenance.sbom.party import Party
 
 if TYPE_CHECKING:
     from collections.abc import Callable

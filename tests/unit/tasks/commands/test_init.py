@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doit_provenance.provenance.config import load, starter
+from doit_provenance.provenance.config import load
+from doit_provenance.provenance.config.template import starter
 from doit_provenance.provenance.errors import ToolError
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from ..provenance.attest.slsa import (
     parse_provenance,
 )
 from ..provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement
-from ..provenance.digest import digest_bytes, read_limited
+from ..provenance.digest import digest_bytes
 from ..provenance.errors import ProvenanceError, VerificationError
 from ..provenance.sbom import cyclonedx, spdx
+from ..provenance.verify.folder import read_file
 from ..provenance.verify.verifier import verify_bundle
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class _Kept:
 def _kept(path: Path, draft: Draft, kind: str, predicate: bytes | None, trust: Trust) -> _Kept | None:
     """Return the bundle at `path` if it holds, for these bytes, and says this; else it is made again."""
     try:
-        bundle = read_limited(path, bundle_format.LIMIT)
+        bundle = read_file(path, bundle_format.LIMIT)
         said = verify_bundle(bundle, artifact=draft.digest, trust=trust, predicate_type=kind)
         if predicate is None:
             parse_provenance(said.statement.predicate)

@@ -10,9 +10,10 @@ from ..provenance import VERSION, store
 from ..provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
 from ..provenance.attest.slsa import parse_provenance
 from ..provenance.attest.statement import PROVENANCE
-from ..provenance.digest import digest_bytes, read_limited
+from ..provenance.digest import digest_bytes
 from ..provenance.errors import ProvenanceError, UnreadableError, VerificationError
 from ..provenance.record import LIMIT, RECORD_SUFFIX, Record, file_names
+from ..provenance.verify.folder import read_file
 from ..provenance.verify.policy import trusted_sealer
 from ..provenance.verify.verifier import verify_bundle, verify_folder
 from .attest import Draft, evidence_of, provenance_of
@@ -166,7 +167,7 @@ def read_record(place: Path) -> Record:
     names = sorted(p for p in place.glob(f"*{RECORD_SUFFIX}"))
     if len(names) != 1:
         raise UnreadableError(f"`{place}` holds no record", hint="run again: the artifact is built then")
-    return Record.from_json(read_limited(names[0], LIMIT))
+    return Record.from_json(read_file(names[0], LIMIT))
 
 
 def signed_provenance(place: Path, digest: Digest, trust: Trust) -> Provenance:
@@ -176,7 +177,7 @@ def signed_provenance(place: Path, digest: Digest, trust: Trust) -> Provenance:
         ProvenanceError: there is none that holds.
     """
     names = file_names(read_record(place).file)
-    bundle = read_limited(place / names.provenance_bundle, BUNDLE_LIMIT)
+    bundle = read_file(place / names.provenance_bundle, BUNDLE_LIMIT)
     said = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=PROVENANCE)
     return parse_provenance(said.statement.predicate)
 
@@ -199,6 +200,6 @@ def _same_record(place: Path, record: Record, trust: Trust) -> Record | None:
 
 def _holds(path: Path, data: bytes) -> bool:
     try:
-        return read_limited(path, max(len(data), 1)) == data
+        return read_file(path, max(len(data), 1)) == data
     except ProvenanceError:
         return False

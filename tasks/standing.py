@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from ..provenance import VERSION
 from ..provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
 from ..provenance.attest.statement import PROVENANCE
-from ..provenance.digest import digest_bytes, read_limited
+from ..provenance.digest import digest_bytes
 from ..provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from ..provenance.record import LIMIT as RECORD_LIMIT
 from ..provenance.record import RECORD_SUFFIX, Record, file_names
 from ..provenance.sbom.inventory import Inventory
 from ..provenance.verify.evidence import INVENTORY_LIMIT
-from ..provenance.verify.folder import Folder, opened
+from ..provenance.verify.folder import Folder, opened, read_file
 from ..provenance.verify.policy import trusted_sealer
 from ..provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
 from .answer import Code, Fallen, Reason
@@ -157,7 +157,7 @@ def stored_inventory(place: Path, record: Record) -> Inventory:
         ProvenanceError: it is not, or it is none that this version reads.
     """
     name = file_names(record.file).inventory
-    data = read_limited(place / name, INVENTORY_LIMIT)
+    data = read_file(place / name, INVENTORY_LIMIT)
     if hashlib.sha256(data).hexdigest() != record.evidence.get(name):
         raise VerificationError(f"{quoted(name)}: its bytes are not those of the record")
     inventory = Inventory.from_json(data)

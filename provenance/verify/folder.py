@@ -96,3 +96,16 @@ def opened(path: Path) -> Iterator[Folder]:
         yield Folder(path=path, names=names, _descriptor=descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the bytes of one file of a folder that nobody vouches for (`Folder.read`).
+
+    Raises:
+        UnreadableError: it is missing, no regular file, can't be read, or is larger than `limit` bytes.
+    """
+    with opened(path.parent) as folder:
+        try:
+            return folder.read(path.name, limit)
+        except UnreadableError as error:
+            raise UnreadableError(f"{quoted(path.name)}: {error.message}") from error

@@ -68,7 +68,12 @@ class Artifact:
     @property
     def folder(self) -> Path:
         """Where it lies below the output folder."""
-        return Path(self.builder, self.name.replace("/", "-"), self.platform.replace("/", "-"))
+        return Path(self.place)
+
+    @property
+    def place(self) -> str:
+        """The same, as text with `/`."""
+        return f"{self.builder}/{self.name.replace('/', '-')}/{self.platform.replace('/', '-')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..provenance import VERSION
@@ -20,7 +21,6 @@ from .remembered import Remembered, look_again, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from .builder import Artifact, Declared
     from .changes import Upstream
@@ -110,7 +110,7 @@ class Freshness:
 
     def held(self, artifact: Artifact) -> Held | Fallen:
         """Return what stands in the artifact's folder: as remembered where nothing of it changed, else read again."""
-        place = self._output / artifact.folder
+        place = f"{self._output}/{artifact.place}"
         remembered = Remembered.from_json(self._state.get(_key(artifact)))
         if remembered is None or remembered.by != self._by:
             return self._read(artifact, place, remembered)
@@ -136,21 +136,17 @@ class Freshness:
             files: name to sha256 of everything in the folder.
             inputs: of the build.
         """
-        now = time.time_ns()
-        found = signatures(self._output / artifact.folder)
-        known = {
-            name: Known(sha256, found[name] if name in found and settled(found[name], now) else None)
-            for name, sha256 in files.items()
-        }
+        # Without signatures: what stands there now may already be something else than what was put there.
+        known = {name: Known(sha256, None) for name, sha256 in files.items()}
         since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._learn(artifact, Held(digest=digest, files=known, inputs=inputs, known={}, since=since))
         self._state.flush()
 
-    def _read(self, artifact: Artifact, place: Path, remembered: Remembered | None) -> Held | Fallen:
+    def _read(self, artifact: Artifact, place: str, remembered: Remembered | None) -> Held | Fallen:
         from .standing import inspect
 
         before, now = signatures(place), time.time_ns()
-        standing = inspect(place, self._expected(artifact.id))
+        standing = inspect(Path(place), self._expected(artifact.id))
         if isinstance(standing, Fallen):
             return standing
         inputs = self._state.inputs(standing.inputs)

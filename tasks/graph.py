@@ -6,6 +6,7 @@ DOIT_CONFIG, task_artifacts = workspace()
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,10 @@ def _failing(builder: str, error: ProvenanceError, session: Session) -> Task:
 
 def _is_fresh(session: Session, artifact: Artifact) -> bool:
     return session.is_fresh(artifact)
+
+
+# doit asks each time what a function takes, and asking this is quicker than looking.
+_is_fresh.__signature__ = inspect.Signature()  # type: ignore[attr-defined] # a function may have attributes
 
 
 def _act(session: Session, artifact: Artifact) -> TaskFailed | None:

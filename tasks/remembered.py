@@ -14,7 +14,6 @@ from .inputs import Known, settled, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ..provenance.json import JSONValue
     from .inputs import Inputs, Signature
@@ -72,7 +71,7 @@ class Remembered:
             return None
 
 
-def look_again(place: Path, files: Mapping[str, Known]) -> Mapping[str, Known] | None:
+def look_again(place: str, files: Mapping[str, Known]) -> Mapping[str, Known] | None:
     """Return what is known of the files of a folder now, if it holds what it held: these files, with these bytes.
 
     A file whose signature is another is read; one that only was touched is known by its new signature then.
@@ -97,7 +96,7 @@ def look_again(place: Path, files: Mapping[str, Known]) -> Mapping[str, Known] |
     return found if len(found) == len(files) else None
 
 
-def signatures(place: Path) -> dict[str, Signature]:
+def signatures(place: str) -> dict[str, Signature]:
     """Return the signatures of the files in a folder; of one that is not there, none."""
     found: dict[str, Signature] = {}
     with contextlib.suppress(OSError), os.scandir(place) as entries:

@@ -6,6 +6,7 @@ DOIT_CONFIG, task_artifacts = workspace()
 
 from __future__ import annotations
 
+import gc
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder, CommandBui
 """One line per build tool."""
 
 Task = dict[str, Any]
+
+_OBJECTS = 100_000
+"""New objects after which Python looks for garbage."""
 
 
 def workspace(root: str | Path = ".") -> tuple[dict[str, Any], Callable[[], Iterator[Task]]]:
@@ -65,6 +69,8 @@ def open_session(root: Path) -> Session:
     Raises:
         ConfigError: provenance.toml is wrong.
     """
+    # Thousands of artifacts are many objects that live to the end; looking for garbage among them costs a fifth of all.
+    gc.set_threshold(_OBJECTS)
     absolute = root.resolve()
     settings = config.load(absolute)
     state = State(absolute / STATE / "state.db", lambda: signer.path.with_name("state.secret"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..inputs import ABSENT, measure_file
-from .ground import MANIFEST
+from .ground import MANIFEST, Subject, subject
 from .programs import read_known, write_known
 
 if TYPE_CHECKING:
@@ -161,8 +161,12 @@ class Resolver:
         return found
 
     def _keep(self, group: Group, basis: Basis, graph: UnitGraph, found: Mapping[str, Resolved]) -> None:
-        if not group.asked.certain:
-            return
+        from ...provenance.sbom.cargo import local_folder
+
+        packages = (folder for p in graph.packages(range(len(graph.units))) if (folder := local_folder(p)) is not None)
+        watched = basis.ground.values
+        if not (group.asked.certain and all(subject(Subject.FILE, p / MANIFEST) in watched for p in packages)):
+            return  # it rests on more than is looked at
         binaries: dict[str, JSONValue] = {
             name: {"digest": one.digest, "manifests": dict(one.manifests)} for name, one in found.items()
         }

@@ -125,6 +125,7 @@ def _ask(manifests: Sequence[Path], known: Mapping[str, str], memory: Memory) ->
         workspaces = tuple(_workspaces(manifests))
     toolchains = {w.root: Toolchain(said=Said(w.root)) for w in workspaces}
     subjects, certain = _programs(toolchains.values(), surveyed)
+    certain = certain and all(m.manifest in surveyed.manifests for w in workspaces for m in w.members)
     between = look(subjects, known, before.known)
     for toolchain in toolchains.values():  # what every run asks
         _ = toolchain.version, toolchain.config

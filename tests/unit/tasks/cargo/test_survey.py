@@ -1,0 +1,129 @@
+"""A survey finds what cargo looks at, in manifests as they are and where others may come to lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doit_provenance.tasks.cargo.ground import Subject, subject
+from doit_provenance.tasks.cargo.survey import package_settings, survey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARGO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RUSTUP_HOME", str(tmp_path / "rustup"))
+
+
+def _write(root: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+PACKAGE = '[package]\nname = "x"\nversion = "1.0.0"\n'
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[dependencies]\npart = { path = "../part" }',
+        '[dev-dependencies]\npart = { path = "../part" }',
+        '[build-dependencies.part]\npath = "../part"',
+        "[target.'cfg(unix)'.dependencies]\npart = { path = \"../part\" }",
+        '[workspace.dependencies]\npart = { path = "../part" }',
+        '[patch.crates-io]\npart = { path = "../part" }',
+        '[patch."https://tea.example/pot"]\npart = { path = "../part" }',
+        '[replace]\n"part:1.0.0" = { path = "../part" }',
+        '[workspace]\nmembers = ["../part"]',
+        '[workspace]\nmembers = ["../p*"]',
+        '[workspace]\nmembers = ["."]\ndefault-members = ["../[op]art"]',
+    ],
+)
+def test_manifest_leads_to_another(tmp_path: Path, table: str) -> None:
+    _write(tmp_path, {"own/Cargo.toml": PACKAGE + table, "part/Cargo.toml": PACKAGE, "zone/Cargo.toml": PACKAGE})
+    found = survey([tmp_path / "own" / "Cargo.toml"])
+    others = {path.parent.name for path in found.manifests} - {"own"}
+    # A pattern counts as matching any name: rather too much is watched than too little.
+    assert others == ({"part", "zone"} if "../p*" in table or "[op]" in table else {"part"})
+    assert found.certain
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[patch.crates-io]\npart = { path = "part" }', 'paths = ["part"]', '[patch.x]\npart = { path = "./part/" }'],
+)
+def test_configuration_leads_to_a_manifest(tmp_path: Path, text: str) -> None:
+    _write(tmp_path, {".cargo/config.toml": text, "own/Cargo.toml": PACKAGE, "part/Cargo.toml": PACKAGE})
+    found = survey([tmp_path / "own" / "Cargo.toml"])
+    assert tmp_path / "part" / "Cargo.toml" in found.manifests
+
+
+def test_what_may_come_to_lie_there_counts(tmp_path: Path) -> None:
+    _write(tmp_path, {"a/own/Cargo.toml": PACKAGE + '[workspace]\nmembers = ["x/*"]\n'})
+    subjects = survey([tmp_path / "a" / "own" / "Cargo.toml"]).subjects
+    own = tmp_path / "a" / "own"
+    for name in ("src/lib.rs", "src/main.rs", "build.rs", "README.md"):
+        assert subject(Subject.PRESENCE, own / name) in subjects
+    assert subject(Subject.PROGRAMS, own / "src" / "bin") in subjects
+    assert subject(Subject.MEMBERS, own / "x" / "*") in subjects
+    files = [own / ".cargo/config.toml", tmp_path / "rust-toolchain", tmp_path / "a/Cargo.toml", Path("/Cargo.toml")]
+    assert {subject(Subject.FILE, path) for path in files} <= subjects
+    assert subject(Subject.LINKS, tmp_path / "rustup" / "toolchains") in subjects
+
+
+def test_root_that_a_package_names(tmp_path: Path) -> None:
+    _write(tmp_path, {"own/Cargo.toml": PACKAGE + 'workspace = "../root"\n', "root/Cargo.toml": "[workspace]\n"})
+    assert tmp_path / "root" / "Cargo.toml" in survey([tmp_path / "own" / "Cargo.toml"]).manifests
+
+
+@pytest.mark.parametrize("text", ["[package", '[workspace]\nmembers = ["a/**"]'])
+def test_what_is_not_understood_is_uncertain(tmp_path: Path, text: str) -> None:
+    _write(tmp_path, {"Cargo.toml": text})
+    assert not survey([tmp_path / "Cargo.toml"]).certain
+
+
+def test_manifest_that_can_not_be_read_is_uncertain(tmp_path: Path) -> None:
+    (tmp_path / "Cargo.toml").mkdir()
+    assert not survey([tmp_path / "Cargo.toml"]).certain
+
+
+def test_circle_of_manifests_ends(tmp_path: Path) -> None:
+    for one, other in (("a", "b"), ("b", "a")):
+        _write(tmp_path, {f"{one}/Cargo.toml": f'{PACKAGE}[dependencies]\n{other} = {{ path = "../{other}" }}\n'})
+    assert len(survey([tmp_path / "a" / "Cargo.toml"]).manifests) == 2
+
+
+def _settings(
+    root: Path, own: str, above: str = "[workspace.package]\nversion = '2.0.0'\nedition = '2021'\n"
+) -> object:
+    _write(root, {"Cargo.toml": above, "own/Cargo.toml": own})
+    manifest = root / "own" / "Cargo.toml"
+    return package_settings(manifest, survey([manifest]).manifests)
+
+
+def test_settings_are_what_the_unit_graph_does_not_show(tmp_path: Path) -> None:
+    plain = _settings(tmp_path, PACKAGE)
+    same = (
+        PACKAGE
+        + "# note\n[dependencies]\nx = '1'\n[features]\na = []\n[profile.dev]\n[lints.rust]\n[[bin]]\nname = 'y'\n"
+    )
+    assert _settings(tmp_path, same) == plain
+    assert _settings(tmp_path, PACKAGE + "description = 'x'\n") != plain
+    assert _settings(tmp_path, PACKAGE + "[package.metadata.tea]\npot = 1\n") != plain
+    (tmp_path / "own" / "README.md").write_text("")
+    assert _settings(tmp_path, PACKAGE) != plain
+
+
+def test_settings_take_what_is_inherited_and_nothing_else(tmp_path: Path) -> None:
+    own = '[package]\nname = "x"\nversion.workspace = true\n'
+    found = _settings(tmp_path, own)
+    assert _settings(tmp_path, own, "[workspace.package]\nversion = '2.0.0'\nedition = '2024'\n") == found
+    assert _settings(tmp_path, own, "[workspace.package]\nversion = '2.0.1'\n") != found
+    assert os.fspath(tmp_path) not in repr(found)

@@ -13,6 +13,7 @@ import pytest
 
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.digest import sha256_file
+from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.builder import ShortMemory, Workspace
 from doit_provenance.tasks.cargo.builder import CargoBuilder
 from doit_provenance.tasks.inputs import MEASURED, Meter, parts
@@ -296,6 +297,81 @@ def test_forced_variable_is_the_configurations(bench: Bench, monkeypatch: pytest
     assert not bench.stale()
     monkeypatch.setenv("WORD", "mine")
     assert bench.changed() == {"alone": [], "first": ["variable:WORD"], "second": ["variable:WORD"]}
+
+
+READS = """
+    fn main() {
+        let mut names: Vec<_> = std::fs::read_dir("data").unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        println!("cargo::rustc-env=NAMES={names:?}");
+    }
+"""
+
+
+def test_whole_package_counts_where_its_build_script_says_nothing(bench: Bench) -> None:
+    """A new file too, but neither what builds make in its folder, nor what packages below it hold."""
+    files = {
+        "Cargo.toml": manifest("alone", '[workspace]\nmembers = ["lib/base"]'),
+        "build.rs": READS,
+        "data/one": "",
+        "src/main.rs": 'fn main() { println!("{}", env!("NAMES")); }\n',
+    }
+    bench.made.write(files)
+    bench.made.lock()
+    bench.build()
+    assert not bench.stale()
+    before = dict(bench.digests)
+    bench.made.cargo("build")
+    bench.made.write({"dist/x": "", ".provenance/x": ""})
+    _replace(bench.made, "lib/base/src/lib.rs", "quiet", "hush")
+    assert not bench.stale()
+    bench.made.write({"data/two": ""})
+    assert bench.changed() == {"alone": ["folder:."]}
+    bench.build()
+    assert bench.digests != before
+    bench.made.write({"data/two": "other"})
+    assert bench.changed() == {"alone": ["file:data/two"]}
+
+
+def test_file_that_a_build_script_waits_for(bench: Bench) -> None:
+    bench.made.write({"lib/base/build.rs": 'fn main() { println!("cargo::rerun-if-changed=later.txt") }\n'})
+    bench.build()
+    assert bench.inputs["alone"]["file:lib/base/later.txt"] == "absent"
+    bench.made.write({"lib/base/later.txt": ""})
+    assert bench.stale() == ALL
+
+
+def test_package_of_another_workspace(bench: Bench) -> None:
+    """What it inherits from there counts, and the rest of that manifest does not."""
+    bench.made.write(
+        {
+            "../other/Cargo.toml": '[workspace]\nmembers = ["*"]\n[workspace.package]\ndescription = "one"\n',
+            "../other/part/Cargo.toml": '[package]\nname = "part"\ndescription.workspace = true\n',
+            "../other/part/src/lib.rs": 'pub fn say() -> &\'static str { env!("CARGO_PKG_DESCRIPTION") }\n',
+            "apps/alone/Cargo.toml": manifest("alone", dependencies=['part = { path = "../../../other/part" }']),
+            "apps/alone/src/main.rs": 'fn main() { println!("{}", part::say()); }\n',
+        }
+    )
+    bench.made.lock()
+    bench.build()
+    before = dict(bench.digests)
+    _replace(bench.made, "../other/Cargo.toml", "[workspace.package]", '[workspace.package]\nlicense = "MIT"')
+    assert not bench.stale()
+    _replace(bench.made, "../other/Cargo.toml", '"one"', '"two"')
+    assert bench.changed()["alone"] == ["setting:../other/part/Cargo.toml"]
+    assert bench.stale() == {"alone"}
+    bench.build()
+    assert {name for name in ALL if bench.digests[name] != before[name]} == {"alone"}
+
+
+def test_crates_that_can_not_be_observed_all_count(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ToolError("the compiler is ill")
+
+    monkeypatch.setattr("doit_provenance.tasks.cargo.observe.observe", fail)
+    bench.build()
+    _replace(bench.made, "lib/other/src/lib.rs", '"other"', '"another"')
+    assert bench.stale() == {"first", "second"}
 
 
 def test_inputs_are_the_same_alone_and_with_siblings(bench: Bench) -> None:

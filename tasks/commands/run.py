@@ -44,6 +44,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
     """
 
     name = "run"
+    _has_artifacts = False
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Run the tasks, once the selection is known to be one."""
@@ -56,6 +57,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
             for session in sessions:
                 session.runs = True
                 session.always = bool(params["always"])
+            self._has_artifacts = bool(sessions)
             if sessions:
                 names = {t.name: t for t in tasks}
                 for pattern in pos_args:
@@ -83,9 +85,14 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
 
     @functools.wraps(DoitRun._execute)  # noqa: SLF001 - by the signature of which doit chooses what it passes
     def _execute(self, outfile: Any, *, reporter: Any = "console", **options: Any) -> int:
-        """Run the tasks; that some were not run for want of others that failed is no error of its own."""
+        """Run the tasks; that some were not run for want of others that failed is no error of its own.
+
+        Artifacts are built by threads, whatever was asked for: what builders share would be lost between processes.
+        """
         kinds: set[type] = set()
         base = self.reporters[reporter] if isinstance(reporter, str) else reporter
+        if self._has_artifacts:
+            options["par_type"] = "thread"
         result = int(super()._execute(outfile, reporter=_counting(base, kinds), **options))
         return FAILED if result == _ERROR and kinds <= {TaskFailed, UnmetDependency} and kinds else result
 
@@ -112,6 +119,9 @@ def _ended_with_care(sessions: list[Session]) -> Iterator[None]:
 
         end_all()
         raise
+    else:
+        for session in sessions:
+            session.leave()
     finally:
         if is_main:
             signal.signal(signal.SIGTERM, previous)

@@ -96,9 +96,11 @@ def test_selection(run: Run, kettle: Any, command: list[str], selection: list[st
     assert kettle.calls == calls
 
 
-def test_parallel(run: Run, kettle: Any) -> None:
+@pytest.mark.parametrize("kind", [(), ("-P", "process")])
+def test_parallel(run: Run, kettle: Any, kind: tuple[str, ...]) -> None:
+    """By threads, whatever is asked for: processes would share no builder."""
     kettle.names = ["tea-hot", "tea-iced", "mug", "pot"]
-    ended = run("run", "-n", "3")
+    ended = run("run", "-n", "3", *kind)
     assert ended.code == 0
     assert sorted(kettle.calls) == [["mug"], ["pot"], ["tea-hot", "tea-iced"]]
     assert [line.split()[1] for line in ended.out.splitlines()[:-1]] == ["built"] * 4

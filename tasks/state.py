@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import stat
 import tempfile
 import threading
 from functools import cached_property
@@ -38,11 +39,18 @@ _KEPT = 3
 """Lists of inputs per artifact: that of the record, and of builds that were killed before they had one."""
 _WAIT = 0.5
 """Seconds to wait for another run that writes; what can't be written now is found out again next time."""
-_TABLES = (
-    "create table if not exists memory (key text primary key, entry blob not null) without rowid",
-    "create table if not exists inputs (number integer primary key, artifact text, digest text, list blob not null)",
-    "create unique index if not exists inputs_of on inputs (digest, artifact)",
-)
+_TABLES = [
+    "CREATE TABLE memory (key blob primary key, entry blob not null) without rowid",
+    "CREATE TABLE inputs (number integer primary key, artifact text, digest text, list blob not null)",
+    "CREATE UNIQUE INDEX inputs_of on inputs (digest, artifact)",
+]
+"""Letter by letter as sqlite keeps them, so that any other schema shows."""
+_JOURNAL, _WAL = "-journal", ("-wal", "-shm")
+"""What sqlite keeps beside the file. The latter two would be a stranger's: we write none, nor the mode for them."""
+_HEADER = 20
+"""Bytes of a database's header, of which the last two are its mode: 1 and 1 with a journal."""
+_ERRORS = (sqlite3.Error, UnicodeError, OSError)
+"""Of a damaged file; sqlite quotes what it can't read, and that need not be text."""
 
 
 def read_secret(path: Path, *, make: bool) -> bytes | None:
@@ -91,15 +99,16 @@ class State:
     def _database(self) -> sqlite3.Connection | None:
         try:
             return self._open()
-        except (sqlite3.Error, OSError):
-            return self._begin_anew()
+        except _ERRORS as error:
+            # On filesystems without locks another run may be at it: what it writes is never thrown away.
+            return None if _is_busy(error) else self._begin_anew()
 
     def get(self, key: str) -> JSONValue:
         """Return what is remembered under a key; `None`: nothing that can be believed."""
         with self._lock:
             data = self._pending.get(key)
             if data is None:
-                entry = self._select("select entry from memory where key = ?", key)
+                entry = self._select("select entry from memory where key = ?", _name(key))
                 if entry is None or self._secret is None:
                     return None
                 code, data = entry[:_CODE_SIZE], entry[_CODE_SIZE:]
@@ -138,7 +147,7 @@ class State:
         with self._lock:
             secret = self._secret
             if secret is not None and self._writable and self._pending:
-                rows = [(key, self._code(secret, key, data) + data) for key, data in self._pending.items()]
+                rows = [(_name(key), self._code(secret, key, data) + data) for key, data in self._pending.items()]
                 if self._write("insert or replace into memory values (?, ?)", rows):
                     self._pending.clear()
 
@@ -159,7 +168,7 @@ class State:
             self._copied = None
 
     def _code(self, secret: bytes, key: str, data: bytes) -> bytes:
-        name = key.encode(errors="surrogateescape")
+        name = _name(key)
         message = b"%b\0%d\0%b%b" % (_VERSION, len(name), name, data)
         return hashlib.blake2b(message, key=secret, digest_size=_CODE_SIZE).digest()
 
@@ -174,51 +183,64 @@ class State:
                         self._database.executemany(statement, rows)
                 except sqlite3.OperationalError:
                     return False  # busy, read-only, full: next time
-                except sqlite3.Error:
+                except _ERRORS:
                     self._database = self._begin_anew()
                 else:
                     return True
         return False
 
-    def _select(self, query: str, key: str) -> bytes | None:
+    def _select(self, query: str, key: str | bytes) -> bytes | None:
         if self._database is None:
             return None
         try:
             row = self._database.execute(query, (key,)).fetchone()
         except sqlite3.OperationalError:
-            return None  # busy, or a file without our tables
-        except sqlite3.Error:
+            return None  # busy
+        except _ERRORS:
             self._database = self._begin_anew()
             return None
         return row[0] if row and isinstance(row[0], bytes) else None
 
     def _open(self) -> sqlite3.Connection | None:
-        if not self._writable:
-            return self._open_to_read()
         if self._path.is_symlink() or self._path.parent.is_symlink():
             return None  # in a stranger's repository it may lead anywhere
+        self._refuse_what_is_not_ours()
+        if not self._writable:
+            return self._open_to_read()
         found = sqlite3.connect(self._path, timeout=_WAIT, check_same_thread=False)
         # A killed process loses nothing it has committed; after a power cut what is damaged is not believed.
         found.execute("pragma synchronous = off")
-        if found.execute("pragma user_version").fetchone() != (_SCHEMA,):
-            for (table,) in found.execute("select name from sqlite_master where type = 'table'").fetchall():
-                found.execute(f'drop table "{table}"')  # of another version of this program
+        if not _schema(found):
             for statement in (*_TABLES, f"pragma user_version = {_SCHEMA}"):
                 found.execute(statement)
-        return found
+        return _ours(found)
 
     def _open_to_read(self) -> sqlite3.Connection | None:
-        if not self._path.is_file():
+        if not self._path.exists():
             return None
         path = self._path
-        if os.path.lexists(f"{path}-journal"):  # of a killed run: it is rolled back in a copy
+        if os.path.lexists(f"{path}{_JOURNAL}"):  # of a killed run: it is rolled back in a copy
             self._copied = tempfile.TemporaryDirectory(prefix="doit-provenance-")
-            for name in (path.name, f"{path.name}-journal"):
+            for name in (path.name, f"{path.name}{_JOURNAL}"):
                 with contextlib.suppress(FileNotFoundError):
                     shutil.copyfile(path.with_name(name), Path(self._copied.name, name))
             path = Path(self._copied.name, path.name)
-            return sqlite3.connect(path, timeout=_WAIT, check_same_thread=False)
-        return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_WAIT, check_same_thread=False)
+            return _ours(sqlite3.connect(path, timeout=_WAIT, check_same_thread=False))
+        return _ours(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_WAIT, check_same_thread=False))
+
+    def _refuse_what_is_not_ours(self) -> None:
+        """Look before sqlite does, which waits for pipes, and makes files beside one that says it has them.
+
+        Raises:
+            OSError: something else stands there, or a file that we have not written.
+        """
+        beside = [self._path.with_name(f"{self._path.name}{suffix}") for suffix in (_JOURNAL, *_WAL)]
+        for path in (self._path, *beside):
+            if os.path.lexists(path) and (not stat.S_ISREG(path.lstat().st_mode) or path in beside[1:]):
+                raise OSError(f"`{path}` is not ours")
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as stream:
+            if (header := stream.read(_HEADER)) and header[-2:] != b"\1\1":
+                raise OSError(f"`{self._path}` is not ours")
 
     def _begin_anew(self) -> sqlite3.Connection | None:
         """Put a new file in the place of a damaged one; `None`: there is none, as nothing may be written."""
@@ -226,8 +248,37 @@ class State:
         if not self._writable:
             return None
         try:
-            for name in (self._path.name, f"{self._path.name}-journal"):
-                self._path.with_name(name).unlink(missing_ok=True)
+            for suffix in (_JOURNAL, *_WAL, ""):
+                self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
             return self._open()
-        except (sqlite3.Error, OSError):
+        except _ERRORS:
             return None
+
+
+def _is_busy(error: Exception) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0)  # what Python itself can't read has none
+    return code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _name(key: str) -> bytes:
+    return key.encode(errors="surrogateescape")
+
+
+def _schema(database: sqlite3.Connection) -> list[str]:
+    found = database.execute("select sql from sqlite_master where sql is not null order by rowid").fetchall()
+    return [sql for (sql,) in found]
+
+
+def _ours(database: sqlite3.Connection) -> sqlite3.Connection:
+    """Return the database, if it is one that this version has made.
+
+    Raises:
+        sqlite3.Error: it is not, or it can't be read.
+    """
+    try:
+        if database.execute("pragma user_version").fetchone() == (_SCHEMA,) and _schema(database) == _TABLES:
+            return database
+        raise sqlite3.DatabaseError("of another version of this program")
+    except _ERRORS:
+        database.close()
+        raise

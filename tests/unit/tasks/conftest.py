@@ -307,10 +307,15 @@ class Kitchen:
     def plan(self) -> dict[str, Answer]:
         """Return what is announced, by name, and see that nothing of the workspace was changed for that."""
         before = self.everything()
+        found = self.announce()
+        assert self.everything() == before, "a plan has written"
+        return found
+
+    def announce(self) -> dict[str, Answer]:
+        """Return what is announced, by name."""
         session = self.session(runs=False)
         found = session.answers(self.ids(session))
         session.close()
-        assert self.everything() == before, "a plan has written"
         return {session.artifacts[id_].name: answer for id_, answer in found.items()}
 
     def run(self, *, always: bool = False, threads: int = 1) -> dict[str, Outcome]:

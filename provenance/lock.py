@@ -59,12 +59,12 @@ class Holder:
         return cls(command=command, process=os.getpid(), host=os.uname().nodename, since=datetime.now(UTC))
 
 
-def take(folder: Path, *, command: str, waiting: Callable[[Holder | None], object]) -> None:
-    """Make `folder` and take its lock for this process, until it ends.
+def take(folder: Path, *, command: str, waiting: Callable[[Holder | None], object]) -> bool:
+    """Make `folder` and take its lock for this process, until it ends; tell whether the last one was killed.
 
     While another process has it, `waiting` is called once, with what that one says of itself, and then it is waited
-    for. Only the kernel tells whether somebody has it: a note that a dead process left means nothing. Where the
-    filesystem has no locks (some network filesystems), nobody waits for anybody.
+    for. Only the kernel tells whether somebody has it: a note that a dead process left means that it did not come to
+    `leave`. Where the filesystem has no locks (some network filesystems), nobody waits for anybody.
 
     Raises:
         StoreError: the folder can't be made or written.
@@ -77,15 +77,23 @@ def take(folder: Path, *, command: str, waiting: Callable[[Holder | None], objec
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _UNSUPPORTED:
-                return
+                return False
             if error.errno not in _TAKEN:
                 raise
             waiting(_holder(descriptor))
             fcntl.lockf(descriptor, fcntl.LOCK_EX)
+        was_left = os.fstat(descriptor).st_size == 0
     except OSError as error:
         raise StoreError(f"can't lock `{path}`: {error.strerror}") from error
     with contextlib.suppress(OSError):  # a full disk: the lock holds without a note
         _note(descriptor, Holder.this(command))
+    return not was_left
+
+
+def leave(folder: Path) -> None:
+    """Note that whoever has the lock of `folder` leaves nothing half done; the lock is its own until it ends."""
+    with contextlib.suppress(OSError):  # then the next one looks for what is half done, and finds nothing
+        os.truncate(folder / FILE, 0)  # not by a descriptor: closing one would end the lock (fcntl(2))
 
 
 def command_of(argv: Sequence[str]) -> str:

@@ -59,13 +59,26 @@ def staging_for(output: Path, folder: Path) -> Iterator[Path]:
     with _explained(target):
         prepare(output)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
+        sweep(target)
         staging = target.with_name(f"{STAGING}{target.name}-{secrets.token_hex(6)}")
         staging.mkdir()
     try:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)  # after a commit it is the old folder
+
+
+def sweep(target: Path) -> None:
+    """Remove what killed runs left of their staging folders for the artifact whose folder is `target`.
+
+    Only for this one: its name may be how another's begins, which is being staged in another thread. What can't be
+    removed stays; no reader takes it for an artifact.
+    """
+    own = re.compile(rf"{re.escape(STAGING + target.name)}-[0-9a-f]{{12}}(?:-old)?")
+    with contextlib.suppress(OSError):
+        for left in target.parent.iterdir():
+            if own.fullmatch(left.name):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def commit(staging: Path, target: Path) -> None:
@@ -232,17 +245,6 @@ def _exchange(first: Path, second: Path) -> bool:
     if number in _UNSUPPORTED:
         return False
     raise OSError(number, os.strerror(number), str(second))
-
-
-def _sweep(target: Path) -> None:
-    """Remove what a killed run left of its staging folders for this artifact.
-
-    Only for this one: its name may be how another's begins, which is being staged in another thread.
-    """
-    own = re.compile(rf"{re.escape(STAGING + target.name)}-[0-9a-f]{{12}}(?:-old)?")
-    for left in target.parent.iterdir():
-        if own.fullmatch(left.name):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _begin_to_sync(descriptor: int) -> None:

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..provenance import lock
+from ..provenance import lock, store
 from ..provenance.errors import ProvenanceError
 from .answer import Action, Answer, Depends, Fresh, Stale
 from .inputs import digest_of, to_json
@@ -135,6 +135,11 @@ class Session:
             since="" if done is Done.BUILT else built_at(placed.provenance),
         )
 
+    def leave(self) -> None:
+        """Note that this run leaves nothing half done; the next need not look for it."""
+        if self._claim is True:
+            lock.leave(self.workspace.state)
+
     def close(self) -> None:
         """Keep what was found out. The process may end without it: then it is found out again."""
         self._state.close()
@@ -200,11 +205,18 @@ class Session:
         """Let other runs over this workspace wait, before anything is judged; where that can't be, builds can't."""
         if self.runs and self._claim is False:
             try:
-                lock.take(self.workspace.state, command=lock.this_command(), waiting=self._say_that_we_wait)
+                if lock.take(self.workspace.state, command=lock.this_command(), waiting=self._say_that_we_wait):
+                    self._clear_up()
                 self._claim = True
                 self._state.begin_to_write()
             except ProvenanceError as error:
                 self._claim = error
+
+    def _clear_up(self) -> None:
+        """Remove what a killed run left beside what holds; of what is fresh now, no build would."""
+        for artifact in self.artifacts.values():
+            store.sweep(self.workspace.output / artifact.folder)
+            self.judge.builders[artifact.builder].release(artifact)
 
     def _say_that_we_wait(self, holder: lock.Holder | None) -> None:
         """Say whom we wait for; nobody but the kernel knows whether it still runs."""

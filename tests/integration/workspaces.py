@@ -191,3 +191,34 @@ def one_program(name: str = "solo", main: str = 'fn main() { println!("hello"); 
     """Return the files of a repository that ships one program, at its root."""
     lock = f'version = 4\n\n[[package]]\nname = "{name}"\nversion = "0.1.0"\n'
     return {"Cargo.toml": manifest(name), "Cargo.lock": lock, "src/main.rs": main}
+
+
+WORDS = {
+    "src/a.txt": "one two\n",
+    "provenance.toml": """
+    [command.words]
+    run = ["sh", "-c", "echo words >> $NOTES; cat src/*.txt > out/words"]
+    inputs = ["src/*.txt"]
+    outputs = ["out/words"]
+    platform = "any"
+
+    [command.count]
+    run = ["sh", "-c", "echo count >> $NOTES; wc -w < {command:words} > out/count"]
+    inputs = []
+    artifacts = ["command:words"]
+    outputs = ["out/count"]
+    platform = "any"
+    """,
+}
+"""Two commands, the second of which is made from what the first leaves; each run of one is noted in `$NOTES`."""
+
+
+def words(root: Path, files: Mapping[str, str] | None = None) -> Repository:
+    """Make a repository with the commands of `WORDS`, whose runs are noted beside it."""
+    return repository(root, WORDS | dict(files or {}), NOTES=str(root.with_name(f"{root.name}-runs")))
+
+
+def runs(made: Repository) -> list[str]:
+    """Return the names of the commands of a `words` repository that have run, in that order."""
+    notes = Path(made.environ["NOTES"])
+    return notes.read_text(encoding="ascii").split() if notes.exists() else []

@@ -75,8 +75,22 @@ def test_killed_holder_leaves_a_note_and_no_lock(tmp_path: Path, hold: Callable[
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert json.loads((tmp_path / "lock").read_bytes())["process"] == first.pid
-    lock.take(tmp_path, command="doit", waiting=_never)
+    assert lock.take(tmp_path, command="doit", waiting=_never), "it was killed, and that is told"
     assert json.loads((tmp_path / "lock").read_bytes())["process"] == os.getpid()
+
+
+def test_holder_that_left_was_not_killed(tmp_path: Path, hold: Callable[[], subprocess.Popen[str]]) -> None:
+    """And it has the lock until it ends."""
+    assert not lock.take(tmp_path, command="doit", waiting=_never), "nobody was here before"
+    lock.leave(tmp_path)
+    second = hold()
+    assert _line(second) == "waiting for None\n"
+    assert not lock.take(tmp_path, command="doit", waiting=_never)
+
+
+def test_leaving_a_folder_that_is_gone(tmp_path: Path) -> None:
+    lock.leave(tmp_path / "gone")
+    assert not (tmp_path / "gone").exists()
 
 
 def test_same_process_may_take_it_again(tmp_path: Path) -> None:

@@ -236,12 +236,38 @@ def test_lock_is_taken_before_anything_is_judged(kitchen: Any, monkeypatch: pyte
     taken = lock.take
     kitchen.kettle.inputs["milk"] = "much"
 
-    def wait(folder: Any, *, command: str, waiting: Any) -> None:
-        taken(folder, command=command, waiting=waiting)
+    def wait(folder: Any, *, command: str, waiting: Any) -> bool:
+        killed = taken(folder, command=command, waiting=waiting)
         kitchen.kettle.inputs.pop("milk")
+        return killed
 
     monkeypatch.setattr(lock, "take", wait)
     assert kitchen.run()["tea"].done is Done.FRESH
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_a_killed_run_left_is_removed(kitchen: Any, monkeypatch: pytest.MonkeyPatch, *, killed: bool) -> None:
+    """Also where nothing is to be built; only after a kill, as to look for it takes time."""
+    kitchen.run()
+    left = kitchen.place("tea").with_name(f".staging-{kitchen.place('tea').name}-0123456789ab")
+    left.mkdir()
+    monkeypatch.setattr(lock, "take", lambda _folder, **_: killed)
+    session = kitchen.session(runs=True)
+    assert session.is_fresh(_artifact(session, "tea"))
+    assert left.exists() != killed
+    assert session.judge.builders["kettle"].released == ["kettle:tea@linux/amd64"] * killed
+
+
+def test_run_that_has_begun_can_leave(kitchen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has not has nothing to say."""
+    said: list[Any] = []
+    monkeypatch.setattr(lock, "leave", said.append)
+    session = kitchen.session(runs=True)
+    session.leave()
+    assert said == []
+    session.is_fresh(_artifact(session, "tea"))
+    session.leave()
+    assert said == [session.workspace.state]
 
 
 def test_who_is_waited_for_is_said(kitchen: Any, monkeypatch: pytest.MonkeyPatch) -> None:

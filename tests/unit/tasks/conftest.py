@@ -6,8 +6,11 @@ import os
 import shutil
 import stat
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +24,7 @@ from doit_provenance.provenance.sbom.inventory import Completeness, Component, I
 from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.provenance.sign.key import load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
-from doit_provenance.provenance.sign.place import _CI_VARIABLES, public_path
+from doit_provenance.provenance.sign.place import public_path
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks import graph
 from doit_provenance.tasks.attest import Signing
@@ -33,8 +36,8 @@ from doit_provenance.tasks.signer import Signer
 from doit_provenance.tasks.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from doit_provenance.provenance.digest import Digest
     from doit_provenance.provenance.errors import ProvenanceError
@@ -385,13 +388,31 @@ def _looks(path: Path) -> tuple[object, ...]:
 @pytest.fixture
 def kitchen(root: Path, kettle: Kettle, key: LocalKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
     """Return the workspace, empty; the key in it is a copy, so that a test may lose it."""
-    keys = tmp_path / "keys"
+    return _kitchen(root, kettle, key, tmp_path / "keys", monkeypatch)
+
+
+@pytest.fixture
+def new_kitchen(key: LocalKey, tmp_path: Path) -> Callable[[], AbstractContextManager[Kitchen]]:
+    """Return what opens another one for each example of a test, and removes it after that."""
+
+    @contextmanager
+    def run() -> Iterator[Kitchen]:
+        with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(dir=tmp_path) as name:
+            folder = Path(name)
+            for made in ("made", ROOT):
+                (folder / made).mkdir()
+            patch.chdir(folder / ROOT)
+            patch.setenv("GIT_CEILING_DIRECTORIES", name)
+            yield _kitchen(folder / ROOT, Kettle(folder=folder / "made"), key, folder / "keys", patch)
+
+    return run
+
+
+def _kitchen(root: Path, kettle: Kettle, key: LocalKey, keys: Path, patch: pytest.MonkeyPatch) -> Kitchen:
     keys.mkdir()
     for path in (key.path, key.public_path):
         shutil.copy2(path, keys)
-    monkeypatch.setenv("DOIT_PROVENANCE_KEY", str(keys / "key.pem"))
-    for variable in _CI_VARIABLES:
-        monkeypatch.delenv(variable, raising=False)
+    patch.setenv("DOIT_PROVENANCE_KEY", str(keys / "key.pem"))
     # This process is many here; a lock is a process's until it ends, and has tests of its own.
-    monkeypatch.setattr(lock, "take", lambda folder, **_: store.prepare(folder))
+    patch.setattr(lock, "take", lambda folder, **_: store.prepare(folder))
     return Kitchen(root=root, keys=keys, kettle=kettle)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.record import SCHEMA, Record, file_names
+from doit_provenance.provenance.record import SCHEMA, Record, Seal, file_names
 
 RECORD = Record(
     artifact="cargo:wash@x86_64-unknown-linux-gnu",
@@ -22,10 +22,82 @@ RECORD = Record(
     evidence=dict.fromkeys(file_names("wash").evidence, "1" * 64),
     generator="0.1.0",
 )
+SEALED = replace(RECORD, seal=Seal(hint="the key's", signature=b"\x30\x00 and so on"))
 
 
-def test_round_trip() -> None:
-    assert Record.from_json(RECORD.to_json()) == RECORD
+@pytest.mark.parametrize("record", [RECORD, SEALED], ids=["without a seal", "sealed"])
+def test_round_trip(record: Record) -> None:
+    assert Record.from_json(record.to_json()) == record
+
+
+def test_seal_is_over_all_but_itself() -> None:
+    """What is signed is the file as it would be without a seal, so anybody can make it of the file."""
+    assert SEALED.payload() == RECORD.payload() == RECORD.to_json()
+    document = json.loads(SEALED.to_json())
+    del document["seal"]
+    assert document == json.loads(RECORD.payload())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("artifact", "cargo:other@x86_64-unknown-linux-gnu"),
+        ("file", "other"),
+        ("digest", digest_bytes(b"other")),
+        ("inputs", "2" * 64),
+        ("evidence", {}),
+        ("generator", "0.2.0"),
+    ],
+)
+def test_seal_is_over_every_field(field: str, value: Any) -> None:
+    assert replace(SEALED, **{field: value}).payload() != SEALED.payload()
+
+
+@pytest.mark.parametrize(
+    ("seal", "message"),
+    [
+        (None, "no table"),
+        ("AAAA", "no table"),
+        ({}, "the seal is malformed"),
+        ({"keyid": "a"}, "the seal is malformed"),
+        ({"keyid": "a", "sig": "AAAA", "cert": ""}, "the seal is malformed"),
+        ({"keyid": 1, "sig": "AAAA"}, "no text"),
+        ({"keyid": "a", "sig": 1}, "no text"),
+        ({"keyid": "a", "sig": "AAA"}, "not in base64"),
+        ({"keyid": "a", "sig": "A AAA"}, "not in base64"),
+        ({"keyid": "a", "sig": "Ä==="}, "not a record"),
+    ],
+)
+def test_refuses_a_wrong_seal(seal: object, message: str) -> None:
+    document = {**json.loads(RECORD.to_json()), "seal": seal}
+    with pytest.raises(UnreadableError, match=message):
+        Record.from_json(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda document: json.dumps(document, indent=2, ensure_ascii=False),
+        lambda document: json.dumps(document, sort_keys=True) + "\n",
+        lambda document: json.dumps(document, sort_keys=True, indent=2),
+        lambda document: json.dumps(document, sort_keys=True, indent=2).replace("wash", "\\u0077ash") + "\n",
+        lambda document: json.dumps(document, sort_keys=True, indent=2).replace('"size": 4', '"size": 4.0') + "\n",
+        lambda document: json.dumps(document, sort_keys=True, indent=2) + "\n\n",
+        lambda document: "\ufeff" + json.dumps(document, sort_keys=True, indent=2) + "\n",
+        lambda document: json.dumps(document, sort_keys=True, indent=2).replace("{", '{"file": "evil",', 1) + "\n",
+    ],
+)
+def test_refuses_a_record_that_is_written_otherwise(write: Any) -> None:
+    """The seal is over the very bytes: what says the same in others is not what was sealed."""
+    with pytest.raises(UnreadableError, match="not a record"):
+        Record.from_json(write(json.loads(SEALED.to_json())).encode())
+
+
+def test_refuses_base64_with_bits_that_say_nothing() -> None:
+    one = replace(RECORD, seal=Seal(hint="a", signature=b"\0")).to_json()
+    assert b'"AA=="' in one
+    with pytest.raises(UnreadableError, match="not written as records are"):
+        Record.from_json(one.replace(b'"AA=="', b'"AB=="'))
 
 
 def test_bytes_are_deterministic_and_end_in_a_line() -> None:
@@ -90,14 +162,14 @@ def test_refuses_other_bytes(data: bytes) -> None:
 
 @given(data=st.data())
 def test_flipped_bytes_are_a_record_or_unreadable(data: st.DataObject) -> None:
-    good = bytearray(RECORD.to_json())
+    good = bytearray(SEALED.to_json())
     position = data.draw(st.integers(0, len(good) - 1))
     good[position] = data.draw(st.integers(0, 255))
     try:
         found = Record.from_json(bytes(good))
     except UnreadableError:
         return
-    assert Record.from_json(found.to_json()) == found
+    assert found.to_json() == bytes(good)
 
 
 SCHEMA_FILE = Path(__file__).parents[3] / "docs" / "record.schema.json"
@@ -108,9 +180,10 @@ def test_schema_in_the_docs_is_the_readers() -> None:
     schema = json.loads(SCHEMA_FILE.read_bytes())
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
-    written = json.loads(RECORD.to_json())
+    written = json.loads(SEALED.to_json())
     validator.validate(written)
-    assert set(written) == set(schema["properties"]) == set(schema["required"])
+    validator.validate(json.loads(RECORD.to_json()))
+    assert set(written) == set(schema["properties"]) == set(schema["required"]) | {"seal"}
     assert schema["properties"]["schema"]["const"] == SCHEMA
     for key in written:
         for value in (None, [], "no such thing/"):

@@ -19,12 +19,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from doit_provenance.provenance.attest.bundle import Bundle, KeyMaterial
+from doit_provenance.provenance.attest.dsse import pae
 from doit_provenance.provenance.attest.statement import PAYLOAD_TYPE
+from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import KeyFileError, UnreadableError
+from doit_provenance.provenance.record import SEAL_TYPE, Record
 from doit_provenance.provenance.sign import keyfile
 from doit_provenance.provenance.sign.key import LocalKey, load_key, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.sign.place import default_key_path, is_ci, public_path
+from doit_provenance.provenance.verify.trust import TrustedKey
 
 NOBODY = PassphraseSource(environ={}, prompt=None)
 SECRET = "correct horse battery"  # noqa: S105 - of no key but those made here
@@ -73,6 +77,28 @@ def test_signs_exactly_these_bytes(tmp_path: Path) -> None:
     assert bundle.envelope.payload == statement
     assert bundle.envelope.payload_type == PAYLOAD_TYPE
     assert bundle.material == KeyMaterial(hint=key.hint)
+
+
+def test_seals_the_record_and_nothing_else_with_that(tmp_path: Path) -> None:
+    """Its payload type is its own, so no seal is a statement's signature, and no statement's is a seal."""
+    key = _create(tmp_path / "key.pem")
+    record = Record(
+        artifact="cargo:wash@any",
+        file="wash",
+        digest=digest_bytes(b"wash"),
+        inputs="0" * 64,
+        evidence={},
+        generator="0.1.0",
+    )
+    sealed = key.seal(record)
+    assert sealed.seal is not None
+    assert sealed.seal.hint == key.hint
+    assert sealed.payload() == record.payload()
+    assert Record.from_json(sealed.to_json()) == sealed
+    trusted = TrustedKey.from_pem(key.public_pem, origin="")
+    assert trusted.made(sealed.seal.signature, pae(SEAL_TYPE, record.payload()))
+    assert not trusted.made(sealed.seal.signature, pae(PAYLOAD_TYPE, record.payload()))
+    assert not trusted.made(sealed.seal.signature, record.payload())
 
 
 def test_never_made_in_ci_but_used_there(tmp_path: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from doit_provenance.provenance.attest.bundle import Bundle, CertificateMaterial, KeyMaterial
 from doit_provenance.provenance.attest.dsse import Envelope
-from doit_provenance.provenance.attest.statement import PROVENANCE, SPDX, Statement
+from doit_provenance.provenance.attest.statement import PAYLOAD_TYPE, PROVENANCE, SPDX, Statement
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import VerificationError
-from doit_provenance.provenance.verify.policy import About, AllOf, OfType, trusted_signer
+from doit_provenance.provenance.record import SEAL_TYPE, Record, Seal
+from doit_provenance.provenance.verify.policy import About, AllOf, OfType, trusted_sealer, trusted_signer
 
 if TYPE_CHECKING:
+    from doit_provenance.provenance.sign.key import LocalKey
     from doit_provenance.provenance.verify.trust import Trust
 
 ARTIFACT, OTHER = digest_bytes(b"artifact"), digest_bytes(b"other")
@@ -96,3 +99,81 @@ def test_an_unknown_hint_names_what_is_trusted(trust: Trust, hint: str) -> None:
     assert trust.keys[0].hint in str(caught.value.hint)
     assert trust.keys[0].origin in str(caught.value.hint)
     assert "\x1b" not in str(caught.value)
+
+
+RECORD = Record(
+    artifact="cargo:wash@any",
+    file="wash",
+    digest=ARTIFACT,
+    inputs="0" * 64,
+    evidence={"wash.spdx.json": "1" * 64},
+    generator="0.1.0",
+)
+
+
+def test_seal_of_a_trusted_key_names_it(key: LocalKey, trust: Trust) -> None:
+    assert trusted_sealer(key.seal(RECORD), trust) == trust.keys[0]
+
+
+def test_record_without_a_seal_has_no_sealer(trust: Trust) -> None:
+    with pytest.raises(VerificationError, match="it bears no seal"):
+        trusted_sealer(RECORD, trust)
+
+
+def test_seal_of_a_stranger_is_named_without_what_a_terminal_would_obey(stranger: LocalKey, trust: Trust) -> None:
+    sealed = stranger.seal(RECORD)
+    with pytest.raises(VerificationError, match="sealed with a key that is not trusted"):
+        trusted_sealer(sealed, trust)
+    assert sealed.seal is not None
+    with pytest.raises(VerificationError, match="not trusted") as caught:
+        trusted_sealer(replace(sealed, seal=replace(sealed.seal, hint="\x1b[2J")), trust)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_hint_of_a_trusted_key_over_a_strangers_seal_is_no_seal(
+    key: LocalKey, stranger: LocalKey, trust: Trust
+) -> None:
+    sealed = stranger.seal(RECORD)
+    assert sealed.seal is not None
+    with pytest.raises(VerificationError, match="did not seal this record"):
+        trusted_sealer(replace(sealed, seal=replace(sealed.seal, hint=key.hint)), trust)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("artifact", "cargo:other@any"),
+        ("file", "other"),
+        ("digest", OTHER),
+        ("inputs", "2" * 64),
+        ("evidence", {"wash.spdx.json": "2" * 64}),
+        ("generator", "0.2.0"),
+    ],
+)
+def test_seal_of_another_record_is_none(key: LocalKey, trust: Trust, field: str, value: object) -> None:
+    forged = replace(key.seal(RECORD), **{field: value})  # type: ignore[arg-type] # each of its field's type
+    with pytest.raises(VerificationError, match="did not seal this record"):
+        trusted_sealer(forged, trust)
+
+
+def test_signature_over_a_statement_is_no_seal(key: LocalKey, trust: Trust) -> None:
+    """Even one whose payload is the record, letter by letter."""
+    envelope = Bundle.from_json(key.sign_statement(RECORD.payload())).envelope
+    forged = replace(RECORD, seal=Seal(hint=key.hint, signature=envelope.signature))
+    with pytest.raises(VerificationError, match="did not seal this record"):
+        trusted_sealer(forged, trust)
+
+
+def test_seal_is_no_signature_over_a_statement(key: LocalKey, trust: Trust) -> None:
+    sealed = key.seal(RECORD)
+    assert sealed.seal is not None
+    for payload_type in (PAYLOAD_TYPE, SEAL_TYPE):
+        envelope = Envelope(payload=RECORD.payload(), payload_type=payload_type, signature=sealed.seal.signature)
+        with pytest.raises(VerificationError, match=r"does not hold|is of type"):
+            trusted_signer(Bundle(envelope=envelope, material=KeyMaterial(hint=key.hint)), trust)
+
+
+@pytest.mark.parametrize("signature", [b"", b"\0", b"\x30\x06\x02\x01\x00\x02\x01\x00", b"0" * 72])
+def test_bytes_that_are_no_signature_are_no_seal(key: LocalKey, trust: Trust, signature: bytes) -> None:
+    with pytest.raises(VerificationError, match="did not seal this record"):
+        trusted_sealer(replace(RECORD, seal=Seal(hint=key.hint, signature=signature)), trust)

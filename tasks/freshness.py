@@ -70,6 +70,7 @@ class Freshness:
         self._meter = meter
         self._expected = expected
         self._by = f"{VERSION} {by}"
+        self._depending: dict[str, Held] = {}
 
     def judge(self, artifact: Artifact, declare: Callable[[], Declared], upstream: Upstream) -> Answer:
         """Return what is to be done with an artifact.
@@ -82,7 +83,8 @@ class Freshness:
         Raises:
             ProvenanceError: an input can't be read, or the builder can't tell.
         """
-        held = self.held(artifact)
+        # What was said to depend on others is judged by what stood there then, even if the state was lost meanwhile.
+        held = self._depending.pop(artifact.id, None) or self.held(artifact)
         if isinstance(held, Fallen):
             return Stale(action=Action.BUILD, reasons=held.reasons)
         reasons, questions = changes(
@@ -104,6 +106,7 @@ class Freshness:
         if held.gaps:
             return Stale(action=Action.ATTEST, reasons=held.gaps, digest=held.digest)
         if questions:
+            self._depending[artifact.id] = held
             return Depends(upstream=tuple(questions), digest=held.digest)
         self._learn(artifact, held)
         return Fresh(digest=held.digest)

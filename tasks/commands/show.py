@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -13,12 +14,13 @@ from ...provenance.record import file_names
 from ...provenance.sbom.inventory import Component, Inventory, Role
 from ...provenance.verify.evidence import INVENTORY_LIMIT
 from .base import WorkspaceCommand, printable
-from .verify import OPT_KEY, artifact_folders, trust_of, verified
+from .verify import OPT_KEY, artifact_folders, steady, trust_of, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...provenance.attest.slsa import Provenance
+    from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import VerifiedArtifact
 
 
@@ -43,8 +45,7 @@ class Show(WorkspaceCommand):
         worst = 0
         for folder, expected in wanted:
             try:
-                found = verified(folder, trust, expected)
-                inventory = _inventory(folder, found)
+                found, inventory = steady(folder, functools.partial(_read, folder, trust, expected))
             except ProvenanceError as error:
                 sys.stdout.write(f"not verified  {error}\n\n")
                 worst = max(worst, error.exit_code)
@@ -61,6 +62,11 @@ def _folders(path: Path) -> list[Path]:
             f"{quoted(str(path))} is not an artifact in its folder", hint="`verify` takes a lone file with its bundles"
         )
     return [path.parent]
+
+
+def _read(folder: Path, trust: Trust, expected: str | None) -> tuple[VerifiedArtifact, Inventory]:
+    found = verified(folder, trust, expected)
+    return found, _inventory(folder, found)
 
 
 def _inventory(folder: Path, found: VerifiedArtifact) -> Inventory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...provenance import config
 from ...provenance.attest import bundle as bundle_format
@@ -19,8 +19,12 @@ from ...provenance.verify.verifier import VerifiedArtifact, verify_bundle, verif
 from .base import WorkspaceCommand, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+T = TypeVar("T")
+
+_LOOKS = 5
+"""Times that a folder may be replaced while it is looked at, before what was found is said all the same."""
 _ENDINGS = file_names("")
 BUNDLE_KINDS = {
     _ENDINGS.provenance_bundle: PROVENANCE,
@@ -135,8 +139,35 @@ def verified(folder: Path, trust: Trust, expected: str | None) -> VerifiedArtifa
     return found
 
 
+def steady(folder: Path, look: Callable[[], T]) -> T:
+    """Return what a look at an artifact's folder finds.
+
+    Where a run puts another folder in its place meanwhile, which empties the one that is being read, it is looked at
+    again: neither the old one nor the new one is what that look found.
+
+    Raises:
+        ProvenanceError: of the last look.
+    """
+    for _ in range(_LOOKS):
+        before = _identity(folder)
+        try:
+            return look()
+        except ProvenanceError:
+            if _identity(folder) == before:
+                raise
+    return look()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns
+
+
 def _folder(folder: Path, trust: Trust, expected: str | None = None) -> Iterator[str]:
-    found = verified(folder, trust, expected)
+    found = steady(folder, lambda: verified(folder, trust, expected))
     yield f"verified  {found.record.artifact}  {found.digest}"
     yield from (_signed_by(key) for key in found.signers)
 

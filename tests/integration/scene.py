@@ -17,7 +17,7 @@ from .forks import Forked, Forks, paths
 from .workspaces import Repository, runs, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 WORDS, COUNT = "command:words@any", "command:count@any"
 FOLDERS = {WORDS: "dist/command/words/any", COUNT: "dist/command/count/any"}
@@ -134,7 +134,8 @@ def _file(id_: str) -> str:
     return id_.partition(":")[2].partition("@")[0]
 
 
-def spread(calls: int, wanted: int) -> Iterator[int]:
-    """Return which of so many calls are hit: all, where that is asked for, else about `wanted`, evenly."""
-    step = 1 if os.environ.get("EVERY_CALL") else max(1, calls // wanted)
-    return iter(range(1, calls + 1, step))
+def spread(calls: int, wanted: int) -> list[int]:
+    """Return which of so many calls are hit: all, where that is asked for, else `wanted` of them, evenly."""
+    if os.environ.get("EVERY_CALL"):
+        return list(range(1, calls + 1))
+    return sorted({1 + number * calls // wanted for number in range(wanted)})

@@ -9,11 +9,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...provenance.config.keys import CargoTool
+from ...provenance.errors import ToolError, UnreadableError
 from ..builder import Declared
 from ..inputs import Kind, Meter, key
 from .configuration import cargo_home, configuration_files, toolchain_files
 from .programs import Programs, compiler_files, which
-from .resolve import Basis, Resolver
+from .resolve import Basis, Resolved, Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,19 +54,28 @@ class Declarations:
         self._resolver = Resolver(workspace.memory, self._meter.name)
         self._lock = threading.RLock()
         self._bases: dict[str, Basis] = {}
+        self._unresolved: set[str] = set()
         self._groups: dict[str, tuple[str, Declared]] = {}
 
     def of(self, group: Group, binary: Binary) -> Declared:
         """Return what is known of a binary, by what discovery has just looked at.
 
+        Where cargo can't resolve its dependencies, as the lock file is broken or out of date, that they are unknown is
+        what is known: then the binary is no longer fresh, and cargo says itself what is wrong when it is to build.
+
         Raises:
-            ToolError: cargo or rustc can't be asked, or a program can't be read.
-            UnreadableError: there is no lock file, or it can't be understood.
+            ToolError: rustc can't be asked, or a file can't be read.
         """
         with self._lock:
             if group.id not in self._bases:
                 self._bases[group.id] = self._resolver.basis(group, group.asked.ground)
-            return self.declare(group, binary, self._bases[group.id])
+            basis = self._bases[group.id]
+            if group.id not in self._unresolved:
+                try:
+                    return self.declare(group, binary, basis)
+                except (ToolError, UnreadableError):
+                    self._unresolved.add(group.id)  # the group's other binaries need not hear it again
+            return _with(self._common_of(group, basis), self._resolver.unresolved(group, binary))
 
     def basis(self, group: Group) -> Basis:
         """Return what all of it rests on, looked at now.
@@ -76,6 +86,7 @@ class Declarations:
         basis = self._resolver.basis(group, self._look(group))
         with self._lock:
             self._bases[group.id] = basis
+            self._unresolved.discard(group.id)
         return basis
 
     def graph(self, group: Group, basis: Basis, scratch: Path) -> UnitGraph:
@@ -95,15 +106,21 @@ class Declarations:
             ToolError: cargo or rustc can't be asked, or a program can't be read.
             UnreadableError: there is no lock file, or it can't be understood.
         """
+        return _with(self._common_of(group, basis), self._resolver.resolved(group, binary, basis, lock))
+
+    def _common_of(self, group: Group, basis: Basis) -> Declared:
         with self._lock:
             digest, common = self._groups.get(group.id, ("", Declared()))
             if digest != basis.digest:
                 common = _common(group, self._tool, self.programs, self._meter)
                 self._groups[group.id] = basis.digest, common
-        resolved = self._resolver.resolved(group, binary, basis, lock)
-        own = {key(Kind.RESOLUTION, "cargo"): resolved.digest}
-        own |= {key(Kind.SETTING, name): sha256 for name, sha256 in resolved.manifests.items()}
-        return Declared(values={**common.values, **own}, measured=common.measured)
+            return common
+
+
+def _with(common: Declared, resolved: Resolved) -> Declared:
+    own = {key(Kind.RESOLUTION, "cargo"): resolved.digest}
+    own |= {key(Kind.SETTING, name): sha256 for name, sha256 in resolved.manifests.items()}
+    return Declared(values={**common.values, **own}, measured=common.measured)
 
 
 def _common(group: Group, tool: CargoTool, programs: Programs, meter: Meter) -> Declared:

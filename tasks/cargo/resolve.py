@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .units import UnitGraph
 
 _LOCK_FILE = "Cargo.lock"
+UNKNOWN = "unknown"
+"""Instead of a resolution's digest: cargo can't resolve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,12 @@ class Resolver:
                 self._keep(group, basis, graph, found)
             self._resolved[group.id] = digest, found
             return found[_name(binary)]
+
+    def unresolved(self, group: Group, binary: Binary) -> Resolved:
+        """Return what stands for a binary whose dependencies can't be resolved; its manifests are as they last were."""
+        _, found = self._recalled(group)
+        last = found.get(_name(binary))
+        return Resolved(digest=UNKNOWN, manifests=last.manifests if last else {})
 
     def _resolve(self, group: Group, graph: UnitGraph, lock: Mapping[PackageId, Locked] | None) -> dict[str, Resolved]:
         # Where nothing has changed, none of this is needed, and so not even imported.

@@ -210,6 +210,18 @@ def test_second_run_asks_nobody(cargo: Any, configured: Any, tools: Path) -> Non
     assert cargo.calls == [], tools
 
 
+def test_dependencies_that_can_not_be_resolved_are_unknown(cargo: Any, configured: Any, tools: Path) -> None:
+    """So nothing passes for fresh, and cargo says itself what is wrong when it is asked to build."""
+    memory = ShortMemory()
+    workspace = configured()
+    before = _declared(Workspace(root=workspace.root, config=workspace.config, memory=memory))
+    (cargo.root / "Cargo.lock").write_text("broken")
+    after = _declared(Workspace(root=workspace.root, config=workspace.config, memory=memory))
+    assert _differences(before, after) == {"mug": {"resolution:cargo"}, "tea": {"resolution:cargo"}}, tools
+    assert after["tea"].values["resolution:cargo"] == "unknown"
+    assert "setting:tea/Cargo.toml" not in _declared(configured())["tea"].values
+
+
 def test_nothing_of_the_workspace_is_written(cargo: Any, configured: Any, tools: Path) -> None:
     workspace = configured()
     before = sorted(os.fspath(p) for p in cargo.root.rglob("*"))

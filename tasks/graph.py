@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from ..provenance import config
 from ..provenance.errors import ProvenanceError
+from ..provenance.sign.place import default_key_path
 from .builder import STATE, Artifact, Builder, Workspace
 from .cargo.builder import CargoBuilder
 from .command.builder import CommandBuilder
@@ -72,8 +74,8 @@ def open_session(root: Path) -> Session:
     # Thousands of artifacts are many objects that live to the end; looking for garbage among them costs a fifth of all.
     gc.set_threshold(_OBJECTS)
     absolute = root.resolve()
-    settings = config.load(absolute)
-    state = State(absolute / STATE / "state.db", lambda: signer.path.with_name("state.secret"))
+    state = State(absolute / STATE / "state.db", lambda: default_key_path(os.environ).with_name("state.secret"))
+    settings = config.load(absolute, state)
     workspace = Workspace(root=absolute, config=settings, memory=state)
     signer = Signer(absolute, settings, workspace.progress)
     return Session(workspace, state, signer)

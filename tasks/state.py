@@ -88,12 +88,18 @@ class State:
             if not self._writable:
                 self._let_go()
                 self._writable = True
-                self._secret = read_secret(self._secret_path(), make=True)
+                self._secret = self._read_secret(make=True)
                 atexit.register(self.close)
 
     @cached_property
     def _secret(self) -> bytes | None:
-        return read_secret(self._secret_path(), make=False)
+        return self._read_secret(make=False)
+
+    def _read_secret(self, *, make: bool) -> bytes | None:
+        try:
+            return read_secret(self._secret_path(), make=make)
+        except KeyFileError:  # it would lie in a home folder that nobody has
+            return None
 
     @cached_property
     def _database(self) -> sqlite3.Connection | None:

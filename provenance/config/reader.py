@@ -8,9 +8,10 @@ import tomllib
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
-from ..digest import read_limited
+from .. import VERSION
+from ..digest import digest_bytes, read_limited
 from ..errors import ConfigError, UnreadableError
 from ..sbom.party import Party
 from .check import failed, mistakes
@@ -22,8 +23,12 @@ from .settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..json import JSONValue
+
 LIMIT = 8 << 20
 """Bytes: room for fifty thousand commands."""
+_LARGE = 16 << 10
+"""Bytes; smaller files are parsed as quickly as they are remembered."""
 _LISTED = 100
 _HINT = "every key: https://github.com/doit-provenance/doit-provenance/blob/main/docs/configuration.md"
 
@@ -33,29 +38,46 @@ _DEEP_KEY = re.compile(
 )
 
 
-def load(workspace: Path) -> Config:
+class Memory(Protocol):
+    """Keeps what was found out for later; what it gives back it was given, or it gives `None`."""
+
+    def get(self, key: str) -> JSONValue:
+        """Return what is kept under a key."""
+
+    def put(self, key: str, value: JSONValue) -> None:
+        """Keep a value."""
+
+
+def load(workspace: Path, memory: Memory | None = None) -> Config:
     """Read the `provenance.toml` of `workspace`; where there is none, every setting has its default.
+
+    With a `memory`, a large file that was found right once is not parsed again while its bytes are the same.
 
     Raises:
         ConfigError: it can't be read, is no TOML, or has mistakes; the message has one line for each.
     """
     path = workspace / FILE
-    return parse(_read(path), workspace=workspace)
+    return parse(_read(path), workspace=workspace, memory=memory)
 
 
-def parse(data: bytes, *, workspace: Path) -> Config:
+def parse(data: bytes, *, workspace: Path, memory: Memory | None = None) -> Config:
     """Read `data` as the `provenance.toml` of `workspace`.
 
     Raises:
         ConfigError: as `load`.
     """
-    document = _parse_toml(data)
+    known = _known(data, memory)
+    document = _parse_toml(data) if known is None else known
     settings = Settings(document)
     root = workspace.absolute()
-    lines = list(islice(chain(mistakes(document), _misplaced_key(settings, root)), _LISTED + 1))
+    wrong = mistakes(document) if known is None else iter(())
+    lines = list(islice(chain(wrong, _misplaced_key(settings, root)), _LISTED + 1))
     if lines:
         more = [f"more mistakes follow; these are the first {_LISTED}"] if len(lines) > _LISTED else []
         raise ConfigError("\n".join(f"{FILE}: {line}" for line in lines[:_LISTED] + more), hint=_HINT)
+    if known is None and memory is not None and len(data) > _LARGE:
+        # Without mistakes it holds texts, flags, lists and tables: all of them JSON.
+        memory.put(FILE, {"of": _name_of(data), "document": cast("JSONValue", document)})
     return Config(
         workspace=root,
         path=root / FILE,
@@ -66,6 +88,20 @@ def parse(data: bytes, *, workspace: Path) -> Config:
         signing=_signing(settings, root),
         given=settings.given(),
     )
+
+
+def _known(data: bytes, memory: Memory | None) -> Mapping[str, object] | None:
+    """Return the document that these bytes were once found to be, without mistakes, by this version of the program."""
+    if memory is None or len(data) <= _LARGE:
+        return None
+    match memory.get(FILE):
+        case {"of": of, "document": dict(document)} if of == _name_of(data):
+            return document
+    return None
+
+
+def _name_of(data: bytes) -> str:
+    return f"{VERSION} sha256:{digest_bytes(data).sha256}"
 
 
 def _read(path: Path) -> bytes:

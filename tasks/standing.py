@@ -67,15 +67,16 @@ class Expected:
 
 def inspect(place: Path, expected: Expected) -> Standing | Fallen:
     """Judge the folder at `place`, all of it, by its bytes. Nothing in it can make this fail."""
-    if not os.path.lexists(place) or (place.is_dir() and not any(place.iterdir())):
+    if not os.path.lexists(place):
         return _fallen(Code.NEVER_BUILT)
     try:
         with opened(place) as folder:
+            if not folder.names:
+                return _fallen(Code.NEVER_BUILT)
             record = _record(folder, expected)
-    except UnreadableError as error:
-        return _fallen(Code.RECORD_MISSING, error.message)
     except ProvenanceError as error:
-        return _fallen(Code.RECORD_INVALID, error.message)
+        is_missing = isinstance(error, UnreadableError)
+        return _fallen(Code.RECORD_MISSING if is_missing else Code.RECORD_INVALID, error.message)
     trust = expected.trust
     if trust is None:
         return _fallen(Code.PROVENANCE_INVALID, "there is no key to verify with")

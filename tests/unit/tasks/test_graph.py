@@ -44,6 +44,63 @@ def test_action_makes_the_artifact(tasks: dict[str, dict[str, Any]], root: Path)
     assert (root / "dist" / "kettle" / "tea-green" / "linux-amd64" / "tea-green.record.json").is_file()
 
 
+def _is_up_to_date(task: dict[str, Any]) -> bool:
+    ((ask, arguments),) = task["uptodate"]
+    found = ask(*arguments)
+    assert isinstance(found, bool), "for doit, `None` is another answer"
+    return found
+
+
+def test_task_is_up_to_date_when_its_artifact_is_fresh(tasks: dict[str, dict[str, Any]], root: Path) -> None:
+    session = tasks[GREEN]["meta"]["doit-provenance"]
+    session.runs = True
+    assert not _is_up_to_date(tasks[GREEN])
+    ((act, arguments),) = tasks[GREEN]["actions"]
+    assert act(*arguments) is None
+    session.close()
+    _, again = graph.workspace()
+    found = {task["basename"]: task for task in again()}
+    assert _is_up_to_date(found[GREEN])
+    assert not _is_up_to_date(found[BLACK])
+    (root / "dist" / "kettle" / "tea-green" / "linux-amd64" / "tea-green.spdx.json").unlink()
+    _, again = graph.workspace()
+    assert not _is_up_to_date(next(again()))
+
+
+def test_error_of_judging_is_the_tasks_and_not_doits(
+    tasks: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doit would end with a traceback, and build nothing else."""
+    session = tasks[GREEN]["meta"]["doit-provenance"]
+    session.runs = True
+    session.selected = [GREEN]
+    ((act, arguments),) = tasks[GREEN]["actions"]
+    assert act(*arguments) is None
+    session.close()
+    _, again = graph.workspace()
+    task = next(again())
+    builder = task["meta"]["doit-provenance"].judge.builders["kettle"]
+
+    def fails(_artifact: object) -> None:
+        raise ToolError("the kettle is gone", hint="buy one")
+
+    monkeypatch.setattr(builder, "declare", fails)
+    assert not _is_up_to_date(task)
+    ((act, arguments),) = task["actions"]
+    failed = act(*arguments)
+    assert isinstance(failed, TaskFailed)
+    assert failed.get_msg().strip() == "the kettle is gone\nhint: buy one"
+
+
+def test_upstream_is_what_tasks_wait_for(root: Path, kettle_alone: Any) -> None:
+    assert root.is_dir()
+    kettle_alone.names, kettle_alone.upstream = ["tray", "tea"], {"tray": ("tea",)}
+    _, task_artifacts = graph.workspace()
+    found = {task["basename"]: task for task in task_artifacts()}
+    assert found["kettle:tray@linux/amd64"]["task_dep"] == ["kettle:tea@linux/amd64"]
+    assert found["kettle:tea@linux/amd64"]["task_dep"] == []
+
+
 def test_failing_build_is_a_value_for_doit(tasks: dict[str, dict[str, Any]], kettle: Any) -> None:
     kettle.building = BuildError("the kettle leaks", hint="mend it")
     ((act, arguments),) = tasks[GREEN]["actions"]

@@ -220,7 +220,7 @@ def test_output_that_is_read_only(solo: Repository) -> None:
 
 
 def test_everything_read_only(tmp_path: Path) -> None:
-    """`list`, `verify` and `show` need to write nothing."""
+    """`list`, `plan` and `show` need to write nothing, nor does a run that has nothing to do."""
     disk = tmp_path / "disk"
     with _tmpfs(disk, "64m"):
         solo = repository(disk / "work", one_program(), DOIT_PROVENANCE_KEY=str(tmp_path / "key.pem"))
@@ -228,8 +228,10 @@ def test_everything_read_only(tmp_path: Path) -> None:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         assert ID in solo.doit("list").ok().out
         assert "solo" in solo.doit("show").ok().out
+        assert "fresh" in solo.doit("plan").ok().out
         with _unchanged(solo):
-            solo.doit().failed(1, "Read-only file system")
+            assert "fresh" in solo.doit().ok().out
+            solo.doit("run", "-a").failed(1, "Read-only file system")
 
 
 def test_output_that_is_a_file(solo: Repository) -> None:
@@ -429,7 +431,7 @@ def test_key_that_others_may_read(solo: Repository) -> None:
     key = Path(solo.environ["DOIT_PROVENANCE_KEY"])
     key.chmod(0o644)
     before = solo.state()
-    ran = solo.doit().failed(1, str(key), "hint: ")
+    ran = solo.doit("run", "-a").failed(1, str(key), "hint: ")
     assert "PRIVATE" not in ran.said
     assert "Compiling" not in ran.err  # told before anything is built
     assert solo.state() == before
@@ -523,21 +525,24 @@ def test_messages_are_for_people(solo: Repository) -> None:
 
 
 def test_database_of_doit_that_is_damaged(solo: Repository) -> None:
-    """It holds nothing that we need, and the message says that it may go."""
+    """Nothing of ours is in it, so a run goes on without; it is put aside when something is to be written."""
     solo.doit().ok()
     database = solo.root / ".provenance" / "doit.db"
     database.write_bytes(b"nothing of the kind" * 1000)
-    with _unchanged(solo):
-        solo.doit().failed(1, "file is not a database", "hint: ", "may be removed")
-    database.unlink()
-    solo.doit().ok()
+    assert "is fresh" in solo.doit().ok().out
+    solo.doit("ignore", "cargo:solo").ok()
+    assert database.with_name("doit.db.damaged").is_file()
+    assert ID not in solo.doit("plan").ok().out
 
 
 def test_database_of_doit_that_is_in_use(solo: Repository) -> None:
+    """Whatever holds it can't hold up what does not need it."""
     solo.doit().ok()
+    solo.doit("ignore", "cargo:solo").ok()
+    solo.doit("forget", "cargo:solo").ok()
     with contextlib.closing(sqlite3.connect(solo.root / ".provenance" / "doit.db")) as other:
-        other.execute("begin exclusive")
-        solo.doit().failed(1, "database is locked", "hint: ")
+        other.execute("begin immediate")
+        assert "is fresh" in solo.doit().ok().out
     solo.doit("verify").ok()
 
 

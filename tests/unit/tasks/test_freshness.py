@@ -375,23 +375,23 @@ def test_what_ci_has_built_is_never_signed_here(served: Any, monkeypatch: pytest
     assert {type(a) for a in served.plan().values()} == {Fresh}
 
 
-@pytest.mark.parametrize("name", EVERYTHING)
 @pytest.mark.parametrize("how", ["flipped", "replaced", "truncated", "linked", "piped", "a folder"])
-def test_tampering_that_keeps_the_time_is_seen(served: Any, name: str, how: str) -> None:
-    path = served.place("tea") / name
+def test_tampering_that_keeps_the_time_is_seen(served: Any, how: str) -> None:
+    """Of every single file, and made good by one run."""
     before = served.files("tea")
-    times = path.stat()
-    _tamper(path, how)
-    if how in {"flipped", "replaced", "truncated"}:
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    answer = served.plan()["tea"]
-    assert isinstance(answer, Stale)
-    served.run()
-    after = served.files("tea")
-    assert after["tea"] == before["tea"]
-    assert after.keys() == before.keys()
-    assert verify_folder(served.place("tea"), trust=_trust(served)).record.artifact == served.id("tea")
-    assert isinstance(served.plan()["tea"], Fresh)
+    for name in EVERYTHING:
+        path = served.place("tea") / name
+        times = path.stat()
+        _tamper(path, how)
+        if how in {"flipped", "replaced", "truncated"}:
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert isinstance(served.plan()["tea"], Stale), name
+        served.run()
+        after = served.files("tea")
+        assert after["tea"] == before["tea"]
+        assert after.keys() == before.keys()
+        assert verify_folder(served.place("tea"), trust=_trust(served)).record.artifact == served.id("tea")
+        assert isinstance(served.plan()["tea"], Fresh), name
 
 
 def _tamper(path: Path, how: str) -> None:

@@ -189,7 +189,7 @@ def test_names_that_are_no_text_can_be_keys(open_state: Callable[..., State]) ->
 def served(kitchen: Any) -> Any:
     """Return a kitchen with some artifacts made, of which `tea` is stale, as its leaf was edited."""
     kettle = kitchen.kettle
-    kettle.names = ["tea", *(f"cup-{i}" for i in range(4)), "tray"]
+    kettle.names = ["tea", "cup-0", "cup-1", "tray"]
     kettle.upstream = {"tray": ("cup-0",)}
     kettle.measured = {n: (f"file:src/{n}",) for n in kettle.names}
     (kitchen.root / "src").mkdir()
@@ -218,8 +218,7 @@ def _heals(kitchen: Any) -> None:
     for name in kitchen.kettle.names:
         assert kitchen.files(name)[name] == kitchen.kettle.brew(name)
     kitchen.run()
-    assert {type(a) for a in kitchen.plan().values()} == {Fresh}
-    assert {o.done for o in kitchen.run().values()} == {Done.FRESH}
+    assert {type(a) for a in kitchen.announce().values()} == {Fresh}
 
 
 def test_flipped_bits_are_never_believed_and_never_a_traceback(served: Any) -> None:
@@ -245,7 +244,7 @@ def test_run_over_flipped_bits_ends_well(served: Any, seed: int) -> None:
     _heals(served)
 
 
-@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 99, 100, 101, 511, 4095, 4096, 4097, 8192, -4096, -512, -1])
+@pytest.mark.parametrize("size", [0, 1, 19, 20, 99, 100, 4096, 4097, -4096, -1])
 def test_truncated_file_is_found_out_again(served: Any, size: int) -> None:
     good = served.database.read_bytes()
     os.truncate(served.database, size if size >= 0 else len(good) + size)
@@ -389,7 +388,7 @@ def test_file_that_another_process_writes_is_not_waited_for_long(served: Any, mo
     assert "tea" in served.run()
     other.execute("rollback")
     other.close()
-    assert {n for n, a in served.plan().items() if isinstance(a, Fresh)} >= {"cup-3"}, "it was not thrown away"
+    assert {n for n, a in served.plan().items() if isinstance(a, Fresh)} >= {"cup-1"}, "it was not thrown away"
 
 
 def test_journal_of_a_killed_run_is_rolled_back_by_a_plan_in_a_copy(served: Any) -> None:

@@ -9,15 +9,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...provenance import store
-from ...provenance.errors import ProvenanceError, ToolError
+from ...provenance.errors import ToolError
 from ..builder import Artifact, Built, Declared, Workspace
-from ..inputs import Meter
+from ..freshness.inputs import Meter
 from .discover import Binary, Group, discover
 from .metadata import find_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
     from ...provenance.attest.resource import ResourceDescriptor
@@ -42,7 +42,6 @@ class CargoBuilder:
         self._groups: dict[str, Group] = {}
         self._binaries: dict[Artifact, Binary] = {}
         self._runs: dict[Artifact, Run] = {}
-        self._observed: dict[Artifact, Future[Loaded]] = {}
         self._building: dict[Path, threading.Lock] = {}
         self._describing = threading.Lock()
 
@@ -65,7 +64,7 @@ class CargoBuilder:
         return {"cargo.manifests": found} if found not in ((), ("Cargo.toml",)) else {}
 
     def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
-        """Build `artifacts`, all of `group`, in one cargo call, and begin to observe what is in them."""
+        """Build `artifacts`, all of `group`, in one cargo call."""
         found = self._groups[group]
         binaries = [self._binaries[a] for a in artifacts]
         # Groups may leave binaries under one name: what another call of cargo replaces is held under a name of ours.
@@ -74,7 +73,6 @@ class CargoBuilder:
             held = {b.artifact: self._hold(run, b) for b in binaries}
         for binary in binaries:
             self._runs[binary.artifact] = run
-            self._observed[binary.artifact] = self._pool.submit(self._observe, run, binary)
         return {binary.artifact: self._built(run, binary, held[binary.artifact]) for binary in binaries}
 
     def release(self, artifact: Artifact) -> None:
@@ -135,7 +133,7 @@ class CargoBuilder:
     def _runner(self) -> Runner:
         from .run import Runner
 
-        return Runner(self.workspace, self._declarations, self._pool)
+        return Runner(self.workspace, self._declarations, self._pool, self._tables)
 
     @cached_property
     def _tables(self) -> Manifests:
@@ -147,20 +145,9 @@ class CargoBuilder:
     def _scratch(self) -> Path:
         return self.workspace.state / "cargo"
 
-    def _observe(self, run: Run, binary: Binary) -> Loaded:
-        from .observe import observe
-
-        scratch = self._scratch / "observed" / binary.artifact.folder
-        environment = binary.package.environment
-        loaded = observe(run.group.toolchain, run.graph, run.root(binary), run.messages, environment, scratch)
-        with contextlib.suppress(ProvenanceError):  # whoever describes meets it again
-            for key in loaded.units:
-                self._tables.package(run.manifests[key.package])
-        return loaded
-
     def _await(self, artifact: Artifact) -> tuple[Loaded | None, str | None]:
         try:
-            return self._observed[artifact].result(), None
+            return self._runs[artifact].observed[artifact.id].result(), None
         except ToolError as error:
             return None, error.message.partition("\n")[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor, Future
 
-    from ..progress import Progress
+    from ..progress.progress import Progress
     from .discover import Binary, Group
     from .units import UnitGraph
 
@@ -29,7 +30,7 @@ _SUBCOMMANDS = {
 _NO_LOCK = "there is no Cargo.lock, and `--locked` lets cargo make none: run `cargo generate-lockfile`, and commit it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """What one call that ended well said, and the graph of what it was asked for.
 
@@ -41,6 +42,11 @@ class Call:
     graph: UnitGraph
     started: datetime
     finished: datetime
+
+    @cached_property
+    def manifests(self) -> Mapping[str, Path]:
+        """The manifest of each package."""
+        return {one.key.package: one.manifest for one in self.messages.compiled}
 
     def executable(self, binary: Binary) -> Path:
         """Return where the call left a binary.

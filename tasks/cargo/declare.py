@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...provenance.config.keys import CargoTool
 from ...provenance.errors import ToolError, UnreadableError
 from ..builder import Declared
-from ..inputs import Kind, Meter, key
+from ..freshness.inputs import Kind, Meter, key
 from .configuration import cargo_home, configuration_files, toolchain_files
 from .programs import Programs, compiler_files, which
 from .resolve import Basis, Resolved, Resolver

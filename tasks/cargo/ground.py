@@ -14,14 +14,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..inputs import ABSENT, measure_file, settled, signature_of
+from ..freshness.inputs import ABSENT, measure_file, settled, signature_of
 from .programs import read_known, write_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ...provenance.json import JSONValue
-    from ..inputs import Known
+    from ..freshness.inputs import Known
 
 MANIFEST = "Cargo.toml"
 _WILD = frozenset("*?[")

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from ..inputs import Known, measure_file
+from ..freshness.inputs import Known, measure_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,12 +1,12 @@
-"""All that can change the bytes of one binary, as it was when it was built (`tasks/inputs.py`)."""
+"""All that can change the bytes of one binary, as it was when it was built (`tasks/freshness/inputs.py`)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ...provenance.sbom.cargo import local_folder
-from ..inputs import ABSENT, Kind, Meter, key, variable
-from .inputs import CHECKSUMS, files_of, is_silent, named, package_files, without_made
+from ..freshness.inputs import ABSENT, Kind, Meter, key, variable
+from .inputs import CHECKSUMS, Inputs, files_of, is_silent, named, package_files, without_made
 from .reads import counting
 from .survey import SCRIPT
 
@@ -33,6 +33,7 @@ def recorded(run: Run, binary: Binary, loaded: Callable[[], Loaded | None], mete
 
     Raises:
         ToolError: an input can't be read.
+        InputChangedError: the binary's own source changed before rustc had told what it loads for it.
     """
     parts = _Parts(run, binary, loaded, meter)
     digests = run.inputs[binary.artifact.id].digests
@@ -47,6 +48,12 @@ def recorded(run: Run, binary: Binary, loaded: Callable[[], Loaded | None], mete
     return dict(sorted(found.items()))
 
 
+def _refuse_changes(run: Run, binary: Binary, sources: Iterable[Path]) -> None:
+    """Hold that what rustc looked at after the build is what was built."""
+    built = run.inputs[binary.artifact.id]
+    Inputs.read(path for path in sources if path in built.digests).refuse_changes_since(built)
+
+
 class _Parts:
     """The files and folders of one binary."""
 
@@ -56,6 +63,7 @@ class _Parts:
         reached = graph.reached(root)
         run.reads.of(frozenset(graph.units[i].key for i in reached))  # while rustc is still busy
         counted = counting(graph, root, loaded())
+        _refuse_changes(run, binary, run.reads.of(frozenset({graph.units[root].key})).sources)
         self._run = run
         self._made = meter.made
         self._named = named(run.call.executable(binary))

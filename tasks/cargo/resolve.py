@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..inputs import ABSENT, measure_file
+from ..freshness.inputs import ABSENT, measure_file
 from .ground import MANIFEST, Subject, subject
 from .programs import read_known, write_known
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...provenance.json import JSONValue
     from ...provenance.sbom.cargo import Locked, PackageId
     from ..builder import Memory
-    from ..inputs import Known
+    from ..freshness.inputs import Known
     from .discover import Binary, Group
     from .ground import Ground
     from .units import UnitGraph

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import InputChangedError, ToolError
+from ...provenance.errors import InputChangedError, ProvenanceError, ToolError
 from ...provenance.sbom.cargo import read_lock
 from .call import Call, build, likely_executable
 from .inputs import Inputs, dependency_file, further_files, input_files, moment
+from .observe import Loaded, observe
 from .reads import Reads
 from .resolve import lock_file
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...provenance.sbom.cargo import Locked, PackageId
+    from ...provenance.sbom.manifest import Manifests
     from ..builder import Artifact, Declared, Workspace
     from .declare import Declarations
     from .discover import Binary, Group
@@ -45,6 +49,7 @@ class Run:
         inputs: the files that provenance lists, by artifact id.
         declared: what was known of each binary's inputs without the call, by artifact id.
         ahead: what was read meanwhile.
+        observed: the crates that rustc loads for each binary, by artifact id, once it has told.
     """
 
     group: Group
@@ -52,6 +57,7 @@ class Run:
     inputs: Mapping[str, Inputs]
     declared: Mapping[str, Declared]
     ahead: Future[Ahead]
+    observed: Mapping[str, Future[Loaded]]
 
     @property
     def messages(self) -> Messages:
@@ -68,10 +74,10 @@ class Run:
         """The packages of the lock file."""
         return self.ahead.result().lock
 
-    @cached_property
+    @property
     def manifests(self) -> Mapping[str, Path]:
         """The manifest of each package."""
-        return {one.key.package: one.manifest for one in self.messages.compiled}
+        return self.call.manifests
 
     @cached_property
     def archives(self) -> Mapping[str, tuple[str, ...]]:
@@ -101,12 +107,14 @@ class Runner:
         workspace: the user's repository.
         declarations: tell what is known without a call.
         pool: does meanwhile what can be done meanwhile.
+        tables: of manifests that will be described.
     """
 
-    def __init__(self, workspace: Workspace, declarations: Declarations, pool: Executor) -> None:
+    def __init__(self, workspace: Workspace, declarations: Declarations, pool: Executor, tables: Manifests) -> None:
         self._workspace = workspace
         self._declarations = declarations
         self._pool = pool
+        self._tables = tables
 
     def run(self, group: Group, binaries: Sequence[Binary]) -> Run:
         """Build until no input changed meanwhile; a file first met in this build may take one call more.
@@ -125,6 +133,7 @@ class Runner:
             since = moment(self._workspace.state / "cargo")
             declared: dict[str, Declared] = {}
             call = self._call(group, binaries, basis, ahead, declared)
+            observed = {b.artifact.id: self._pool.submit(self._observe, group, call, b) for b in binaries}
             after = self._inputs(
                 group,
                 {b.artifact: call.executable(b) for b in binaries},
@@ -135,7 +144,8 @@ class Runner:
             self._refuse(self._declarations.basis(group).moved(basis, lock_file(group)))
             unsettled = tuple(p for name, inputs in after.items() for p in inputs.unsettled(known[name], since))
             if not unsettled:
-                return Run(group=group, call=call, inputs=after, declared=declared, ahead=ahead)
+                return Run(group=group, call=call, inputs=after, declared=declared, ahead=ahead, observed=observed)
+            wait(observed.values())
         self._refuse(str(unsettled[0]))
         raise AssertionError("unreachable: what is unsettled is refused")
 
@@ -155,6 +165,15 @@ class Runner:
 
         tool = self._workspace.config.cargo.tool
         return build(group, binaries, tool, progress=self._workspace.progress, pool=self._pool, graph=graph)
+
+    def _observe(self, group: Group, call: Call, binary: Binary) -> Loaded:
+        scratch = self._workspace.state / "cargo" / "observed" / binary.artifact.folder
+        root = call.graph.binary(binary.package.id, binary.target)
+        loaded = observe(group.toolchain, call.graph, root, call.messages, binary.package.environment, scratch)
+        with contextlib.suppress(ProvenanceError):  # whoever describes meets it again
+            for key in loaded.units:
+                self._tables.package(call.manifests[key.package])
+        return loaded
 
     def _ahead(self, group: Group) -> Ahead:
         return Ahead(lock=read_lock(lock_file(group)), programs=group.toolchain.programs(self._declarations.programs))

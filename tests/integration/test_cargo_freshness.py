@@ -16,7 +16,7 @@ from doit_provenance.provenance.digest import sha256_file
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.builder import ShortMemory, Workspace
 from doit_provenance.tasks.cargo.builder import CargoBuilder
-from doit_provenance.tasks.inputs import MEASURED, Meter, parts
+from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
 
 from .workspaces import Repository, library, manifest, program, repository
 
@@ -368,7 +368,7 @@ def test_crates_that_can_not_be_observed_all_count(bench: Bench, monkeypatch: py
     def fail(*_: object) -> None:
         raise ToolError("the compiler is ill")
 
-    monkeypatch.setattr("doit_provenance.tasks.cargo.observe.observe", fail)
+    monkeypatch.setattr("doit_provenance.tasks.cargo.run.observe", fail)
     bench.build()
     _replace(bench.made, "lib/other/src/lib.rs", '"other"', '"another"')
     assert bench.stale() == {"first", "second"}

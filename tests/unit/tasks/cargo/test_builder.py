@@ -282,6 +282,32 @@ def test_description_of_what_rustc_loaded(cargo: Any, configured: Any) -> None:
     assert str(cargo.root) not in inventory.to_json().decode()
 
 
+def test_source_that_changes_before_rustc_has_told_what_it_loads(cargo: Any, configured: Any) -> None:
+    """What it tells would be of another program."""
+    _ship(cargo, "tea")
+    source = cargo.root / "tea" / "src" / "main.rs"
+    build = cargo.during
+
+    def leave_dependencies() -> None:
+        build()
+        (cargo.root / "target" / "release" / "deps").mkdir(exist_ok=True)
+        (cargo.root / "target" / "release" / "deps" / "tea-1.d").write_text("tea: tea/src/main.rs\n")
+
+    def edit(argv: Sequence[str]) -> None:
+        while not told:
+            time.sleep(0.01)
+        source.write_text("fn main() { changed() }")
+        _answer(argv)
+
+    told: list[bool] = []
+    cargo.during = leave_dependencies
+    cargo.rustc = edit
+    built = _built(CargoBuilder(configured()), "tea")["tea"][1]
+    told.append(True)
+    with pytest.raises(InputChangedError, match=r"an input changed while it was being built: `.*main\.rs`"):
+        dict(built.inputs)
+
+
 def test_description_where_rustc_can_not_be_asked(cargo: Any, configured: Any) -> None:
     """It is said, and the list is what cargo declares: everything that is in it, and more."""
     _ship(cargo, "tea")

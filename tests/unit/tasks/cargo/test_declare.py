@@ -34,7 +34,7 @@ def tools(cargo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RUSTUP_HOME", str(tmp_path / "rustup"))
     for name in ("RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTUP_TOOLCHAIN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("doit_provenance.tasks.inputs._TICK", 0)
+    monkeypatch.setattr("doit_provenance.tasks.freshness.inputs._TICK", 0)
     _ship(cargo)
     return folder
 

@@ -25,7 +25,7 @@ def tools(cargo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("CARGO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RUSTUP_HOME", str(tmp_path / "rustup"))
-    monkeypatch.setattr("doit_provenance.tasks.inputs._TICK", 0)
+    monkeypatch.setattr("doit_provenance.tasks.freshness.inputs._TICK", 0)
     cargo.package("tea")
     (cargo.root / "Cargo.toml").write_text('[workspace]\nmembers = ["tea"]\n')
     return folder

@@ -94,7 +94,7 @@ class Record:
         artifact: its id.
         file: the artifact's file name in the folder.
         digest: of that file.
-        inputs: sha256 of the list of all inputs (`tasks/inputs.py`).
+        inputs: sha256 of the list of all inputs (`tasks/freshness/inputs.py`).
         evidence: file name to sha256, of every other file of the folder but the record.
         generator: the version of this program that made the evidence.
         seal: over all of this; `None`: nobody vouches for the inputs digest.

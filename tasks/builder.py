@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..provenance.sbom.inventory import Inventory
     from ..provenance.sbom.party import Party
     from ..provenance.source import Source
-    from .inputs import Inputs
-    from .progress import Progress
+    from .freshness.inputs import Inputs
+    from .progress.progress import Progress
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
 
@@ -86,7 +86,8 @@ class Built:
         external: SLSA externalParameters: what the user chose.
         internal: SLSA internalParameters: what the environment gave.
         files: every file of the user's that went in: path from the repository's root to sha256. Provenance lists them.
-        inputs: all that can change the bytes, as it was when they were built (`tasks/inputs.py`). Freshness asks them.
+        inputs: all that can change the bytes, as it was when they were built (`tasks/freshness/inputs.py`). Freshness
+            asks them.
         started, finished: UTC, of the tool's call.
     """
 
@@ -193,7 +194,7 @@ class Workspace:
     @cached_property
     def progress(self) -> Progress:
         """What is told how the work goes on; it keeps the logs, and shows nothing until it is given a display."""
-        from .progress import Progress
+        from .progress.progress import Progress
 
         return Progress(self.root, self.state)
 

@@ -21,10 +21,10 @@ from .builder import STATE, Artifact, Builder, Workspace
 from .cargo.builder import CargoBuilder
 from .command.builder import CommandBuilder
 from .database import BACKEND, own
+from .flow.signer import Signer
+from .freshness.state import State
 from .reporter import META, Reporter
 from .session import Session
-from .signer import Signer
-from .state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from ..provenance.record import file_names
-from .answer import Action, Code, Depends, Fresh, Reason, Stale
+from .freshness.answer import Action, Code, Depends, Fresh, Reason, Stale
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ..provenance.digest import Digest
     from ..provenance.json import JSONValue
-    from .answer import Answer
     from .builder import Artifact, Workspace
+    from .freshness.answer import Answer
 
 _SHOWN = 2
 """Reasons in a line of the table; the others are counted."""

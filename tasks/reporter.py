@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from doit.exceptions import UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from .outcome import Done
-from .progress import Display
+from .flow.outcome import Done
+from .progress.progress import Display
 from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from .failure import Failure
+    from .progress.failure import Failure
 
 META = "doit-provenance"
 """Key in a task's `meta`, by which reporter and commands find its session."""
@@ -47,7 +47,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         self._sessions = list({id(s): s for t in tasks.values() if (s := session_of(t))}.values())
         if not self._sessions:
             return
-        from .display.choice import choose_display
+        from .progress.display.choice import choose_display
 
         wanted = _with_dependencies(tasks, selected_tasks)
         self._display = choose_display(sys.stderr, os.environ, self._sessions[0].workspace.progress.redact)
@@ -109,7 +109,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             self._write_failures()
 
     def _fail(self, name: str, text: str, session: Session) -> None:
-        from .failure import Failure
+        from .progress.failure import Failure
 
         progress = session.workspace.progress
         text = progress.redact(text)
@@ -123,7 +123,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         self._display.ended(name, "artifact.failed", fields)
 
     def _write_summary(self) -> None:
-        from .summary import not_built, not_reached, table
+        from .progress.summary import not_built, not_reached, table
 
         selected = [(s, a) for s in self._sessions for a in s.artifacts.values() if a.id in s.selected]
         outcomes = [s.outcomes[a.id] for s, a in selected if a.id in s.outcomes]

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from ..provenance import lock, store
 from ..provenance.errors import ProvenanceError
-from .answer import Action, Answer, Depends, Fresh, Stale
-from .inputs import digest_of, to_json
-from .judge import Judge
-from .outcome import Done, Outcome
+from .flow.outcome import Done, Outcome
+from .freshness.answer import Action, Answer, Depends, Fresh, Stale
+from .freshness.inputs import digest_of, to_json
+from .freshness.judge import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from .builder import Artifact, Builder, Built, Workspace
-    from .explain import Explanation
-    from .flow import Placed
-    from .signer import Signer
-    from .state import State
+    from .flow.flow import Placed
+    from .flow.signer import Signer
+    from .freshness.explain import Explanation
+    from .freshness.state import State
 
 
 class Session:
@@ -106,7 +106,7 @@ class Session:
         Raises:
             ProvenanceError: something failed; what the output folder held before is untouched.
         """
-        from .flow import built_at, repair
+        from .flow.flow import built_at, repair
 
         started = time.monotonic()
         with self._beginning:
@@ -145,7 +145,7 @@ class Session:
         self._state.close()
 
     def _build_and_place(self, artifact: Artifact) -> Placed:
-        from .flow import produce
+        from .flow.flow import produce
 
         built = self._build_once(artifact)
         builder = self.judge.builders[artifact.builder]

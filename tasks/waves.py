@@ -8,7 +8,7 @@ from collections import defaultdict
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, NamedTuple
 
-from .answer import Action
+from .freshness.answer import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,9 +8,9 @@ from json.encoder import encode_basestring
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import BuildError, InputChangedError, quoted
-from .. import patterns
 from ..builder import Declared
-from ..inputs import ABSENT, Kind, key, names_digest, parts
+from ..freshness import patterns
+from ..freshness.inputs import ABSENT, Kind, key, names_digest, parts
 from .programs import tool_key
 from .units import PLACEHOLDER
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ...provenance.config import Command
-    from ..inputs import Inputs, Meter
+    from ..freshness.inputs import Inputs, Meter
     from .programs import Programs
 
 _RUN, _INPUTS, _EXCLUDE, _OUTPUTS = (key(Kind.SETTING, name) for name in ("run", "inputs", "exclude", "outputs"))

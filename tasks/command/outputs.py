@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from ...provenance import store
 from ...provenance.errors import BuildError, StoreError, quoted
-from .. import patterns
-from ..inputs import settled, signature_of
+from ..freshness import patterns
+from ..freshness.inputs import settled, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from ..builder import Workspace
-    from ..inputs import Signature
+    from ..freshness.inputs import Signature
 
 OURS = ("cargo", "command", "component", "docker", "nix", "oci", "par")
 """Folders of the output folder that hold artifacts with their evidence: of all builders, those to come too."""

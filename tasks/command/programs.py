@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from ..inputs import ABSENT, Kind, Known, key, measure_file
+from ..freshness.inputs import ABSENT, Kind, Known, key, measure_file
 
 if TYPE_CHECKING:
     from pathlib import Path

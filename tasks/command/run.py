@@ -12,7 +12,7 @@ from ...provenance import store
 from ...provenance.errors import BuildError, InputChangedError, quoted
 from ...provenance.process import clean_environment, run
 from ..builder import Built
-from ..inputs import ABSENT, Kind, Meter, key
+from ..freshness.inputs import ABSENT, Kind, Meter, key
 from .describe import BUILD_TYPE, MadeFrom, Tool, external
 from .inputs import Measured, declare, measure
 from .names import host_platform
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..builder import Artifact, Declared, Workspace
-    from ..inputs import Inputs
+    from ..freshness.inputs import Inputs
     from .programs import Programs
     from .units import Output, Unit
 

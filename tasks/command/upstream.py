@@ -23,7 +23,7 @@ def read_upstream(workspace: Workspace, ids: Iterable[str]) -> dict[str, Upstrea
         InputChangedError: one is not what its record says.
         ToolError: one can't be read.
     """
-    from ..flow import read_record
+    from ..flow.flow import read_record
 
     found = {}
     for id_ in ids:

@@ -8,8 +8,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ...provenance.errors import UsageError
-from ..answer import Action
-from ..inputs import Kind, parts
+from ..freshness.answer import Action
+from ..freshness.inputs import Kind, parts
 from ..plan import Step, in_words
 from .base import WorkspaceCommand, printable
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...provenance.json import JSONValue
     from ..builder import Artifact
-    from ..explain import Explanation
+    from ..freshness.explain import Explanation
     from ..session import Session
 
 _OPT_FORMAT = {

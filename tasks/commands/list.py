@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from doit.cmd_list import List as DoitList
 
-from ..answer import Fresh
+from ..freshness.answer import Fresh
 from ..reporter import session_of
 from .base import Explained
 

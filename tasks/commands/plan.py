@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from doit.dependency import JSONCodec
 
-from ..answer import Action
 from ..database import BACKEND, Database
+from ..freshness.answer import Action
 from ..plan import Step, ordered, to_json, to_table
 from .base import WorkspaceCommand, printable
 

@@ -24,8 +24,8 @@ from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, S
 from doit_provenance.provenance.digest import digest_file
 from doit_provenance.provenance.record import file_names
 from doit_provenance.provenance.verify.verifier import verify_folder
-from doit_provenance.tasks import flow
 from doit_provenance.tasks.cargo.builder import CargoBuilder
+from doit_provenance.tasks.flow import flow
 from doit_provenance.tasks.graph import open_session, tasks
 
 if TYPE_CHECKING:

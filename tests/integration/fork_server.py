@@ -14,11 +14,14 @@ import os
 import pkgutil
 import runpy
 import selectors
+import signal
 import sys
 from typing import IO, Any
 
 _HEAVY = ("sqlite3", "structlog", "structlog.dev", "rich.live", "rich.console", "doit.doit_cmd", "doit.runner")
 _LOOKED = {"open", "os.scandir", "os.listdir"}
+_PATIENCE = 120
+"""Seconds after which a run is ended that waits for what never comes, as for somebody who writes into a pipe."""
 
 
 def serve(faults: ctypes.CDLL) -> int:
@@ -57,6 +60,7 @@ def run(request: dict[str, Any], faults: ctypes.CDLL, ends: list[int]) -> int:
     os.dup2(err, 2)
     os.close(out)
     os.close(err)
+    signal.alarm(_PATIENCE)
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])

@@ -27,13 +27,13 @@ from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.sign.place import public_path
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks import graph
-from doit_provenance.tasks.attest import Signing
 from doit_provenance.tasks.builder import Artifact, Built, Declared, Workspace
 from doit_provenance.tasks.commands import init
-from doit_provenance.tasks.inputs import Meter
+from doit_provenance.tasks.flow.attest import Signing
+from doit_provenance.tasks.flow.signer import Signer
+from doit_provenance.tasks.freshness.inputs import Meter
+from doit_provenance.tasks.freshness.state import State
 from doit_provenance.tasks.session import Session
-from doit_provenance.tasks.signer import Signer
-from doit_provenance.tasks.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from doit_provenance.provenance.digest import Digest
     from doit_provenance.provenance.errors import ProvenanceError
     from doit_provenance.provenance.sign.key import LocalKey
-    from doit_provenance.tasks.answer import Answer
-    from doit_provenance.tasks.outcome import Outcome
+    from doit_provenance.tasks.flow.outcome import Outcome
+    from doit_provenance.tasks.freshness.answer import Answer
 
 MOMENT = datetime(2024, 5, 17, 12, 0, 0, tzinfo=UTC)
 ROOT = "work space"

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.digest import digest_bytes
-from doit_provenance.tasks.answer import Action, Code, Depends, Fresh, Reason, Stale
 from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.freshness.answer import Action, Code, Depends, Fresh, Reason, Stale
 from doit_provenance.tasks.plan import Step, ordered, to_json, to_table
 
 if TYPE_CHECKING:
-    from doit_provenance.tasks.answer import Answer
     from doit_provenance.tasks.builder import Workspace
+    from doit_provenance.tasks.freshness.answer import Answer
 
 SCHEMA_FILE = Path(__file__).parents[3] / "docs" / "plan.schema.json"
 DIGEST = digest_bytes(b"tea")

@@ -12,8 +12,8 @@ from doit.exceptions import TaskFailed, UnmetDependency
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import BuildError
 from doit_provenance.tasks.builder import Artifact, Workspace
-from doit_provenance.tasks.outcome import Done, Outcome
-from doit_provenance.tasks.progress import Display
+from doit_provenance.tasks.flow.outcome import Done, Outcome
+from doit_provenance.tasks.progress.progress import Display
 from doit_provenance.tasks.reporter import META, Reporter
 from doit_provenance.tasks.session import Session
 

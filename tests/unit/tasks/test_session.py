@@ -11,8 +11,8 @@ from doit_provenance.provenance import lock
 from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.errors import BuildError, KeyFileError, StoreError, ToolError
 from doit_provenance.provenance.verify.verifier import verify_folder
-from doit_provenance.tasks.answer import Action, Code, Depends, Fresh, Stale
-from doit_provenance.tasks.outcome import Done
+from doit_provenance.tasks.flow.outcome import Done
+from doit_provenance.tasks.freshness.answer import Action, Code, Depends, Fresh, Stale
 
 if TYPE_CHECKING:
     from doit_provenance.tasks.session import Session

@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.digest import digest_bytes
-from doit_provenance.tasks.answer import Action, Depends, Fresh, Stale
 from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.freshness.answer import Action, Depends, Fresh, Stale
 from doit_provenance.tasks.plan import Step
 from doit_provenance.tasks.waves import LARGEST, runner_for, to_github
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from doit_provenance.tasks.answer import Answer
     from doit_provenance.tasks.builder import Workspace
+    from doit_provenance.tasks.freshness.answer import Answer
 
 STALE = Stale(action=Action.BUILD, reasons=())
 DIGEST = digest_bytes(b"tea")

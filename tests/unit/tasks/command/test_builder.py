@@ -19,7 +19,7 @@ from doit_provenance.provenance.record import Record, file_names
 from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Kind, Role
 from doit_provenance.tasks import graph
 from doit_provenance.tasks.command.outputs import OURS
-from doit_provenance.tasks.inputs import MEASURED, Meter, parts
+from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

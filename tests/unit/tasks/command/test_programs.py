@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks import inputs
 from doit_provenance.tasks.builder import ShortMemory
 from doit_provenance.tasks.command import programs as module
 from doit_provenance.tasks.command.programs import Programs
-from doit_provenance.tasks.inputs import Known, Signature
+from doit_provenance.tasks.freshness import inputs
+from doit_provenance.tasks.freshness.inputs import Known, Signature
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,205 @@
+"""The way of one artifact, from what the build left to the folder in the output: the whole of one doit task."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ...provenance import VERSION, store
+from ...provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
+from ...provenance.attest.slsa import parse_provenance
+from ...provenance.attest.statement import PROVENANCE
+from ...provenance.digest import digest_bytes
+from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError
+from ...provenance.record import LIMIT, RECORD_SUFFIX, Record, file_names
+from ...provenance.verify.folder import read_file
+from ...provenance.verify.policy import trusted_sealer
+from ...provenance.verify.verifier import verify_bundle, verify_folder
+from ..freshness.inputs import digest_of
+from ..freshness.standing import stored_inventory
+from ..progress.progress import Step
+from .attest import Draft, evidence_of, provenance_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from ...provenance.attest.slsa import Provenance
+    from ...provenance.digest import Digest
+    from ...provenance.sbom.inventory import Inventory
+    from ...provenance.verify.trust import Trust
+    from ..builder import Artifact, Builder, Built, Workspace
+    from .attest import Signing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """An artifact's folder as it stands after its way.
+
+    Attributes:
+        files: name to sha256 of everything in it.
+        made: names of the files of evidence that are new.
+        provenance: what its signed provenance says.
+    """
+
+    record: Record
+    files: Mapping[str, str]
+    inventory: Inventory
+    made: tuple[str, ...]
+    provenance: Provenance
+
+
+def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Workspace, signing: Signing) -> Placed:
+    """Take what `builder` has built to its place in the output folder, with all its evidence, or change nothing.
+
+    The steps of design.md, "The way of one artifact"; 1 to 3 are the builder's.
+
+    4. Digest: the artifact is put beside its place, and its bytes are digested.
+    5. Describe: the inventory, and the SBOMs from it.
+    6. Attest and 7. sign: provenance and both SBOMs, as statements about that digest; what holds already is kept.
+    8. Check: the folder verifies, by the code of `doit verify`.
+    9. Commit: the folder takes the old one's place.
+
+    Raises:
+        ProvenanceError: any step failed; the old folder is untouched.
+    """
+    place = workspace.output / artifact.folder
+    names = file_names(built.path.name)
+    at = functools.partial(workspace.progress.step, artifact.id)
+    at(Step.DIGESTING)
+    with store.staging_for(workspace.output, artifact.folder) as staging:
+        digest = store.adopt(built.path, staging / names.artifact, previous=place / names.artifact)
+        at(Step.DESCRIBING)
+        inventory, packages = builder.describe(artifact, staging / names.artifact, digest)
+        return _place(
+            Draft(
+                artifact=artifact.id,
+                names=names,
+                digest=digest,
+                inputs=digest_of(built.inputs),
+                inventory=inventory,
+                provenance=lambda: provenance_of(workspace, built, packages, signing),
+            ),
+            staging,
+            place,
+            signing,
+            at,
+        )
+
+
+def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Placed:
+    """Make what is missing or out of date of an artifact's evidence, from its stored inventory, or change nothing.
+
+    The artifact's bytes and the statement about how they were built stay. A statement that a trusted key other than the
+    one in use has signed is signed again, as it is.
+
+    Raises:
+        ProvenanceError: any step failed; the old folder is untouched.
+    """
+    place = workspace.output / artifact.folder
+    record = read_record(place)
+    names = file_names(record.file)
+    stored = stored_inventory(place, record)
+    at = functools.partial(workspace.progress.step, artifact.id)
+    at(Step.DIGESTING)
+    with store.staging_for(workspace.output, artifact.folder) as staging:
+        digest = store.adopt(place / names.artifact, staging / names.artifact, previous=place / names.artifact)
+        if digest != record.digest:
+            raise VerificationError(f"`{artifact.id}` was changed while its evidence was made again")
+        return _place(
+            Draft(
+                artifact=artifact.id,
+                names=names,
+                digest=digest,
+                inputs=record.inputs,
+                inventory=replace(stored, generator=(stored.generator[0], VERSION)),
+                provenance=None,
+            ),
+            staging,
+            place,
+            signing,
+            at,
+        )
+
+
+def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Callable[[Step], object]) -> Placed:
+    """Make the evidence that is not kept, beside the artifact in `staging`, check it, and commit."""
+    names = draft.names
+    at(Step.SIGNING)
+    evidence = evidence_of(draft, place, signing)
+    record = signing.key.seal(
+        Record(
+            artifact=draft.artifact,
+            file=names.artifact,
+            digest=draft.digest,
+            inputs=draft.inputs,
+            evidence={name: digest_bytes(data).sha256 for name, data in evidence.items()},
+            generator=VERSION,
+        )
+    )
+    made = tuple(name for name, data in evidence.items() if not _holds(place / name, data))
+    if standing := _same_record(place, record, signing.trust):
+        record = standing  # an ECDSA signature is never the same twice: the seal that says this already stays
+    written = evidence | {names.record: record.to_json()}
+    for name, data in written.items():
+        store.write(staging / name, data)
+    at(Step.CHECKING)
+    verified = verify_folder(staging, trust=signing.trust, artifact=draft.digest)
+    if not store.same_files(staging, place):
+        at(Step.COMMITTING)
+        store.commit(staging, place)
+    return Placed(
+        record=record,
+        files={names.artifact: draft.digest.sha256} | {n: digest_bytes(data).sha256 for n, data in written.items()},
+        inventory=draft.inventory,
+        made=made,
+        provenance=verified.build,
+    )
+
+
+def read_record(place: Path) -> Record:
+    """Return the record of an artifact's folder.
+
+    Raises:
+        UnreadableError: there is none, or it is none.
+    """
+    names = sorted(p for p in place.glob(f"*{RECORD_SUFFIX}"))
+    if len(names) != 1:
+        raise UnreadableError(f"`{place}` holds no record", hint="run again: the artifact is built then")
+    return Record.from_json(read_file(names[0], LIMIT))
+
+
+def signed_provenance(place: Path, digest: Digest, trust: Trust) -> Provenance:
+    """Return what the provenance in an artifact's folder says of these bytes.
+
+    Raises:
+        ProvenanceError: there is none that holds.
+    """
+    names = file_names(read_record(place).file)
+    bundle = read_file(place / names.provenance_bundle, BUNDLE_LIMIT)
+    said = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=PROVENANCE)
+    return parse_provenance(said.statement.predicate)
+
+
+def built_at(provenance: Provenance) -> str:
+    """Return when the bytes were built, as RFC 3339; empty where the provenance does not say."""
+    finished = provenance.run_details.finished
+    return finished.strftime("%Y-%m-%dT%H:%M:%SZ") if finished else ""
+
+
+def _same_record(place: Path, record: Record, trust: Trust) -> Record | None:
+    try:
+        found = read_record(place)
+        trusted_sealer(found, trust)
+    except ProvenanceError:
+        return None
+    same_signer = found.seal is not None and record.seal is not None and found.seal.hint == record.seal.hint
+    return found if same_signer and found.payload() == record.payload() else None
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return read_file(path, max(len(data), 1)) == data
+    except ProvenanceError:
+        return False

@@ -1,0 +1,1 @@
+"""What is to be done: whether an artifact is fresh, by the digests of its inputs and of everything that it left."""

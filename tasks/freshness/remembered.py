@@ -1,0 +1,124 @@
+"""What is remembered of one artifact, so that judging it again reads nothing: its files' signatures and digests."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .inputs import Known, settled, signature_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...provenance.json import JSONValue
+    from .inputs import Inputs, Signature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """An artifact whose folder was judged and held.
+
+    Attributes:
+        by: what it was judged by: keys that are trusted, key that signs, mode, version of the program.
+        digest: of the artifact: sha256, sha512, size.
+        files: of its folder, by name.
+        values: inputs that are no files, or files that must not be there, by key.
+        inputs: inputs that are files, by key.
+        since: when it was last built or attested, as RFC 3339; for people.
+    """
+
+    by: str
+    digest: tuple[str, str, int]
+    files: Mapping[str, Known]
+    values: Inputs
+    inputs: Mapping[str, Known]
+    since: str
+
+    def recorded(self) -> dict[str, str]:
+        """Return all inputs as the record has them."""
+        return {**self.values, **{of: known.sha256 for of, known in self.inputs.items()}}
+
+    def to_json(self) -> JSONValue:
+        """Return what is put into the state."""
+        return {
+            "by": self.by,
+            "digest": list(self.digest),
+            "files": {name: _write(known) for name, known in self.files.items()},
+            "values": dict(self.values),
+            "inputs": {of: _write(known) for of, known in self.inputs.items()},
+            "since": self.since,
+        }
+
+    @classmethod
+    def from_json(cls, found: Any) -> Remembered | None:
+        """Read what `to_json` returned; another version of this program may have written it in another shape."""
+        try:
+            sha256, sha512, size = found["digest"]
+            return cls(
+                by=found["by"],
+                digest=(sha256, sha512, size),
+                files={name: _read(*known) for name, known in found["files"].items()},
+                values=found["values"],
+                inputs={of: _read(*known) for of, known in found["inputs"].items()},
+                since=found["since"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+
+def look_again(place: str, files: Mapping[str, Known]) -> Mapping[str, Known] | None:
+    """Return what is known of the files of a folder now, if it holds what it held: these files, with these bytes.
+
+    A file whose signature is another is read; one that only was touched is known by its new signature then.
+    """
+    now = time.time_ns()
+    found: dict[str, Known] = {}
+    try:
+        with os.scandir(place) as entries:
+            for entry in entries:
+                known = files.get(entry.name)
+                status = entry.stat(follow_symlinks=False)
+                if known is None or not stat.S_ISREG(status.st_mode):
+                    return None
+                signature = signature_of(status)
+                if signature != known.signature:
+                    if _digest(entry.path, signature) != known.sha256:
+                        return None
+                    known = Known(known.sha256, signature if settled(signature, now) else None)
+                found[entry.name] = known
+    except OSError:
+        return None
+    return found if len(found) == len(files) else None
+
+
+def signatures(place: str) -> dict[str, Signature]:
+    """Return the signatures of the files in a folder; of one that is not there, none."""
+    found: dict[str, Signature] = {}
+    with contextlib.suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            found[entry.name] = signature_of(entry.stat(follow_symlinks=False))
+    return found
+
+
+def _digest(path: str, signature: Signature) -> str | None:
+    """Return the sha256 of the file with this signature, unless it is replaced or written meanwhile."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256 if signature_of(os.fstat(descriptor)) == signature else None
+
+
+def _write(known: Known) -> JSONValue:
+    return [known.sha256, *(known.signature or ())]
+
+
+def _read(sha256: str, *signature: int) -> Known:
+    if not signature:
+        return Known(sha256, None)
+    size, mtime, ctime, inode = signature
+    return Known(sha256, (size, mtime, ctime, inode))

@@ -1,0 +1,125 @@
+"""Log files: one for each artifact, with all that the tool wrote for it in the last run that called it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ..builder import Artifact
+
+
+class Logs:
+    """The log files below one folder, as one run writes them.
+
+    What a group's call writes is one file that has a name for each member (hard links). A run replaces a file when it
+    first writes to it. That logs can't be written fails no build: `warn` is called, once.
+    """
+
+    def __init__(self, folder: Path, warn: Callable[[OSError], object]) -> None:
+        self._folder = folder
+        self._warn = warn
+        self._warned = False
+        self._opened: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def path(self, artifact: Artifact) -> Path:
+        """Return where the log of an artifact lies."""
+        place = self._folder / artifact.folder
+        return place.with_name(f"{place.name}.log")
+
+    def has(self, artifact: Artifact) -> Path | None:
+        """Return where this run has written a log of an artifact, if it has."""
+        path = self.path(artifact)
+        return path if path in self._opened else None
+
+    def open(self, artifacts: Sequence[Artifact]) -> Log:
+        """Return the log of a call for `artifacts`."""
+        log = Log(self._failed)
+        with self._lock:
+            try:
+                log.attach(self._open(artifacts), self.path(artifacts[0]))
+            except OSError as error:
+                self._failed(error)
+        return log
+
+    def _open(self, artifacts: Sequence[Artifact]) -> int:
+        first, *others = (self.path(a) for a in artifacts)
+        again = first in self._opened
+        descriptor = _open(first, again=again)
+        self._opened.add(first)
+        for other in others:
+            if other not in self._opened:
+                self._opened.add(other)
+                _link(first, other)
+        return descriptor
+
+    def _failed(self, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            self._warn(error)
+
+
+class Log:
+    """One open log; it takes text, whether or not that can be kept."""
+
+    def __init__(self, failed: Callable[[OSError], object]) -> None:
+        self.path: Path | None = None
+        self._descriptor = -1
+        self._begin = 0
+        self._whole = True
+        self._failed = failed
+
+    def attach(self, descriptor: int, path: Path) -> None:
+        """Write to this file from now on."""
+        self._descriptor, self.path = descriptor, path
+        self._begin = os.fstat(descriptor).st_size
+
+    def write(self, text: str) -> None:
+        """Add text at once, so that one can follow a build in its log."""
+        data = memoryview(text.encode(errors="replace"))
+        try:
+            while data and self._descriptor >= 0:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:  # a full disk
+            self.close()
+            self._whole = False
+            self._failed(error)
+
+    def read(self) -> str | None:
+        """Return what was written since it was attached; `None`: not all of it could be."""
+        if self.path is None or not self._whole:
+            return None
+        try:
+            with self.path.open(encoding="utf-8", errors="replace", newline="\n") as stream:
+                stream.seek(self._begin)
+                return stream.read()
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+def _open(path: Path, *, again: bool) -> int:
+    if not again:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # never through a link, nor into a file that other names share
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | (0 if again else os.O_EXCL)
+    return os.open(path, flags, 0o644)
+
+
+def _link(log: Path, other: Path) -> None:
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.unlink(missing_ok=True)
+    try:
+        other.hardlink_to(log)
+    except OSError:  # a filesystem without hard links
+        other.symlink_to(os.path.relpath(log, other.parent))

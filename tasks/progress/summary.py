@@ -1,0 +1,103 @@
+"""How a run ended: a table of what became of artifacts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..flow.outcome import Done
+from .progress import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..flow.outcome import Outcome
+
+_FEW = 3
+"""Fresh artifacts that are still shown one by one, beside others that were not."""
+_SHORT = 16
+"""Characters of a digest where the line is too narrow for the whole."""
+
+
+def table(outcomes: Sequence[Outcome], *, width: int | None) -> str:
+    """Return what became of artifacts, a line for each that was not fresh; of fresh ones the count, unless few.
+
+    Args:
+        outcomes: in the order of the lines.
+        width: of the terminal, in characters; `None`: lines may be of any length.
+    """
+    fresh = [o for o in outcomes if o.done is Done.FRESH]
+    shown = [o for o in outcomes if o.done is not Done.FRESH or len(fresh) <= _FEW]
+    if len(fresh) == len(outcomes):
+        return _are_fresh(len(fresh), "") if fresh else ""
+    rows = [_row(o) for o in shown]
+    lines = _aligned(rows)
+    if width is not None and max(map(len, lines)) > width:
+        lines = _aligned([(*row[:2], f"{row[2][:_SHORT]}…", *row[3:]) for row in rows])
+    counted = _are_fresh(len(fresh), "other ") if len(fresh) > _FEW else ""
+    return "".join(f"{line}\n" for line in lines) + counted
+
+
+def not_reached(count: int, *, failed: bool) -> str:
+    """Return a line about artifacts whose turn never came, as the run ended before; nothing if there are none.
+
+    Args:
+        count: how many there are.
+        failed: the run ended by a failure, not because somebody interrupted it.
+    """
+    if not count:
+        return ""
+    hint = "; `doit run --continue` goes on after a failure" if failed else ""
+    return f"{count} artifact{' was' if count == 1 else 's were'} not reached{hint}\n"
+
+
+def not_built(name: str, upstream: str) -> str:
+    """Return a line about an artifact whose upstream artifacts failed."""
+    needed = ", ".join(f"`{u}`" for u in upstream.split())
+    return f"not built: `{name}`, for want of {needed}\n"
+
+
+def _are_fresh(count: int, which: str) -> str:
+    return f"{count} {which}artifact{' is' if count == 1 else 's are'} fresh\n"
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    packages, note = _packages(outcome)
+    remarks = [text for text in (_reused(outcome), note) if text]
+    time = "" if outcome.done is Done.FRESH else duration(outcome.seconds)
+    return outcome.artifact.id, outcome.done, str(outcome.digest), packages, time, "; ".join(remarks)
+
+
+def _reused(outcome: Outcome) -> str:
+    of = f" of {outcome.since[:10]}" if outcome.since else ""
+    match outcome.done:
+        case Done.REBUILT:
+            return f"same bytes: provenance{of} kept"
+        case Done.ATTESTED:
+            return f"bytes and provenance{of} kept"
+        case _:
+            return ""
+
+
+def _packages(outcome: Outcome) -> tuple[str, str]:
+    """Return how many packages are in an artifact, and why that may not be all there is to say."""
+    from ...provenance.sbom.inventory import Completeness, Role
+
+    inventory = outcome.inventory
+    if inventory is None:
+        return "", ""
+    count = len(inventory.of_role(Role.LINKED))
+    packages = f"{count} package{'' if count == 1 else 's'}"
+    match inventory.completeness:
+        case Completeness.UNKNOWN:
+            return f"at most {packages}", inventory.note
+        case Completeness.INCOMPLETE:
+            return packages, f"incomplete: {inventory.note}"
+        case _:
+            return packages, ""
+
+
+def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    filled = [i for i, width in enumerate(widths) if width]
+    return ["  ".join(f"{row[i]:<{widths[i]}}" for i in filled).rstrip() for row in rows]

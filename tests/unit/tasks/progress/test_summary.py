@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.flow.outcome import Done, Outcome
+from doit_provenance.tasks.progress.summary import not_built, not_reached, table
+
+DIGEST = str(digest_bytes(b"tea"))
+
+
+def _outcome(name: str, done: Done, seconds: float = 0.0, since: str = "") -> Outcome:
+    artifact = Artifact(builder="kettle", name=name, platform="any", group="g", file=name)
+    return Outcome(
+        artifact=artifact, done=done, digest=digest_bytes(b"tea"), folder=Path("x"), seconds=seconds, since=since
+    )
+
+
+def _fresh(count: int) -> list[Outcome]:
+    return [_outcome(f"cup{i}", Done.FRESH) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("count", "line"),
+    [(0, ""), (1, "1 artifact is fresh\n"), (3, "3 artifacts are fresh\n"), (10_000, "10000 artifacts are fresh\n")],
+)
+def test_all_fresh_is_one_line(count: int, line: str) -> None:
+    assert table(_fresh(count), width=None) == line
+
+
+def test_lines_say_what_became_of_each_and_what_was_reused() -> None:
+    outcomes = [
+        _outcome("tea", Done.BUILT, 75.0),
+        _outcome("mug", Done.REBUILT, 1.0, "2026-11-20T10:00:00Z"),
+        _outcome("teapot", Done.ATTESTED, 0.2, "2026-11-20T10:00:00Z"),
+        _outcome("cup", Done.FRESH),
+    ]
+    assert table(outcomes, width=None).splitlines() == [
+        f"kettle:tea@any     built     {DIGEST}  1 min 15 s",
+        f"kettle:mug@any     rebuilt   {DIGEST}  1.0 s       same bytes: provenance of 2026-11-20 kept",
+        f"kettle:teapot@any  attested  {DIGEST}  0.2 s       bytes and provenance of 2026-11-20 kept",
+        f"kettle:cup@any     fresh     {DIGEST}",
+    ]
+
+
+def test_many_fresh_are_counted() -> None:
+    lines = table([*_fresh(4), _outcome("tea", Done.BUILT)], width=None).splitlines()
+    assert [line.split()[0] for line in lines] == ["kettle:tea@any", "4"]
+    assert lines[1] == "4 other artifacts are fresh"
+
+
+def test_digests_are_cut_where_there_is_no_room_for_them() -> None:
+    (line,) = table([_outcome("tea", Done.BUILT, 1.0)], width=80).splitlines()
+    assert line == f"kettle:tea@any  built  {DIGEST[:16]}…  1.0 s"
+    (line,) = table([_outcome("tea", Done.BUILT, 1.0)], width=200).splitlines()
+    assert DIGEST in line
+
+
+@pytest.mark.parametrize(
+    ("count", "failed", "line"),
+    [
+        (0, True, ""),
+        (1, True, "1 artifact was not reached; `doit run --continue` goes on after a failure\n"),
+        (2, False, "2 artifacts were not reached\n"),
+    ],
+)
+def test_what_was_not_reached(count: int, line: str, *, failed: bool) -> None:
+    assert not_reached(count, failed=failed) == line
+
+
+def test_what_was_not_built_for_want_of_others() -> None:
+    assert not_built("docker:wash@any", "cargo:a cargo:b") == (
+        "not built: `docker:wash@any`, for want of `cargo:a`, `cargo:b`\n"
+    )

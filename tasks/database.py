@@ -65,6 +65,8 @@ class Database:
 
     def get(self, task_id: str, dependency: str) -> Any:
         """Return a value that is kept of a task, or `None`."""
+        if task_id in self._ours and task_id not in self._rows:
+            return self._read(task_id).get(dependency)  # a row for each of many artifacts would take memory
         return self._row(task_id).get(dependency)
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:

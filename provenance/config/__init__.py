@@ -5,7 +5,7 @@
 """
 
 from .keys import FILE, CargoTool, SigningMode
-from .model import Cargo, Command, Config, FeatureSet, Origin, Plan, Project, Signing
+from .model import Cargo, Command, Config, FeatureSet, Plan, Project, Signing
 from .reader import load, parse
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Command",
     "Config",
     "FeatureSet",
-    "Origin",
     "Plan",
     "Project",
     "Signing",

@@ -1,25 +1,16 @@
-"""The configuration as the rest of the program sees it: parsed, complete, and each setting with its origin."""
+"""The configuration as the rest of the program sees it: parsed and complete."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from .keys import CargoTool, SigningMode, definition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path, PurePosixPath
 
     from ..sbom.party import Party
-
-
-class Origin(StrEnum):
-    """Where a setting came from."""
-
-    DEFAULT = "default"
-    FILE = "file"
+    from .keys import CargoTool, SigningMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +126,6 @@ class Config:
         workspace: the absolute path of the user's repository.
         path: where `provenance.toml` is, or would be.
         commands: in the order of the file.
-        given: the settings that stand in the file, as `cargo.profile` or `cargo.feature-sets.fips.features`.
     """
 
     workspace: Path
@@ -145,19 +135,8 @@ class Config:
     commands: tuple[Command, ...]
     signing: Signing
     plan: Plan
-    given: frozenset[str]
 
     @property
     def output(self) -> Path:
         """The absolute path of the output folder."""
         return self.workspace / self.project.output
-
-    def origin(self, setting: str) -> Origin:
-        """Say where `setting`, a path such as `cargo.profile`, came from; a table came from the file if any of it did.
-
-        Raises:
-            KeyError: there is no such setting.
-        """
-        definition(setting)
-        in_file = any(given == setting or given.startswith(f"{setting}.") for given in self.given)
-        return Origin.FILE if in_file else Origin.DEFAULT

@@ -86,7 +86,6 @@ def parse(data: bytes, *, workspace: Path, memory: Memory | None = None) -> Conf
         commands=tuple(_command(name, table) for name, table in settings.tables("command")),
         plan=Plan(runners=MappingProxyType(settings.text_map("plan.runners"))),
         signing=_signing(settings, root),
-        given=settings.given(),
     )
 
 

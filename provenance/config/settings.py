@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from .entry import ANY
 from .keys import children, definition
-from .kinds import NamedTables, Table
 
 _T = TypeVar("_T")
 
@@ -54,10 +53,6 @@ class Settings:
         """Say whether the document has `setting`."""
         return self.raw(setting) is not None
 
-    def given(self) -> frozenset[str]:
-        """Return all settings that the document has, without the tables that they stand in."""
-        return frozenset(_leaves(self._document, at="", defined=""))
-
     def _typed(self, setting: str, wanted: type[_T]) -> _T:
         value = self.raw(setting)
         return value if isinstance(value, wanted) else self._default(setting, wanted)
@@ -80,17 +75,3 @@ class Settings:
         if not isinstance(default, wanted):
             raise TypeError(f"{setting} has no default of type {wanted.__name__}")
         return default
-
-
-def _leaves(table: Mapping[str, object], *, at: str, defined: str) -> Iterator[str]:
-    for name, value in table.items():
-        key = children(defined)[name]
-        place = f"{at}.{name}" if at else name
-        if isinstance(key.kind, Table) and isinstance(value, Mapping):
-            yield from _leaves(value, at=place, defined=key.path)
-        elif isinstance(key.kind, NamedTables) and isinstance(value, Mapping):
-            for inner_name, inner in value.items():
-                if isinstance(inner, Mapping):
-                    yield from _leaves(inner, at=f"{place}.{inner_name}", defined=f"{key.path}.{ANY}")
-        else:
-            yield place

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from doit_provenance.provenance.config import FILE, CargoTool, Command, Config, Origin, SigningMode, load, parse
+from doit_provenance.provenance.config import FILE, CargoTool, Command, Config, SigningMode, load, parse
 from doit_provenance.provenance.config.check import mistakes as found_mistakes
 from doit_provenance.provenance.config.reader import LIMIT
 from doit_provenance.provenance.errors import ConfigError
@@ -95,7 +96,6 @@ def test_missing_file_gives_defaults(tmp_path: Path) -> None:
     assert (dict(config.cargo.rename), config.cargo.feature_sets) == ({}, ())
     assert (config.signing.mode, config.signing.key, config.signing.public_keys) == (SigningMode.AUTO, None, ())
     assert (config.commands, dict(config.plan.runners)) == ((), {})
-    assert config.origin("cargo.profile") is Origin.DEFAULT
 
 
 def test_everything_that_can_be_said() -> None:
@@ -139,20 +139,6 @@ def test_everything_that_can_be_said() -> None:
     assert config.signing.mode is SigningMode.KEY
     assert config.signing.key == Path("/keys/release.pem")
     assert config.signing.public_keys == (Path("/workspace/keys/team.pem"), Path("/keys/other.pem"))
-
-
-def test_origin() -> None:
-    """A setting is from the file exactly if it stands there, even at its default; a table if any of it does."""
-    config = read('[cargo]\nprofile = "release"\n[cargo.feature-sets.fips]\nfeatures = []\n[signing]\n')
-    assert config.origin("cargo.profile") is Origin.FILE
-    assert config.origin("cargo.features") is Origin.DEFAULT
-    assert config.origin("cargo.feature-sets.fips.features") is Origin.FILE
-    assert config.origin("cargo.feature-sets.fips.include") is Origin.DEFAULT
-    assert config.origin("cargo") is Origin.FILE
-    assert config.origin("signing") is Origin.DEFAULT
-    for unknown in ("cargo.profil", "nix", "", "cargo.feature-sets.fips.profile"):
-        with pytest.raises(KeyError):
-            config.origin(unknown)
 
 
 WRONG = {
@@ -519,7 +505,7 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="larger than the 8,388,608 bytes"):
         load(tmp_path)
     path.write_bytes(b"#" * LIMIT)
-    assert load(tmp_path).given == frozenset()
+    assert load(tmp_path) == replace(read(""), workspace=tmp_path, path=path)
 
 
 def test_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,6 @@ class Session:
                 artifact=artifact,
                 done=Done.FRESH,
                 digest=answer.digest,
-                folder=self.workspace.output / artifact.folder,
             )
         return isinstance(answer, Fresh)
 
@@ -128,7 +127,6 @@ class Session:
             artifact=artifact,
             done=done,
             digest=placed.record.digest,
-            folder=self.workspace.output / artifact.folder,
             made=placed.made,
             inventory=placed.inventory,
             seconds=time.monotonic() - started,

@@ -7,8 +7,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ..builder import Artifact
@@ -41,7 +39,6 @@ class Outcome:
     artifact: Artifact
     done: Done
     digest: Digest
-    folder: Path
     made: tuple[str, ...] = ()
     inventory: Inventory | None = None
     seconds: float = 0.0

@@ -39,9 +39,7 @@ def _artifacts(session: Session, count: int) -> list[Any]:
 
 def _done(session: Session, task: Any, done: Done) -> None:
     artifact = session.artifacts[task.name]
-    session.outcomes[task.name] = Outcome(
-        artifact=artifact, done=done, digest=digest_bytes(b"tea"), folder=session.workspace.output
-    )
+    session.outcomes[task.name] = Outcome(artifact=artifact, done=done, digest=digest_bytes(b"tea"))
 
 
 def _reporter(tasks: list[Any]) -> Reporter:

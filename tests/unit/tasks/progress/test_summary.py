@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from doit_provenance.provenance.digest import digest_bytes
@@ -14,9 +12,7 @@ DIGEST = str(digest_bytes(b"tea"))
 
 def _outcome(name: str, done: Done, seconds: float = 0.0, since: str = "") -> Outcome:
     artifact = Artifact(builder="kettle", name=name, platform="any", group="g", file=name)
-    return Outcome(
-        artifact=artifact, done=done, digest=digest_bytes(b"tea"), folder=Path("x"), seconds=seconds, since=since
-    )
+    return Outcome(artifact=artifact, done=done, digest=digest_bytes(b"tea"), seconds=seconds, since=since)
 
 
 def _fresh(count: int) -> list[Outcome]:

@@ -6,6 +6,7 @@ ignored. The file is not needed: where it can't be read or written, a run goes o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from doit.globals import Globals
 
 from ..provenance.errors import ProvenanceError
+from . import journal
 from .builder import STATE
 
 if TYPE_CHECKING:
@@ -29,6 +31,13 @@ _LAST = "deps:"
 """What doit notes last of a task that ended well (`Dependency.save_success`)."""
 _WAIT = 30
 """Seconds. Nobody holds the file for longer than one statement takes."""
+_WAL = ("-wal", "-shm")
+"""What lies beside a file of another mode; doit never asks for that."""
+_STRANGE = """
+select 1 from sqlite_master where sql is not null
+and (type <> 'table' or sql like 'create virtual%' or instr(substr(sql, instr(sql, '(') + 1), '('))
+"""
+"""What a table of doit's never has: views, triggers, functions. In such, a stranger could let a question never end."""
 _CREATE = "create table if not exists doit (task_id text not null primary key, task_data json)"
 
 
@@ -40,6 +49,7 @@ class Database:
     - each task that ended well is written at once, so a killed run loses none, and nobody waits for another run's end;
     - a damaged file is put aside by whoever writes, and one that can't be written is only read, with a line of warning;
     - a file that a link stands for, or lies behind one, is not touched: it may be the repository of a stranger;
+    - one that doit can't have made is as good as damaged: SQLite could wait for ever, or remove another file;
     - it is made when there is something to write, and not before.
     """
 
@@ -193,15 +203,35 @@ class Database:
                 from ..provenance import store
 
                 store.prepare(self._path.parent)
+            self._refuse_strange_files()
             address = f"{self._path.absolute().as_uri()}?mode={mode}"
             self._connection = sqlite3.connect(address, uri=True, timeout=_WAIT, isolation_level=None)
             self._file = self._path.stat().st_ino
             # What a file of a stranger's would run by itself is not trusted. Nothing waits for the disk: what a power
             # failure takes is done again.
             self._connection.execute("pragma trusted_schema = off").execute("pragma synchronous = off")
+            if self._connection.execute(_STRANGE).fetchone():
+                raise _not_doits("it has more than doit's table")
         if mode == "rwc":
             self._connection.execute(_CREATE)
         return self._connection
+
+    def _refuse_strange_files(self) -> None:
+        """Look before SQLite does, which waits for pipes, and does what a journal says.
+
+        Raises:
+            sqlite3.Error: such a file lies in its place, or beside it.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            self._file = self._path.stat().st_ino
+        try:
+            journal.refuse_strange(self._path)
+        except OSError as error:
+            raise _not_doits("a strange journal lies beside it") from error
+        if any(os.path.lexists(f"{self._path}{suffix}") for suffix in _WAL):
+            raise _not_doits("it is not of doit's mode")
+        if os.path.lexists(self._path) and not self._path.is_file():
+            raise _not_doits("it is no file")
 
     def _moved(self) -> bool:
         """Tell whether the file that was opened lies there no more: another run found it damaged, or it was removed."""
@@ -221,8 +251,8 @@ class Database:
         try:
             if not self._moved():
                 self._path.replace(self._path.with_name(f"{self._path.name}.damaged"))
-                # It would be played back into the new file.
-                self._path.with_name(f"{self._path.name}-journal").unlink(missing_ok=True)
+                for suffix in (journal.SUFFIX, *_WAL):  # it would be played back into the new file
+                    self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
         except OSError:
             self._writable = False
         return self._writable
@@ -238,6 +268,14 @@ class Database:
             return any(p.is_symlink() for p in (*own, self._path))
         except OSError:
             return True
+
+
+def _not_doits(reason: str) -> sqlite3.DatabaseError:
+    import sqlite3
+
+    error = sqlite3.DatabaseError(reason)
+    error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
+    return error
 
 
 def own(names: Iterable[str]) -> None:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import KeyFileError
 from ...provenance.json import JSONValue, read_json
 from ...provenance.sign.keyfile import create_private, read_private
+from .. import journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,10 +46,12 @@ _TABLES = [
     "CREATE UNIQUE INDEX inputs_of on inputs (digest, artifact)",
 ]
 """Letter by letter as sqlite keeps them, so that any other schema shows."""
-_JOURNAL, _WAL = "-journal", ("-wal", "-shm")
-"""What sqlite keeps beside the file. The latter two would be a stranger's: we write none, nor the mode for them."""
+_WAL = ("-wal", "-shm")
+"""What sqlite may keep beside the file, but for a journal. It would be a stranger's: we don't write the mode for it."""
 _HEADER = 20
 """Bytes of a database's header, of which the last two are its mode: 1 and 1 with a journal."""
+_LONGEST = 1 << 28
+"""Bytes of a row: many times what a hundred thousand inputs take, and less than would use up the memory."""
 _ERRORS = (sqlite3.Error, UnicodeError, OSError)
 """Of a damaged file; sqlite quotes what it can't read, and that need not be text."""
 
@@ -225,9 +228,9 @@ class State:
         if not self._path.exists():
             return None
         path = self._path
-        if os.path.lexists(f"{path}{_JOURNAL}"):  # of a killed run: it is rolled back in a copy
+        if os.path.lexists(f"{path}{journal.SUFFIX}"):  # of a killed run: it is rolled back in a copy
             self._copied = tempfile.TemporaryDirectory(prefix="doit-provenance-")
-            for name in (path.name, f"{path.name}{_JOURNAL}"):
+            for name in (path.name, f"{path.name}{journal.SUFFIX}"):
                 with contextlib.suppress(FileNotFoundError):
                     shutil.copyfile(path.with_name(name), Path(self._copied.name, name))
             path = Path(self._copied.name, path.name)
@@ -240,10 +243,10 @@ class State:
         Raises:
             OSError: something else stands there, or a file that we have not written.
         """
-        beside = [self._path.with_name(f"{self._path.name}{suffix}") for suffix in (_JOURNAL, *_WAL)]
-        for path in (self._path, *beside):
-            if os.path.lexists(path) and (not stat.S_ISREG(path.lstat().st_mode) or path in beside[1:]):
-                raise OSError(f"`{path}` is not ours")
+        journal.refuse_strange(self._path)
+        is_other = os.path.lexists(self._path) and not stat.S_ISREG(self._path.lstat().st_mode)
+        if is_other or any(os.path.lexists(f"{self._path}{suffix}") for suffix in _WAL):
+            raise OSError(f"`{self._path}` is not ours")
         with contextlib.suppress(FileNotFoundError), self._path.open("rb") as stream:
             if (header := stream.read(_HEADER)) and header[-2:] != b"\1\1":
                 raise OSError(f"`{self._path}` is not ours")
@@ -254,7 +257,7 @@ class State:
         if not self._writable:
             return None
         try:
-            for suffix in (_JOURNAL, *_WAL, ""):
+            for suffix in (journal.SUFFIX, *_WAL, ""):
                 self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
             return self._open()
         except _ERRORS:
@@ -281,6 +284,7 @@ def _ours(database: sqlite3.Connection) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: it is not, or it can't be read.
     """
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     try:
         if database.execute("pragma user_version").fetchone() == (_SCHEMA,) and _schema(database) == _TABLES:
             return database

@@ -216,9 +216,17 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _unstartable(argv: Sequence[str], cwd: Path, error: OSError) -> ToolError:
-    if isinstance(error, FileNotFoundError) and cwd.is_dir():
-        return ToolError(f"`{argv[0]}` is not installed or not on the PATH", hint=f"install `{argv[0]}` and run again")
-    return ToolError(f"`{argv[0]}` can't be started in `{cwd}`: {error.strerror}")
+    program, at = argv[0], f"`{argv[0]}` can't be started in `{cwd}`"
+    is_path = "/" in program
+    if not isinstance(error, FileNotFoundError) or not cwd.is_dir():
+        forbidden = is_path and isinstance(error, PermissionError)
+        hint = f"is it executable? `chmod +x {program}`" if forbidden else None
+        return ToolError(f"{at}: {error.strerror}", hint=hint)
+    if not is_path:
+        return ToolError(f"`{program}` is not installed or not on the PATH", hint=f"install `{program}` and run again")
+    if (cwd / program).exists():
+        return ToolError(f"{at}: the interpreter that it names is not there")
+    return ToolError(f"there is no program `{program}`", hint=f"paths are taken from `{cwd}`")
 
 
 def _both_ends(output: bytes) -> str:

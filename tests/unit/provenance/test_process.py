@@ -104,8 +104,20 @@ def test_missing_folder_is_not_a_missing_tool(tmp_path: Path, start: str) -> Non
 def test_file_that_can_not_run(tmp_path: Path, start: str) -> None:
     tool = tmp_path / "tool"
     tool.write_text("not a program")
-    with pytest.raises(ToolError, match=r"can't be started in `.*`: Permission denied"):
-        _start(start, [str(tool)], tmp_path)
+    with pytest.raises(ToolError, match=r"can't be started in `.*`: Permission denied") as caught:
+        _start(start, ["./tool"], tmp_path)
+    assert caught.value.hint == "is it executable? `chmod +x ./tool`"
+    tool.write_text("#!/no/such/kettle\n")
+    tool.chmod(0o755)
+    with pytest.raises(ToolError, match=r"can't be started in `.*`: the interpreter that it names is not there$"):
+        _start(start, ["./tool"], tmp_path)
+
+
+@pytest.mark.parametrize("program", ["./tool", "/no/such/tool"])
+def test_missing_file_is_nothing_to_install(tmp_path: Path, program: str) -> None:
+    with pytest.raises(ToolError, match=f"^there is no program `{program}`") as caught:
+        _start("run", [program], tmp_path)
+    assert caught.value.hint == f"paths are taken from `{tmp_path}`"
 
 
 def _start(start: str, argv: list[str], folder: Path) -> None:

@@ -67,7 +67,10 @@ class Outputs:
         if len(left) == 1:
             return self.workspace.root / left[0]
         if not now:
-            raise BuildError(f"the run left no file that matches the output {quoted(pattern)}")
+            raise BuildError(
+                f"the run left no file that matches the output {quoted(pattern)}",
+                hint="correct `outputs` in provenance.toml, or let the command write there",
+            )
         several = left or list(now)
         listed = ", ".join(quoted(path) for path in several[:_LISTED])
         more = f" and {len(several) - _LISTED} more" if len(several) > _LISTED else ""

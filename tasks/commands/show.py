@@ -104,7 +104,9 @@ def _build(build: Provenance) -> Iterator[str]:
             dirty = ", with changes that are not committed" if material.annotations.get("dirty") else ""
             yield _row("source", f"{material.uri or 'git'} at {material.digest.get('gitCommit')}{dirty}")
         elif material.name == "inputs":
-            yield _row("inputs", f"{material.annotations.get('files')} files, sha256:{material.digest.get('sha256')}")
+            files = material.annotations.get("files")
+            counted = f"{files} file{'' if files == 1 else 's'}"
+            yield _row("inputs", f"{counted}, sha256:{material.digest.get('sha256')}")
     chosen = {k: v for k, v in definition.external_parameters.items() if v not in (None, False, [], "")}
     yield _row("built as", ", ".join(f"{k}: {_text(v)}" for k, v in chosen.items()))
     yield _row("built by", f"{run.builder_id}{f', {run.started:%Y-%m-%d %H:%M:%S} UTC' if run.started else ''}")

@@ -89,7 +89,7 @@ def _packages(outcome: Outcome) -> tuple[str, str]:
     packages = f"{count} package{'' if count == 1 else 's'}"
     match inventory.completeness:
         case Completeness.UNKNOWN:
-            return f"at most {packages}", inventory.note
+            return f"at most {packages}" if count else "contents unknown", inventory.note
         case Completeness.INCOMPLETE:
             return packages, f"incomplete: {inventory.note}"
         case _:

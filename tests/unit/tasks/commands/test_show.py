@@ -23,7 +23,7 @@ def test_shows_what_it_is_and_what_is_in_it(run: Run, built: Path, key: Any, wha
     assert "  packages in it (1):" in lines
     assert "    leaf 1.0.0  (MIT)" in lines
     assert any(line.startswith(f"  signed by:  {key.hint}") for line in lines)
-    assert any(line.startswith("  inputs:     1 files, sha256:") for line in lines)
+    assert any(line.startswith("  inputs:     1 file, sha256:") for line in lines)
     assert any(line.startswith("  built as:   name: tea") for line in lines)
     assert any("2024-05-17 12:00:00 UTC" in line for line in lines)
     assert built.is_dir()

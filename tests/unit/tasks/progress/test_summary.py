@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
+from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.tasks.builder import Artifact
 from doit_provenance.tasks.flow.outcome import Done, Outcome
 from doit_provenance.tasks.progress.summary import not_built, not_reached, table
@@ -13,6 +19,23 @@ DIGEST = str(digest_bytes(b"tea"))
 def _outcome(name: str, done: Done, seconds: float = 0.0, since: str = "") -> Outcome:
     artifact = Artifact(builder="kettle", name=name, platform="any", group="g", file=name)
     return Outcome(artifact=artifact, done=done, digest=digest_bytes(b"tea"), seconds=seconds, since=since)
+
+
+def _inventory(completeness: Completeness, linked: int) -> Inventory:
+    subject = Component(ref="tea", kind=Kind.APPLICATION, role=Role.SUBJECT, name="tea")
+    leaves = [replace(subject, ref=f"leaf{n}", role=Role.LINKED) for n in range(linked)]
+    return Inventory(
+        artifact="kettle:tea@any",
+        digest=digest_bytes(b"tea"),
+        subject=subject,
+        components=tuple(leaves),
+        dependencies={"tea": (), **{leaf.ref: () for leaf in leaves}},
+        completeness=completeness,
+        note="some leaves",
+        created=datetime(2026, 11, 20, tzinfo=UTC),
+        author=Party(name="kettle"),
+        generator=("kettle", "1"),
+    )
 
 
 def _fresh(count: int) -> list[Outcome]:
@@ -40,6 +63,23 @@ def test_lines_say_what_became_of_each_and_what_was_reused() -> None:
         f"kettle:teapot@any  attested  {DIGEST}  0.2 s       bytes and provenance of 2026-11-20 kept",
         f"kettle:cup@any     fresh     {DIGEST}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("completeness", "linked", "said"),
+    [
+        (Completeness.COMPLETE, 0, ["0 packages"]),
+        (Completeness.COMPLETE, 1, ["1 package"]),
+        (Completeness.INCOMPLETE, 2, ["2 packages", "incomplete: some leaves"]),
+        (Completeness.UNKNOWN, 2, ["at most 2 packages", "some leaves"]),
+        (Completeness.UNKNOWN, 0, ["contents unknown", "some leaves"]),
+    ],
+)
+def test_count_claims_no_more_than_is_known(completeness: Completeness, linked: int, said: list[str]) -> None:
+    outcome = replace(_outcome("tea", Done.BUILT, 1.0), inventory=_inventory(completeness, linked))
+    (line,) = table([outcome], width=None).splitlines()
+    words = re.split("  +", line)
+    assert [words[3], *words[5:]] == said
 
 
 def test_many_fresh_are_counted() -> None:

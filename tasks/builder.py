@@ -149,6 +149,7 @@ class Workspace:
         memory: what builders found out in earlier runs.
         made: folders that builds fill, so that what lies there is no input; builders add theirs when they discover.
         artifacts: all that was discovered so far, by id; who asks each builder adds what it finds.
+        untold: the builders that could not tell what they build, so that nobody knows what there is of theirs.
     """
 
     root: Path
@@ -156,6 +157,7 @@ class Workspace:
     memory: Memory = field(default_factory=ShortMemory)
     made: set[Path] = field(default_factory=set)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
+    untold: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Begin with the folders that are the same for every builder."""

@@ -66,6 +66,7 @@ class Session:
             found = tuple(builder.discover())
         except ProvenanceError as error:
             self.failures[builder.name] = error
+            self.workspace.untold.add(builder.name)
             raise
         self.judge.builders[builder.name] = builder
         for artifact in found:

@@ -54,7 +54,7 @@ class CommandBuilder:
         from .units import Ids, ids_of, unit
 
         ids = Ids([*self.workspace.artifacts, *(id_ for command in commands for id_ in ids_of(command))])
-        if wrong := list(islice(mistakes(commands, ids), _LISTED)):
+        if wrong := list(islice(mistakes(commands, ids, self.workspace.untold), _LISTED)):
             raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))
         found = [unit(command, ids) for command in commands]
         self._units = {one.outputs[0].artifact.group: one for one in found}

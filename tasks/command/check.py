@@ -11,7 +11,7 @@ from .names import artifact_names
 from .units import PLACEHOLDER, ids_of, platform_of, standing_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ...provenance.config import Command
     from .units import Ids
@@ -20,16 +20,16 @@ _COMPARED = 1000
 """Ids that a guess looks at: comparing takes time with their number."""
 
 
-def mistakes(commands: Sequence[Command], ids: Ids) -> Iterator[str]:
+def mistakes(commands: Sequence[Command], ids: Ids, untold: Container[str] = ()) -> Iterator[str]:
     """Yield what is wrong, as `command.wheel.artifacts[0]: …`; lazily, as it may be very much.
 
-    `ids` are those of all artifacts, these included.
+    `ids` are those of all artifacts, these included; `untold` the builders that could not tell theirs.
     """
     yield from chain(_parts(commands), _clashes(commands))
     missing = False
     for command in commands:
         if command.artifacts or any("{" in word for word in command.run):
-            for line in chain(_missing(command, ids), _placeholders(command, ids)):
+            for line in chain(_missing(command, ids, untold), _placeholders(command, ids)):
                 missing = True
                 yield line
     if not missing:
@@ -68,11 +68,16 @@ def _clashes(commands: Sequence[Command]) -> Iterator[str]:
                 yield f"command.{command.name}: {both}; give this command another name"
 
 
-def _missing(command: Command, ids: Ids) -> Iterator[str]:
+def _missing(command: Command, ids: Ids, untold: Container[str]) -> Iterator[str]:
     for index, reference in enumerate(command.artifacts):
-        if not ids.standing_for(reference):
+        if ids.standing_for(reference):
+            continue
+        at, builder = f"command.{command.name}.artifacts[{index}]", reference.partition(":")[0]
+        if builder in untold:
+            yield f"{at}: {quoted(reference)} is not known, as `{builder}` can't tell what it builds"
+        else:
             guess = did_you_mean(reference, islice(ids.by_reference, _COMPARED))
-            yield f"command.{command.name}.artifacts[{index}]: {quoted(reference)} stands for no artifact{guess}"
+            yield f"{at}: {quoted(reference)} stands for no artifact{guess}"
 
 
 def _placeholders(command: Command, ids: Ids) -> Iterator[str]:

@@ -21,7 +21,7 @@ from ..reporter import session_of
 from .base import INTERRUPTED, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
     from ..session import Session
@@ -50,6 +50,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
         """Run the tasks, once the selection is known to be one."""
         load = self.loader.load_tasks
         sessions: list[Session] = []
+        names: dict[str, Any] = {}
 
         def checked(cmd: Any, pos_args: list[str]) -> Any:
             tasks = load(cmd=cmd, pos_args=pos_args)
@@ -59,16 +60,16 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
                 session.always = bool(params["always"])
             self._has_artifacts = bool(sessions)
             if sessions:
-                names = {t.name: t for t in tasks}
+                names.update((t.name, t) for t in tasks)
                 for pattern in pos_args:
                     if "*" in pattern and not expand(pattern, names):
-                        raise InvalidCommand(f"`{pattern}` matches no task{did_you_mean(pattern, sorted(names))}")
+                        raise self._unknown(f"`{pattern}` matches no task", pattern, names, sessions)
             return tasks
 
         self.loader.load_tasks = checked
         try:
             with _ended_with_care(sessions):
-                return super().execute(params, args)
+                return self._run(params, args, names, sessions)
         except KeyboardInterrupt as interrupt:
             sys.stderr.write("interrupted; what the output folder held before is there as it was\n")
             return TERMINATED if isinstance(interrupt, _TerminatedError) else INTERRUPTED
@@ -82,6 +83,24 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
                 "hint: free some disk space, or wait for another run to end; the file may be removed\n"
             )
             return FAILED
+
+    def _run(self, params: Any, args: list[str], names: Iterable[str], sessions: list[Session]) -> Any:
+        """Run the tasks; a name that stands for nothing is refused in our words, `names` being known by then."""
+        try:
+            return super().execute(params, args)
+        except InvalidCommand as error:
+            if error.not_found is None or not sessions:
+                raise
+            what = f"`{error.not_found}` is no command, no task, and no file that a task makes"
+            raise self._unknown(what, error.not_found, names, sessions) from error
+
+    def _unknown(self, what: str, name: str, known: Iterable[str], sessions: list[Session]) -> InvalidCommand:
+        """Return the error for a name that stands for nothing; it may be that of what a builder could not tell."""
+        if failures := [(builder, error) for s in sessions for builder, error in s.failures.items()]:
+            reasons = "\n".join(f"`{builder}` can't tell what it builds: {error}" for builder, error in failures)
+            return InvalidCommand(f"{what}; but not all could be found\n{reasons}")
+        guess = did_you_mean(name, sorted(known))
+        return InvalidCommand(f"{what}{guess}\nhint: `{self.bin_name} list` shows the tasks")
 
     @functools.wraps(DoitRun._execute)  # noqa: SLF001 - by the signature of which doit chooses what it passes
     def _execute(self, outfile: Any, *, reporter: Any = "console", **options: Any) -> int:

@@ -135,6 +135,16 @@ def test_mistakes(commands: Commands, case: str) -> None:
     assert caught.value.message.split("\n") == [f"provenance.toml: {line}" for line in lines]
 
 
+def test_upstream_that_nobody_could_tell_is_no_mistake_of_the_name(commands: Commands) -> None:
+    builder = commands(command("a", run=["x", "{cargo:tea}"], artifacts=["cargo:tea", "kettle:tee"]))
+    builder.workspace.untold.add("cargo")
+    with pytest.raises(ConfigError) as caught:
+        builder.discover()
+    first, second = caught.value.message.split("\n")
+    assert first.endswith("command.a.artifacts[0]: `cargo:tea` is not known, as `cargo` can't tell what it builds")
+    assert second.endswith("`kettle:tee` stands for no artifact; did you mean `kettle:tea`?")
+
+
 def test_platforms_keep_folders_apart(commands: Commands) -> None:
     text = command("a", outputs=["b", "c"]) + command("a-b", platform="linux/amd64")
     assert len(commands(text).discover()) == 3

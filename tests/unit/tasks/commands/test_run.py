@@ -124,10 +124,24 @@ def test_each_wildcard_must_match(run: Run, kettle: Any, pattern: str) -> None:
 
 def test_unknown_name(run: Run, kettle: Any) -> None:
     ended = run("run", "kettle:toa")
-    assert ended.code != 0
-    assert "kettle:toa" in ended.err
-    assert "Traceback" not in ended.err
+    assert ended.code == 3
+    assert ended.err.splitlines() == [
+        "ERROR: `kettle:toa` is no command, no task, and no file that a task makes; did you mean `kettle:tea`?",
+        "hint: `doit-provenance list` shows the tasks",
+    ]
     assert kettle.calls == []
+
+
+@pytest.mark.parametrize("name", ["kettle:tea", "kettle:te*"])
+def test_name_of_what_could_not_be_found(run: Run, kettle: Any, name: str) -> None:
+    """It is not the name that is wrong."""
+    kettle.discovery = ToolError("there is no kettle", hint="buy one")
+    ended = run("run", name)
+    assert ended.code == 3
+    first, *rest = ended.err.splitlines()
+    assert first.startswith(f"ERROR: `{name}` ")
+    assert first.endswith("; but not all could be found")
+    assert rest == ["`kettle` can't tell what it builds: there is no kettle", "hint: buy one"]
 
 
 def test_failing_group_is_explained_once(run: Run, kettle: Any, root: Path) -> None:

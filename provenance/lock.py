@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import stat
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,7 +73,7 @@ def take(folder: Path, *, command: str, waiting: Callable[[Holder | None], objec
     store.prepare(folder)
     path = folder / FILE
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)  # the kernel closes it, at our end
+        descriptor = _open(path)  # the kernel closes it, at our end
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -90,10 +91,19 @@ def take(folder: Path, *, command: str, waiting: Callable[[Holder | None], objec
     return not was_left
 
 
+def _open(path: Path) -> int:
+    """Open the file; what else lies in its place is removed, as locking or noting would do something else to it."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            path.unlink()
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+
+
 def leave(folder: Path) -> None:
     """Note that whoever has the lock of `folder` leaves nothing half done; the lock is its own until it ends."""
     with contextlib.suppress(OSError):  # then the next one looks for what is half done, and finds nothing
-        os.truncate(folder / FILE, 0)  # not by a descriptor: closing one would end the lock (fcntl(2))
+        if not (folder / FILE).is_symlink():
+            os.truncate(folder / FILE, 0)  # not by a descriptor: closing one would end the lock (fcntl(2))
 
 
 def command_of(argv: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
+from . import links
 from .digest import Digest, digest_file, digest_stream
 from .errors import StoreError
 
@@ -38,7 +39,7 @@ def prepare(folder: Path) -> None:
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         ignore = folder / ".gitignore"
-        if not ignore.exists():
+        if not os.path.lexists(ignore):  # a link that leads nowhere must not come to lead to a file of ours
             try:
                 ignore.write_text("*\n", encoding="ascii")
             except OSError:
@@ -54,8 +55,9 @@ def staging_for(output: Path, folder: Path) -> Iterator[Path]:
         StoreError: the disk is full, the folder may not be written, something of the user's is in its place, …
     """
     target = output / folder
-    if os.path.lexists(target) and (target.is_symlink() or not target.is_dir()):
-        raise StoreError(f"`{target}` is in the way: it is not a folder", hint="move it elsewhere and run again")
+    in_the_way = links.first(output, target) or (target if os.path.lexists(target) and not target.is_dir() else None)
+    if in_the_way is not None:
+        raise StoreError(f"`{in_the_way}` is in the way: it is not a folder", hint="move it elsewhere and run again")
     with _explained(target):
         prepare(output)
         target.parent.mkdir(parents=True, exist_ok=True)

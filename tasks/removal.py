@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..provenance import links
 from ..provenance.errors import StoreError
 from ..provenance.record import RECORD_SUFFIX, file_names
 from ..provenance.store import STAGING
@@ -46,9 +47,8 @@ def removal_of(output: Path, folder: Path) -> Removal:
     """
     place = output / folder
     try:
-        links = [p for p in (place, *place.parents) if p.is_relative_to(output) and p != output and p.is_symlink()]
-        if links:
-            return Removal(output=output, place=place, reason=f"`{links[0]}` is a link")
+        if link := links.first(output, place):
+            return Removal(output=output, place=place, reason=f"`{link}` is a link")
         left = _left(place)
         if not place.exists():
             return Removal(output=output, place=place, left=left)

@@ -6,12 +6,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..provenance import lock, store
-from ..provenance.errors import ProvenanceError
+from ..provenance import links, lock, store
+from ..provenance.errors import ProvenanceError, VerificationError
 from .flow.outcome import Done, Outcome
-from .freshness.answer import Action, Answer, Depends, Fresh, Stale
+from .freshness.answer import Action, Answer, Depends, Fallen, Fresh, Stale
 from .freshness.inputs import digest_of, to_json
 from .freshness.judge import Judge
+from .progress.progress import LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -146,6 +147,7 @@ class Session:
     def _build_and_place(self, artifact: Artifact) -> Placed:
         from .flow.flow import produce
 
+        self._refuse_unproven(artifact.upstream)
         built = self._build_once(artifact)
         builder = self.judge.builders[artifact.builder]
         try:
@@ -154,6 +156,19 @@ class Session:
             return produce(artifact, built, builder=builder, workspace=self.workspace, signing=self._signer.signing())
         finally:
             builder.release(artifact)
+
+    def _refuse_unproven(self, upstream: Iterable[str]) -> None:
+        """Let nothing be made of what this run has neither built nor found to hold, as with `doit run --single`."""
+        for id_ in upstream:
+            if id_ not in self.outcomes and id_ in self.artifacts:
+                found = self.judge.freshness.held(self.artifacts[id_])
+                if isinstance(found, Fallen):
+                    from .plan import in_words
+
+                    why = "; ".join(map(in_words, found.reasons))
+                    raise VerificationError(
+                        f"`{id_}`, which goes into it, does not hold: {why}", hint="run without `--single`"
+                    )
 
     def _remember(self, artifact: Artifact, placed: Placed) -> None:
         inputs = self._state.inputs(placed.record.inputs)
@@ -204,7 +219,11 @@ class Session:
         """Let other runs over this workspace wait, before anything is judged; where that can't be, builds can't."""
         if self.runs and self._claim is False:
             try:
-                if lock.take(self.workspace.state, command=lock.this_command(), waiting=self._say_that_we_wait):
+                was_killed = lock.take(
+                    self.workspace.state, command=lock.this_command(), waiting=self._say_that_we_wait
+                )
+                links.drop(self.workspace.state, passed_over=LOGS)
+                if was_killed:
                     self._clear_up()
                 self._claim = True
                 self._state.begin_to_write()

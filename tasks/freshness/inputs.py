@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ...provenance.errors import ToolError
+from ...provenance.process import SECRET_VARIABLES
 from . import patterns
 
 if TYPE_CHECKING:
@@ -206,8 +207,11 @@ def names_digest(names: Iterable[str]) -> str:
 
 
 def variable(name: str) -> str:
-    """Return the value of an environment variable as an input: its digest, as it may be a secret."""
-    found = os.environ.get(name)
+    """Return the value of an environment variable as an input: its digest, as it may be a secret.
+
+    What leads to a signing secret no tool ever sees: a digest of a passphrase would help whoever guesses it.
+    """
+    found = None if name in SECRET_VARIABLES else os.environ.get(name)
     return UNSET if found is None else hashlib.sha256(os.fsencode(found)).hexdigest()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from typing import TYPE_CHECKING
+
+from ...provenance import links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +52,9 @@ class Logs:
 
     def _open(self, artifacts: Sequence[Artifact]) -> int:
         first, *others = (self.path(a) for a in artifacts)
+        for path in (first, *others):
+            if link := links.first(self._folder.parent, path.parent):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(link))
         again = first in self._opened
         descriptor = _open(first, again=again)
         self._opened.add(first)

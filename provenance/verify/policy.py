@@ -153,7 +153,10 @@ def trusted_sealer(record: Record, trust: Trust) -> TrustedKey:
         raise VerificationError("it bears no seal")
     key = trust.find(record.seal.hint)
     if key is None:
-        raise VerificationError(f"sealed with a key that is not trusted: {quoted(record.seal.hint)}")
+        raise VerificationError(
+            f"sealed with a key that is not trusted: {quoted(record.seal.hint)} "
+            "(its public half among `[signing] public-keys` would save a build)"
+        )
     if not key.made(record.seal.signature, pae(SEAL_TYPE, record.payload())):
         raise VerificationError(f"its seal does not hold: {key.origin} did not seal this record")
     return key

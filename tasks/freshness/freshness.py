@@ -16,7 +16,7 @@ from ...provenance import VERSION
 from ...provenance.digest import Digest
 from .answer import Action, Answer, Code, Depends, Fallen, Fresh, Reason, Stale
 from .changes import changes
-from .inputs import Kind, Known, settled
+from .inputs import Kind, Known, are_known, settled
 from .remembered import Remembered, look_again, signatures
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Freshness:
         if isinstance(standing, Fallen):
             return standing
         inputs = self._state.inputs(standing.inputs)
-        if inputs is None:
+        if inputs is None or not are_known(inputs):
             reason = Reason(code=Code.INPUTS_UNKNOWN, detail=f"sha256:{standing.inputs}")
             return Fallen(reasons=(reason, *standing.gaps))
         after = signatures(place)

@@ -70,6 +70,11 @@ def parts(of: str) -> tuple[Kind, str]:
     return Kind(kind), name
 
 
+def are_known(inputs: Inputs) -> bool:
+    """Tell whether all keys are of kinds that this version knows; a later one may have written others."""
+    return {of.partition(":")[0] for of in inputs} <= set(Kind)
+
+
 def to_json(inputs: Inputs) -> bytes:
     """Return the canonical bytes of a list of inputs, whose sha256 is the inputs digest."""
     text = json.dumps(dict(inputs), sort_keys=True, ensure_ascii=True, separators=(",", ":"))

@@ -11,7 +11,9 @@ from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import VerificationError
 from doit_provenance.provenance.process import SECRET_VARIABLES
 from doit_provenance.tasks.builder import Artifact
-from doit_provenance.tasks.freshness.inputs import UNSET, variable
+from doit_provenance.tasks.flow.outcome import Done
+from doit_provenance.tasks.freshness.answer import Code, Stale
+from doit_provenance.tasks.freshness.inputs import UNSET, digest_of, to_json, variable
 from doit_provenance.tasks.progress.logs import Logs
 
 if TYPE_CHECKING:
@@ -99,6 +101,20 @@ def test_no_log_is_written_or_removed_through_a_link(tmp_path: Path, link: str) 
     assert [(error.strerror, error.filename) for error in told] == [
         ("Too many levels of symbolic links", str(state / link))
     ]
+
+
+def test_inputs_of_a_kind_that_only_a_later_version_knows(chain: Any) -> None:
+    later = {"image:base": "1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("session", "flow.flow"):
+            patch.setattr(f"doit_provenance.tasks.{module}.digest_of", lambda inputs: digest_of(inputs | later))
+        patch.setattr("doit_provenance.tasks.session.to_json", lambda inputs: to_json(inputs | later))
+        patch.setattr("doit_provenance.tasks.freshness.freshness.VERSION", "99")
+        chain.run(always=True)
+    answer = chain.plan()["leaf"]
+    assert isinstance(answer, Stale)
+    assert Code.INPUTS_UNKNOWN in {reason.code for reason in answer.reasons}
+    assert chain.run()["leaf"].done is Done.REBUILT
 
 
 @pytest.mark.parametrize("name", sorted(SECRET_VARIABLES))

@@ -25,7 +25,7 @@ from doit_provenance.provenance.digest import digest_file
 from doit_provenance.provenance.record import file_names
 from doit_provenance.provenance.verify.verifier import verify_folder
 from doit_provenance.tasks.cargo.builder import CargoBuilder
-from doit_provenance.tasks.flow import flow
+from doit_provenance.tasks.flow import attest
 from doit_provenance.tasks.graph import open_session, tasks
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def main() -> None:
 def _groups() -> list[Group]:
     session = open_session(Path())
     list(tasks(session))
-    builder = session._builders["cargo"]
+    builder = session.judge.builders["cargo"]
     assert isinstance(builder, CargoBuilder)
     return list(builder._groups.values())
 
@@ -91,12 +91,12 @@ def _parts(runs: int) -> None:
         session = _built_session()
         artifact = next(iter(session.artifacts.values()))
         built = session._build_once(artifact)
-        builder, signer = session._builders["cargo"], session._signing
+        builder, signer = session.judge.builders["cargo"], session._signer.signing()
         digest = digest_file(built.path)
         names = file_names(artifact.file)
         with _timed(describing):
             inventory, _packages = builder.describe(artifact, built.path, digest)
-            documents = flow._documents(names, inventory)
+            documents = attest._documents(names, inventory)
         with _timed(signing):
             for kind, predicate in (
                 (PROVENANCE, b"{}"),
@@ -120,11 +120,13 @@ def _built_session() -> Session:
     session = open_session(Path())
     list(tasks(session))
     session.selected = set(session.artifacts)
+    session.always = True
     session._build_once(next(iter(session.artifacts.values())))
-    builder = session._builders["cargo"]
+    builder = session.judge.builders["cargo"]
     assert isinstance(builder, CargoBuilder)
-    for observed in builder._observed.values():
-        observed.result()
+    for run in builder._runs.values():
+        for observed in run.observed.values():
+            observed.result()
     _ = session.workspace.source.commit
     return session
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from . import links
 from .digest import Digest, digest_file, digest_stream
 from .errors import StoreError
+from .record import RECORD_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,9 +56,13 @@ def staging_for(output: Path, folder: Path) -> Iterator[Path]:
         StoreError: the disk is full, the folder may not be written, something of the user's is in its place, …
     """
     target = output / folder
-    in_the_way = links.first(output, target) or (target if os.path.lexists(target) and not target.is_dir() else None)
-    if in_the_way is not None:
-        raise StoreError(f"`{in_the_way}` is in the way: it is not a folder", hint="move it elsewhere and run again")
+    if os.path.lexists(target) and (target.is_symlink() or not target.is_dir()):
+        raise StoreError(f"`{target}` is in the way: it is not a folder", hint="move it elsewhere and run again")
+    if links.first(output, target) is not None and not _may_be_ours(target):
+        raise StoreError(
+            f"`{target}` is in the way: a link leads there, and it holds no record",
+            hint="remove the link, or move the folder elsewhere",
+        )
     with _explained(target):
         prepare(output)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +73,13 @@ def staging_for(output: Path, folder: Path) -> Iterator[Path]:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)  # after a commit it is the old folder
+
+
+def _may_be_ours(folder: Path) -> bool:
+    """Tell whether a folder is absent, empty or an artifact's; a link may lead to any that has a platform's name."""
+    with _explained(folder):
+        names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return not names or any(name.endswith(RECORD_SUFFIX) for name in names)
 
 
 def sweep(target: Path) -> None:

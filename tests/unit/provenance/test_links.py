@@ -74,16 +74,32 @@ def test_prepared_folder_makes_no_file_through_a_link(tmp_path: Path, victim: Pa
 
 
 @pytest.mark.parametrize("link", ["cargo", "cargo/wash", "cargo/wash/any"])
-def test_artifact_is_not_put_through_a_link(tmp_path: Path, victim: Path, link: str) -> None:
+def test_nothing_that_is_not_ours_is_replaced_through_a_link(tmp_path: Path, victim: Path, link: str) -> None:
     output = tmp_path / "dist"
     (output / link).parent.mkdir(parents=True)
-    (output / link).symlink_to(victim)
+    (output / link).symlink_to(tmp_path / "outside")
+    theirs = tmp_path / "outside" / Path("cargo/wash/any").relative_to(link)
+    theirs.parent.mkdir(parents=True, exist_ok=True)
+    victim.rename(theirs)
     with (
-        pytest.raises(StoreError, match=f"`.*/dist/{link}` is in the way"),
+        pytest.raises(StoreError, match=r"`.*/dist/cargo/wash/any` is in the way"),
         store.staging_for(output, Path("cargo/wash/any")),
     ):
         pytest.fail("it was begun")
-    assert _untouched(victim)
+    assert _untouched(theirs)
+
+
+@pytest.mark.parametrize("made", [None, "empty", "wash.record.json"])
+def test_folder_of_a_builder_may_be_a_link(tmp_path: Path, made: str | None) -> None:
+    (tmp_path / "elsewhere" / "wash").mkdir(parents=True)
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "cargo").symlink_to(tmp_path / "elsewhere")
+    if made:
+        (tmp_path / "elsewhere" / "wash" / "any").mkdir()
+    if made == "wash.record.json":
+        (tmp_path / "elsewhere" / "wash" / "any" / made).touch()
+    with store.staging_for(tmp_path / "dist", Path("cargo/wash/any")) as staging:
+        assert staging.is_dir()
 
 
 def test_output_folder_may_be_a_link(tmp_path: Path) -> None:

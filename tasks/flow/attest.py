@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from dataclasses import dataclass, field
@@ -18,17 +19,21 @@ from ...provenance.attest.slsa import (
     inputs_digest,
     parse_provenance,
 )
-from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement
+from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement, parse_statement
 from ...provenance.digest import digest_bytes
 from ...provenance.errors import ProvenanceError, VerificationError
+from ...provenance.record import LIMIT as RECORD_LIMIT
+from ...provenance.record import Record
 from ...provenance.sbom import cyclonedx, spdx
 from ...provenance.verify.folder import read_file
+from ...provenance.verify.policy import trusted_sealer
 from ...provenance.verify.verifier import verify_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ...provenance.attest.slsa import BuilderId
+    from ...provenance.attest.statement import Statement
     from ...provenance.digest import Digest
     from ...provenance.record import FileNames
     from ...provenance.sbom.inventory import Inventory
@@ -99,10 +104,7 @@ def evidence_of(draft: Draft, place: Path, signing: Signing) -> dict[str, bytes]
             if draft.provenance is None:
                 raise VerificationError(f"the provenance of `{draft.artifact}` does not hold any more")
             predicate = draft.provenance()
-        statement = make_statement(
-            name=draft.names.artifact, digest=draft.digest, predicate_type=kind, predicate=predicate
-        )
-        bundles[name] = signing.key.sign_statement(statement)
+        bundles[name] = signing.key.sign_statement(_statement(draft, kind, predicate))
     return documents | bundles
 
 
@@ -124,7 +126,31 @@ def _kept(path: Path, draft: Draft, kind: str, predicate: bytes | None, trust: T
         return None  # missing, damaged, of other bytes or of another signer
     if said.statement.name != draft.names.artifact or predicate not in {None, said.statement.predicate_bytes}:
         return None
+    if kind == PROVENANCE and not _is_own(path, bundle, said.statement, draft, trust):
+        return None
     return _Kept(bundle=bundle, payload=bundle_format.Bundle.from_json(bundle).envelope.payload, said=said)
+
+
+def _is_own(path: Path, bundle: bytes, said: Statement, draft: Draft, trust: Trust) -> bool:
+    """Tell whether provenance is the artifact's own: another one may have the same bytes and file name.
+
+    It is where the artifact's sealed record names it. Where that is lost, it is if it has the parameters of the build
+    that has just made the same bytes again. Where nothing was built, the record was asked before.
+    """
+    if draft.provenance is None:
+        return True
+    with contextlib.suppress(ProvenanceError):
+        record = Record.from_json(read_file(path.with_name(draft.names.record), RECORD_LIMIT))
+        trusted_sealer(record, trust)
+        if record.artifact == draft.artifact and record.evidence.get(path.name) == digest_bytes(bundle).sha256:
+            return True
+    new = parse_statement(_statement(draft, PROVENANCE, draft.provenance()))
+    made, kept = (parse_provenance(one.predicate).build_definition for one in (new, said))
+    return (made.build_type, made.external_parameters) == (kept.build_type, kept.external_parameters)
+
+
+def _statement(draft: Draft, kind: str, predicate: bytes) -> bytes:
+    return make_statement(name=draft.names.artifact, digest=draft.digest, predicate_type=kind, predicate=predicate)
 
 
 def _documents(names: FileNames, inventory: Inventory) -> dict[str, bytes]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from doit_provenance.provenance.attest.bundle import Bundle
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import VerificationError
 from doit_provenance.provenance.process import SECRET_VARIABLES
+from doit_provenance.provenance.record import Record
 from doit_provenance.tasks.builder import Artifact
 from doit_provenance.tasks.flow.outcome import Done
 from doit_provenance.tasks.freshness.answer import Code, Stale
@@ -18,6 +21,8 @@ from doit_provenance.tasks.progress.logs import Logs
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from doit_provenance.provenance.sign.key import LocalKey
 
 
 @pytest.fixture
@@ -101,6 +106,30 @@ def test_no_log_is_written_or_removed_through_a_link(tmp_path: Path, link: str) 
     assert [(error.strerror, error.filename) for error in told] == [
         ("Too many levels of symbolic links", str(state / link))
     ]
+
+
+@pytest.mark.parametrize("record", ["there", "gone", "of another"])
+def test_provenance_of_another_artifact_with_the_same_bytes_is_not_kept(chain: Any, key: LocalKey, record: str) -> None:
+    """A statement names bytes and a file, which two artifacts may have alike, and not the artifact."""
+    place = chain.place("leaf")
+    path = place / "leaf.provenance.sigstore.json"
+    payload = Bundle.from_json(path.read_bytes()).envelope.payload
+    statement = json.loads(payload)
+    parameters = dict(statement["predicate"]["buildDefinition"]["externalParameters"])
+    statement["predicate"]["buildDefinition"]["externalParameters"] = {"another": True}
+    foreign = json.dumps(statement, separators=(",", ":")).encode()
+    bundle = key.sign_statement(foreign)
+    path.write_bytes(bundle)
+    found = Record.from_json((place / "leaf.record.json").read_bytes())
+    evidence = dict(found.evidence) | {path.name: digest_bytes(bundle).sha256}
+    if record == "gone":
+        (place / "leaf.record.json").unlink()
+    elif record == "of another":
+        other = replace(found, artifact="kettle:other@linux/amd64", evidence=evidence, seal=None)
+        (place / "leaf.record.json").write_bytes(key.seal(other).to_json())
+    assert chain.run()["leaf"].done is Done.BUILT
+    told = json.loads(Bundle.from_json(path.read_bytes()).envelope.payload)
+    assert told["predicate"]["buildDefinition"]["externalParameters"] == parameters
 
 
 def test_inputs_of_a_kind_that_only_a_later_version_knows(chain: Any) -> None:

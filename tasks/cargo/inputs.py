@@ -140,9 +140,17 @@ def files_of(path: Path, made: Collection[Path]) -> Iterator[Path]:
 
 
 def _walk(top: Path, skipped: Callable[[Path], bool]) -> Iterator[Path]:
-    """Yield the files of a folder, without git's and Python's own, which change by being looked at."""
-    for folder, inner, names in os.walk(top):
+    """Yield the files of a folder, without git's and Python's own, which change by being looked at.
+
+    Links to folders are followed, as cargo follows them when it watches a folder; one that was walked is not again.
+    """
+    walked = {os.path.realpath(top)}
+    for folder, inner, names in os.walk(top, followlinks=True):
         inner[:] = [n for n in inner if n not in {".git", "__pycache__"} and not skipped(Path(folder, n))]
+        for link in [n for n in inner if Path(folder, n).is_symlink()]:
+            if (target := os.path.realpath(Path(folder, link))) in walked or Path(folder).is_relative_to(target):
+                inner.remove(link)
+            walked.add(target)
         yield from (Path(folder, name) for name in names if name != ".git")
 
 

@@ -30,14 +30,23 @@ _MARK = "# env-dep:"
 _VARIABLE = re.compile(rf"^{_MARK}([^=\n]+)", re.MULTILINE)
 _ASKED = re.compile(r"^cargo::?rerun-if-env-changed=(.+)$", re.MULTILINE)
 _WATCHED = re.compile(r"^cargo::?rerun-if-changed=(.+)$", re.MULTILINE)
-_SET_FOR_ALL = ("CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_")
+_SET_FOR_ALL = {
+    *("CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_PKG_VERSION_MAJOR", "CARGO_PKG_VERSION_MINOR"),
+    *("CARGO_PKG_VERSION_PATCH", "CARGO_PKG_VERSION_PRE", "CARGO_PKG_AUTHORS", "CARGO_PKG_DESCRIPTION"),
+    *("CARGO_PKG_HOMEPAGE", "CARGO_PKG_REPOSITORY", "CARGO_PKG_LICENSE", "CARGO_PKG_LICENSE_FILE"),
+    *("CARGO_PKG_RUST_VERSION", "CARGO_PKG_README", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"),
+    *("CARGO_MANIFEST_LINKS", "CARGO_BIN_NAME"),
+}
 _SET_FOR_CRATES = {"CARGO", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"}
 _SET_FOR_SCRIPTS = {
     *("CARGO", "CARGO_ENCODED_RUSTFLAGS", "CARGO_MAKEFLAGS", "DEBUG", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR"),
     *("PROFILE", "RUSTC", "RUSTC_LINKER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTDOC", "TARGET"),
 }
-"""What cargo sets itself (The Cargo Book, Environment Variables): it follows from other inputs."""
-_SCRIPTS_PREFIXES = (*_SET_FOR_ALL, "CARGO_CFG_", "CARGO_FEATURE_", "DEP_")
+"""What cargo sets itself (The Cargo Book, Environment Variables): it follows from other inputs.
+
+Only whole names: any other that begins alike is the user's, and cargo passes it on. What cargo sets for some packages
+alone, as `DEP_…`, is not set around it as a rule, and so is an input that never changes.
+"""
 
 
 class Pending(Mapping[str, str]):
@@ -143,7 +152,7 @@ class Reads:
             runs = self.messages.scripts.get(one.key.package, ())
             variables -= {name for run in runs for name in run.environment}
             variables -= _SET_FOR_CRATES | self.group.toolchain.forced_variables()
-        kept = frozenset(name for name in variables if not name.startswith(_SET_FOR_ALL))
+        kept = frozenset(variables - _SET_FOR_ALL)
         return Read(sources=frozenset(sources), variables=kept)
 
     def _script(self, package: str) -> Read:
@@ -156,7 +165,7 @@ class Reads:
             for manifest in manifests:
                 watched.update(Path(os.path.normpath(manifest.parent / path)) for path in _WATCHED.findall(said))
         variables -= _SET_FOR_SCRIPTS | self.group.toolchain.forced_variables()
-        kept = frozenset(name for name in variables if not name.startswith(_SCRIPTS_PREFIXES))
+        kept = frozenset(variables - _SET_FOR_ALL)
         if local_folder(package) is None:  # what lies in a package of a registry never changes
             watched = {path for path in watched if not any(path.is_relative_to(m.parent) for m in manifests)}
         return Read(watched=frozenset(watched), variables=kept)

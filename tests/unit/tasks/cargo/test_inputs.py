@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from doit_provenance.provenance.errors import InputChangedError, ToolError
-from doit_provenance.tasks.cargo.inputs import Inputs, input_files, moment
+from doit_provenance.tasks.cargo.inputs import Inputs, input_files, moment, package_files
 
 
 def _files(root: Path, *names: str) -> None:
@@ -131,3 +131,19 @@ def test_paths_from_the_repository(tmp_path: Path) -> None:
     _files(tmp_path, "inner/a", "b")
     found = Inputs.read([tmp_path / "inner" / "a", tmp_path / "b"]).relative_to(tmp_path / "inner")
     assert list(found) == ["a", "../b"]
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    """As cargo follows them; a loop of links has an end."""
+    shared, assets = tmp_path / "shared", tmp_path / "part" / "assets"
+    for folder in (shared, assets):
+        folder.mkdir(parents=True)
+    (shared / "x.txt").write_text("x")
+    (assets / "shared").symlink_to(shared)
+    (assets / "again").symlink_to(shared)
+    (assets / "loop").symlink_to(assets)
+    (assets / "up").symlink_to(tmp_path / "part")
+    (shared / "back").symlink_to(shared)
+    found = list(package_files(tmp_path / "part", ()))
+    assert len(found) == 1
+    assert found[0].resolve() == shared / "x.txt"

@@ -163,7 +163,8 @@ def test_variables_but_for_those_that_follow_from_other_inputs(bench: Bench) -> 
 def test_what_a_build_script_asks_for(bench: Bench, tmp_path: Path) -> None:
     said = (
         "cargo:rerun-if-env-changed=CC\ncargo::rerun-if-env-changed= TEA \ncargo::rerun-if-env-changed=DEBUG\n"
-        "cargo::rerun-if-env-changed=CARGO_FEATURE_X\ncargo:rerun-if-changed=texts\ncargo::rerun-if-changed=/etc/tea\n"
+        "cargo::rerun-if-env-changed=DEP_ME\ncargo::rerun-if-env-changed=CARGO_PKG_GIT_SHA\n"
+        "cargo::rerun-if-env-changed=CARGO_PKG_NAME\ncargo:rerun-if-changed=texts\ncargo::rerun-if-changed=/etc/tea\n"
         "warning: cargo::rerun-if-env-changed=NOT\n"
     )
     script = _key(LOCAL, "custom-build", "build-script-build")
@@ -172,7 +173,7 @@ def test_what_a_build_script_asks_for(bench: Bench, tmp_path: Path) -> None:
     )
     bench.script(LOCAL, said)
     found = bench.reads().of(frozenset({script}))
-    assert found.variables == {"CC", "TEA"}
+    assert found.variables == {"CC", "TEA", "DEP_ME", "CARGO_PKG_GIT_SHA"}, "what begins like cargo's is not cargo's"
     assert found.watched == {tmp_path / "part" / "texts", Path("/etc/tea")}
     assert found.sources == {tmp_path / "build.rs"}
 

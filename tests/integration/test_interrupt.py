@@ -13,7 +13,7 @@ import pytest
 from . import workspaces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
@@ -24,6 +24,14 @@ COMMANDS = {
     "doit-provenance": workspaces.DOIT_PROVENANCE,
     "threads": (*workspaces.DOIT, "run", "-n", "2"),
 }
+
+
+@pytest.fixture(autouse=True)
+def listening() -> Iterator[None]:
+    """Let children hear SIGINT: a job in the background of a script ignores it, and so would all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

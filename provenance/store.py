@@ -82,17 +82,25 @@ def _may_be_ours(folder: Path) -> bool:
     return not names or any(name.endswith(RECORD_SUFFIX) for name in names)
 
 
-def sweep(target: Path) -> None:
-    """Remove what killed runs left of their staging folders for the artifact whose folder is `target`.
+def left_over(target: Path) -> list[Path]:
+    """Return what killed runs left of their staging folders for the artifact whose folder is `target`, sorted.
 
-    Only for this one: its name may be how another's begins, which is being staged in another thread. What can't be
-    removed stays; no reader takes it for an artifact.
+    Only for this one: its name may be how another's begins, which is being staged in another thread.
+
+    Raises:
+        OSError: the folder around it can't be read.
     """
     own = re.compile(rf"{re.escape(STAGING + target.name)}-[0-9a-f]{{12}}(?:-old)?")
+    if not target.parent.is_dir():
+        return []
+    return sorted(path for path in target.parent.iterdir() if own.fullmatch(path.name) and not path.is_symlink())
+
+
+def sweep(target: Path) -> None:
+    """Remove what is left over. What can't be removed stays; no reader takes it for an artifact."""
     with contextlib.suppress(OSError):
-        for left in target.parent.iterdir():
-            if own.fullmatch(left.name):
-                shutil.rmtree(left, ignore_errors=True)
+        for path in left_over(target):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def commit(staging: Path, target: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..provenance.sbom.party import Party
     from ..provenance.source import Source
     from .freshness.inputs import Inputs
+    from .programs import Programs
     from .progress.progress import Progress
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
@@ -162,6 +163,13 @@ class Workspace:
     def __post_init__(self) -> None:
         """Begin with the folders that are the same for every builder."""
         self.made.update((self.output, self.state))
+
+    @cached_property
+    def programs(self) -> Programs:
+        """The digests of programs, the same for every builder."""
+        from .programs import Programs
+
+        return Programs(self.memory)
 
     @cached_property
     def source(self) -> Source:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import secrets
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..provenance import links
+from ..provenance import links, store
 from ..provenance.errors import StoreError
 from ..provenance.record import RECORD_SUFFIX, file_names
-from ..provenance.store import STAGING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +47,7 @@ def removal_of(output: Path, folder: Path) -> Removal:
     try:
         if link := links.first(output, place):
             return Removal(output=output, place=place, reason=f"`{link}` is a link")
-        left = _left(place)
+        left = tuple(store.left_over(place))
         if not place.exists():
             return Removal(output=output, place=place, left=left)
         if not place.is_dir():
@@ -79,7 +77,7 @@ def remove(removal: Removal) -> None:
     place = removal.place
     try:
         if removal.ours and not removal.others:
-            aside = place.with_name(f"{STAGING}{place.name}-{secrets.token_hex(6)}")
+            aside = place.with_name(f"{store.STAGING}{place.name}-{secrets.token_hex(6)}")
             place.rename(aside)
             shutil.rmtree(aside)
         else:
@@ -99,13 +97,6 @@ def remove(removal: Removal) -> None:
             break
         with contextlib.suppress(OSError):  # another artifact's lies there too
             parent.rmdir()
-
-
-def _left(place: Path) -> tuple[Path, ...]:
-    own = re.compile(rf"{re.escape(STAGING + place.name)}-[0-9a-f]{{12}}(?:-old)?")
-    if not place.parent.is_dir():
-        return ()
-    return tuple(sorted(p for p in place.parent.iterdir() if own.fullmatch(p.name) and not p.is_symlink()))
 
 
 def _names(file: str) -> tuple[str, ...]:

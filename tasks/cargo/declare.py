@@ -13,7 +13,7 @@ from ...provenance.errors import ToolError, UnreadableError
 from ..builder import Declared
 from ..freshness.inputs import Kind, Meter, key
 from .configuration import cargo_home, configuration_files, toolchain_files
-from .programs import Programs, compiler_files, which
+from .programs import compiler_files, which
 from .resolve import Basis, Resolved, Resolver
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ...provenance.json import JSONValue
     from ...provenance.sbom.cargo import Locked, PackageId
     from ..builder import Workspace
+    from ..programs import Programs
     from .discover import Binary, Group
     from .ground import Ground
     from .toolchain import Toolchain
@@ -45,7 +46,7 @@ class Declarations:
     """Tells what is known without building, once per group and state of its workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.programs = Programs(workspace.memory)
+        self.programs = workspace.programs
         self._tool = workspace.config.cargo.tool
         self._meter = Meter(workspace.root, workspace.made)
         self._look: Callable[[Group], Ground] = lambda group: group.asked.look_again(

@@ -14,14 +14,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..freshness.inputs import ABSENT, measure_file, settled, signature_of
-from .programs import read_known, write_known
+from ..freshness.inputs import ABSENT, Known, measure_file, settled, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ...provenance.json import JSONValue
-    from ..freshness.inputs import Known
 
 MANIFEST = "Cargo.toml"
 _WILD = frozenset("*?[")
@@ -81,14 +79,14 @@ class Ground:
 
     def to_json(self) -> JSONValue:
         """Return what is remembered."""
-        return {"values": dict(self.values), "known": {path: write_known(one) for path, one in self.known.items()}}
+        return {"values": dict(self.values), "known": {path: one.to_json() for path, one in self.known.items()}}
 
     @classmethod
     def from_json(cls, found: Any) -> Ground | None:
         """Read what `to_json` returned; `None`: it is something else."""
         try:
             entries = found["known"].items()
-            known = {path: one for path, entry in entries if (one := read_known(entry))}
+            known = {path: one for path, entry in entries if (one := Known.from_json(entry))}
             return cls(values=dict(found["values"]), known=known)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None

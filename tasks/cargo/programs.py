@@ -1,22 +1,14 @@
-"""The programs that build: where they lie, and their digests."""
+"""Cargo, the compiler and what they are started by: where they lie."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
 from typing import TYPE_CHECKING
 
-from ..freshness.inputs import Known, measure_file
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from ...provenance.json import JSONValue
-    from ..builder import Memory
-
-_KEY = "cargo.programs"
 _COMPILER = "librustc_driver-*"
 """The compiler proper, which `rustc` only starts."""
 _RUSTUP = "rustup"
@@ -52,83 +44,3 @@ def compiler_files(sysroot: Path, targets: Iterable[str]) -> list[Path]:
     folders = (sysroot / "lib" / "rustlib" / target / "lib" for target in sorted(set(targets)))
     libraries = sorted(path for folder in folders for path in folder.glob("*.rlib"))
     return [sysroot / "bin" / "rustc", *sorted((sysroot / "lib").glob(_COMPILER)), *libraries]
-
-
-class Programs:
-    """Digests of programs. They are large: each is read once, until its signature is another."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self._lock = threading.Lock()
-        self._known: dict[str, Known] | None = None
-        self._seen: dict[str, str] = {}
-
-    def digest(self, path: Path) -> str:
-        """Return the sha256 of a program in hex; empty: there is none.
-
-        Raises:
-            ToolError: it can't be read.
-        """
-        return self.digests([path])[0]
-
-    def digests(self, paths: Iterable[Path]) -> list[str]:
-        """Return that of each of several; large ones are read side by side.
-
-        Raises:
-            ToolError: one can't be read.
-        """
-        wanted = [os.fspath(path) for path in paths]
-        with self._lock:
-            known = self._read()
-            if missing := [path for path in wanted if path not in self._seen]:
-                found = _measure(missing, known)
-                self._seen |= {path: one.sha256 if one else "" for path, one in found.items()}
-                fresh = {path: one for path, one in found.items() if one}
-                if any(known.get(path) != one for path, one in fresh.items()):
-                    known |= fresh
-                    self._memory.put(_KEY, {path: write_known(one) for path, one in known.items()})
-            return [self._seen[path] for path in wanted]
-
-    def together(self, paths: Iterable[Path]) -> str:
-        """Return one sha256 of several programs and their names.
-
-        Raises:
-            ToolError: one can't be read.
-        """
-        every = list(paths)
-        pairs = zip((path.name for path in every), self.digests(every), strict=True)
-        return hashlib.sha256("\0".join(f"{name}\0{sha256}" for name, sha256 in pairs).encode()).hexdigest()
-
-    def forget(self) -> None:
-        """Look at every program again from now on."""
-        with self._lock:
-            self._seen.clear()
-
-    def _read(self) -> dict[str, Known]:
-        if self._known is None:
-            found = self._memory.get(_KEY)
-            entries = found.items() if isinstance(found, dict) else ()
-            self._known = {path: known for path, entry in entries if (known := read_known(entry))}
-        return self._known
-
-
-def _measure(paths: list[str], known: Mapping[str, Known]) -> dict[str, Known | None]:
-    if paths == [path for path in paths if path in known]:
-        return {path: measure_file(path, known[path]) for path in paths}
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="programs") as pool:
-        return dict(zip(paths, pool.map(measure_file, paths, map(known.get, paths)), strict=True))
-
-
-def write_known(known: Known) -> JSONValue:
-    """Return what is remembered of a file that was measured."""
-    return [known.sha256, *(known.signature or ())]
-
-
-def read_known(entry: JSONValue) -> Known | None:
-    """Read what `write_known` returned; `None`: nothing that tells whether the file is the same."""
-    match entry:
-        case [str(sha256), int(size), int(mtime), int(ctime), int(inode)]:
-            return Known(sha256, (size, mtime, ctime, inode))
-    return None

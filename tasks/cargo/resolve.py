@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..freshness.inputs import ABSENT, measure_file
+from ..freshness.inputs import ABSENT, Known, measure_file
 from .ground import MANIFEST, Subject, subject
-from .programs import read_known, write_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from ...provenance.json import JSONValue
     from ...provenance.sbom.cargo import Locked, PackageId
     from ..builder import Memory
-    from ..freshness.inputs import Known
     from .discover import Binary, Group
     from .ground import Ground
     from .units import UnitGraph
@@ -97,7 +95,7 @@ class Resolver:
             ToolError: a file can't be read.
         """
         entry = self._memory.get(_key("resolved", group))
-        known = read_known(entry.get("lock")) if isinstance(entry, dict) else None
+        known = Known.from_json(entry.get("lock")) if isinstance(entry, dict) else None
         lock = measure_file(str(lock_file(group)), known)
         return Basis(ground=ground, lock=lock, request="\0".join(request(group)))
 
@@ -178,7 +176,7 @@ class Resolver:
         binaries: dict[str, JSONValue] = {
             name: {"digest": one.digest, "manifests": dict(one.manifests)} for name, one in found.items()
         }
-        lock = write_known(basis.lock) if basis.lock else None
+        lock = basis.lock.to_json() if basis.lock else None
         self._memory.put(_key("resolved", group), {"basis": basis.digest, "lock": lock, "binaries": binaries})
         self._memory.put(_key("graph", group), {"basis": basis.digest, "graph": graph.to_json()})
 

@@ -15,7 +15,7 @@ from ...provenance.json import JSONValue, read_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .programs import Programs
+    from ..programs import Programs
     from .said import Said
 
 _UNIT_SEPARATOR = "\x1f"

@@ -109,7 +109,7 @@ class CommandBuilder:
     def _programs(self) -> Programs:
         from .programs import Programs
 
-        return Programs(self.workspace.root, self.workspace.memory)
+        return Programs(self.workspace.root, self.workspace.programs)
 
     def _claim(self, path: Path, group: str) -> Path:
         """Return a file that a run has left, unless another command of this process has left it too."""

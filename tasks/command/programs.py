@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..freshness.inputs import ABSENT, Kind, Known, key, measure_file
+from ..freshness.inputs import ABSENT, Kind, key
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...provenance.json import JSONValue
-    from ..builder import Memory
-
-_MEMORY = "command.programs"
+    from ..programs import Programs as Digests
 
 
 class Programs:
-    """Finds programs as the system does, and reads each once, until its signature is another.
+    """Finds programs as the system does, and digests them.
 
     Args:
         root: where commands are started.
-        memory: what earlier runs knew of programs.
+        digests: of programs, as the workspace knows them.
     """
 
-    def __init__(self, root: Path, memory: Memory) -> None:
+    def __init__(self, root: Path, digests: Digests) -> None:
         self._root = root
-        self._memory = memory
+        self._digests = digests
         self._lock = threading.Lock()
         self._found: dict[str, str | None] = {}
-        self._known: dict[str, Known] | None = None
-        self._seen: dict[str, str] = {}
 
     def forget(self) -> None:
         """Look at every program again from now on."""
         with self._lock:
             self._found.clear()
-            self._seen.clear()
+        self._digests.forget()
 
     def own_file(self, word: str) -> str | None:
         """Return the path from the root of a program that lies in the workspace; `None`: it lies elsewhere.
@@ -57,15 +51,8 @@ class Programs:
         path = self._find(word)
         if path is None:
             return ABSENT
-        with self._lock:
-            if path not in self._seen:
-                known = self._remembered().get(path)
-                found = measure_file(path, known)
-                if found and found != known and found.signature:
-                    self._remembered()[path] = found
-                    self._memory.put(_MEMORY, {at: _to_json(one) for at, one in self._remembered().items()})
-                self._seen[path] = f"sha256:{found.sha256}" if found else ABSENT
-            return self._seen[path]
+        sha256 = self._digests.digest(Path(path))
+        return f"sha256:{sha256}" if sha256 else ABSENT
 
     def _find(self, word: str) -> str | None:
         """Return the absolute path of the program that is started by `word` in the root (execvp(3))."""
@@ -82,25 +69,7 @@ class Programs:
                 return path
         return None
 
-    def _remembered(self) -> dict[str, Known]:
-        if self._known is None:
-            found = self._memory.get(_MEMORY)
-            entries = found.items() if isinstance(found, dict) else ()
-            self._known = {path: known for path, entry in entries if (known := _from_json(entry))}
-        return self._known
-
 
 def tool_key(word: str) -> str:
     """Return the key of the input that a program outside the workspace is."""
     return key(Kind.TOOL, word)
-
-
-def _to_json(known: Known) -> JSONValue:
-    return [known.sha256, *(known.signature or ())]
-
-
-def _from_json(entry: JSONValue) -> Known | None:
-    match entry:
-        case [str(sha256), int(size), int(mtime), int(ctime), int(inode)]:
-            return Known(sha256, (size, mtime, ctime, inode))
-    return None

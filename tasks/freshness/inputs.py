@@ -25,6 +25,8 @@ from . import patterns
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from ...provenance.json import JSONValue
+
 Inputs: TypeAlias = Mapping[str, str]
 """Key to value, of one artifact at one moment."""
 
@@ -104,6 +106,20 @@ class Known(NamedTuple):
 
     sha256: str
     signature: Signature | None
+
+    def to_json(self) -> JSONValue:
+        """Return what is remembered of it."""
+        return [self.sha256, *(self.signature or ())]
+
+    @classmethod
+    def from_json(cls, entry: JSONValue) -> Known | None:
+        """Read what `to_json` returned; `None`: something else."""
+        match entry:
+            case [str(sha256), int(size), int(mtime), int(ctime), int(inode)]:
+                return cls(sha256, (size, mtime, ctime, inode))
+            case [str(sha256)]:
+                return cls(sha256, None)
+        return None
 
 
 def signature_of(found: os.stat_result) -> Signature:

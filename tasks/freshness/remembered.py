@@ -48,9 +48,9 @@ class Remembered:
         return {
             "by": self.by,
             "digest": list(self.digest),
-            "files": {name: _write(known) for name, known in self.files.items()},
+            "files": {name: known.to_json() for name, known in self.files.items()},
             "values": dict(self.values),
-            "inputs": {of: _write(known) for of, known in self.inputs.items()},
+            "inputs": {of: known.to_json() for of, known in self.inputs.items()},
             "since": self.since,
         }
 
@@ -62,9 +62,9 @@ class Remembered:
             return cls(
                 by=found["by"],
                 digest=(sha256, sha512, size),
-                files={name: _read(*known) for name, known in found["files"].items()},
+                files=_known(found["files"]),
                 values=found["values"],
-                inputs={of: _read(*known) for of, known in found["inputs"].items()},
+                inputs=_known(found["inputs"]),
                 since=found["since"],
             )
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -113,12 +113,13 @@ def _digest(path: str, signature: Signature) -> str | None:
         return sha256 if signature_of(os.fstat(descriptor)) == signature else None
 
 
-def _write(known: Known) -> JSONValue:
-    return [known.sha256, *(known.signature or ())]
+def _known(found: Mapping[str, JSONValue]) -> dict[str, Known]:
+    """Read what is known of several files.
 
-
-def _read(sha256: str, *signature: int) -> Known:
-    if not signature:
-        return Known(sha256, None)
-    size, mtime, ctime, inode = signature
-    return Known(sha256, (size, mtime, ctime, inode))
+    Raises:
+        ValueError: of one it can't be read.
+    """
+    known = {name: read for name, entry in found.items() if (read := Known.from_json(entry))}
+    if len(known) != len(found):
+        raise ValueError("an entry is malformed")
+    return known

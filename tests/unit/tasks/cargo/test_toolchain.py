@@ -7,9 +7,9 @@ import pytest
 
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.builder import ShortMemory
-from doit_provenance.tasks.cargo.programs import Programs
 from doit_provenance.tasks.cargo.said import Said
 from doit_provenance.tasks.cargo.toolchain import Toolchain
+from doit_provenance.tasks.programs import Programs
 
 HOST = "x86_64-unknown-linux-gnu"
 SOURCES = {

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import ToolError
+from doit_provenance.tasks import programs as shared
 from doit_provenance.tasks.builder import ShortMemory
-from doit_provenance.tasks.command import programs as module
 from doit_provenance.tasks.command.programs import Programs
 from doit_provenance.tasks.freshness import inputs
 from doit_provenance.tasks.freshness.inputs import Known, Signature
@@ -37,7 +37,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_first_on_the_path_counts(root: Path, elsewhere: Path) -> None:
     """A folder of this name and a file that can't be run are passed over; a relative folder is one of the root's."""
-    found = Programs(root, ShortMemory())
+    found = Programs(root, shared.Programs(ShortMemory()))
     (elsewhere / "x").mkdir()
     digest = program(root / "local/bin/x")
     assert (found.own_file("x"), found.value("x")) == ("local/bin/x", digest)
@@ -50,7 +50,7 @@ def test_first_on_the_path_counts(root: Path, elsewhere: Path) -> None:
 
 def test_path_is_from_the_root(root: Path, elsewhere: Path) -> None:
     digest = program(root / "tools/x.sh")
-    found = Programs(root, ShortMemory())
+    found = Programs(root, shared.Programs(ShortMemory()))
     assert (found.own_file("./tools/x.sh"), found.value("./tools/x.sh")) == ("tools/x.sh", digest)
     assert found.own_file("x.sh") is None
     outside = program(elsewhere / "y", "y")
@@ -59,7 +59,7 @@ def test_path_is_from_the_root(root: Path, elsewhere: Path) -> None:
 
 def test_is_looked_at_once_until_told_to_forget(root: Path, elsewhere: Path) -> None:
     first = program(elsewhere / "x")
-    found = Programs(root, ShortMemory())
+    found = Programs(root, shared.Programs(ShortMemory()))
     assert found.value("x") == first
     second = program(elsewhere / "x", "another\n")
     assert found.value("x") == first
@@ -73,19 +73,19 @@ def test_is_read_once_in_many_runs(root: Path, elsewhere: Path, monkeypatch: pyt
     digest = program(elsewhere / "x")
     os.utime(elsewhere / "x", (1, 1))
     monkeypatch.setattr(inputs, "settled", lambda *_: True)
-    assert Programs(root, memory).value("x") == digest
+    assert Programs(root, shared.Programs(memory)).value("x") == digest
     asked: list[Known | None] = []
 
     def measured(path: str, known: Known | None) -> Known | None:
         asked.append(known)
         return inputs.measure_file(path, known)
 
-    monkeypatch.setattr(module, "measure_file", measured)
-    assert Programs(root, memory).value("x") == digest
+    monkeypatch.setattr(shared, "measure_file", measured)
+    assert Programs(root, shared.Programs(memory)).value("x") == digest
     assert asked == [Known(digest[7:], _signature(elsewhere / "x"))]
     for broken in (None, 3, [], {str(elsewhere / "x"): ["0" * 64]}, {str(elsewhere / "x"): [1, 2, 3, 4, 5]}):
-        memory.put("command.programs", broken)  # type: ignore[arg-type] # mypy does not see that these are JSON
-        assert Programs(root, memory).value("x") == digest
+        memory.put("programs", broken)  # type: ignore[arg-type] # mypy does not see that these are JSON
+        assert Programs(root, shared.Programs(memory)).value("x") == digest
         assert asked[-1] is None
 
 
@@ -100,6 +100,6 @@ def test_that_may_not_be_read(root: Path, elsewhere: Path, monkeypatch: pytest.M
     def refuse(*_: object) -> None:
         raise ToolError("an input can't be read: `x`: Permission denied")
 
-    monkeypatch.setattr(module, "measure_file", refuse)
+    monkeypatch.setattr(shared, "measure_file", refuse)
     with pytest.raises(ToolError, match="Permission denied"):
-        Programs(root, ShortMemory()).value("x")
+        Programs(root, shared.Programs(ShortMemory())).value("x")

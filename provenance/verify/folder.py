@@ -7,14 +7,19 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from ..digest import Digest, digest_stream
-from ..errors import UnreadableError, quoted
+from ..errors import ProvenanceError, UnreadableError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+T = TypeVar("T")
+
+_LOOKS = 5
+"""Times that a folder may be replaced while it is looked at, before what was found is said all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,3 +114,30 @@ def read_file(path: Path, limit: int) -> bytes:
             return folder.read(path.name, limit)
         except UnreadableError as error:
             raise UnreadableError(f"{quoted(path.name)}: {error.message}") from error
+
+
+def steady(folder: Path, look: Callable[[], T]) -> T:
+    """Return what a look at an artifact's folder finds.
+
+    Where a run puts another folder in its place meanwhile, which empties the one that is being read, it is looked at
+    again: neither the old one nor the new one is what that look found.
+
+    Raises:
+        ProvenanceError: of the last look.
+    """
+    for _ in range(_LOOKS):
+        before = _identity(folder)
+        try:
+            return look()
+        except ProvenanceError:
+            if _identity(folder) == before:
+                raise
+    return look()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns

@@ -13,8 +13,9 @@ from ...provenance.errors import ProvenanceError, UnreadableError, VerificationE
 from ...provenance.record import file_names
 from ...provenance.sbom.inventory import Component, Inventory, Role
 from ...provenance.verify.evidence import INVENTORY_LIMIT
+from ...provenance.verify.folder import steady
 from .base import WorkspaceCommand, printable
-from .verify import OPT_KEY, artifact_folders, steady, trust_of, verified
+from .verify import OPT_KEY, artifact_folders, trust_of, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ...provenance import config
 from ...provenance.attest import bundle as bundle_format
@@ -14,17 +14,14 @@ from ...provenance.digest import Digest, digest_file, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError, quoted
 from ...provenance.record import RECORD_SUFFIX, file_names
 from ...provenance.sign.place import default_key_path, public_path
+from ...provenance.verify.folder import steady
 from ...provenance.verify.trust import Trust, TrustedKey, trust_for
 from ...provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
 from .base import WorkspaceCommand, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-T = TypeVar("T")
-
-_LOOKS = 5
-"""Times that a folder may be replaced while it is looked at, before what was found is said all the same."""
 _ENDINGS = file_names("")
 BUNDLE_KINDS = {
     _ENDINGS.provenance_bundle: PROVENANCE,
@@ -137,33 +134,6 @@ def verified(folder: Path, trust: Trust, expected: str | None) -> VerifiedArtifa
     if expected is not None and found.record.artifact != expected:
         raise VerificationError(f"`{expected}`: its folder holds `{found.record.artifact}`")
     return found
-
-
-def steady(folder: Path, look: Callable[[], T]) -> T:
-    """Return what a look at an artifact's folder finds.
-
-    Where a run puts another folder in its place meanwhile, which empties the one that is being read, it is looked at
-    again: neither the old one nor the new one is what that look found.
-
-    Raises:
-        ProvenanceError: of the last look.
-    """
-    for _ in range(_LOOKS):
-        before = _identity(folder)
-        try:
-            return look()
-        except ProvenanceError:
-            if _identity(folder) == before:
-                raise
-    return look()
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        found = folder.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_ctime_ns
 
 
 def _folder(folder: Path, trust: Trust, expected: str | None = None) -> Iterator[str]:

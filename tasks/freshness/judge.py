@@ -6,13 +6,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ProvenanceError
-from .answer import Action, Answer, Code, Depends, Fresh, Reason, Stale
+from .answer import Action, Answer, Code, Depends, Fallen, Fresh, Reason, Stale
 from .freshness import Freshness, Held
 from .inputs import MEASURED, Kind, Meter, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ...provenance.attest.slsa import Provenance
     from ..builder import Artifact, Builder, Declared, Workspace
     from ..flow.signer import Signer
     from .changes import Upstream
@@ -108,13 +109,22 @@ class Judge:
         Raises:
             ProvenanceError: an input can't be read, or the builder can't tell.
         """
+        from ...provenance.verify.folder import steady
         from ..flow.flow import signed_provenance
         from .explain import Explanation
 
         artifact = self.artifacts[id_]
         answers = self.answers([id_])
-        held = self.freshness.held(artifact)
-        recorded = held.inputs if isinstance(held, Held) else {}
+        place, trust = self._output / artifact.folder, self._signer.trust
+
+        def look() -> tuple[Held | Fallen, Provenance | None]:
+            held = self.freshness.held(artifact)
+            if isinstance(held, Fallen) or trust is None:
+                return held, None
+            return held, signed_provenance(place, held.digest, trust)
+
+        held, provenance = steady(place, look)
+        recorded = held.inputs if isinstance(held, Held) and provenance else {}
         declared = self._declare(artifact)
         now = dict(declared.values)
         for of in (*recorded, *declared.measured):
@@ -123,10 +133,8 @@ class Judge:
                 now[of] = self.meter.measure(of)
             elif kind is Kind.ARTIFACT and (upstream := answers.get(name)) and isinstance(upstream, Fresh):
                 now[of] = str(upstream.digest)
-        trust = self._signer.trust
-        if not isinstance(held, Held) or trust is None:
+        if not isinstance(held, Held) or provenance is None:
             return Explanation(answer=answers[id_], recorded={}, now=now)
-        provenance = signed_provenance(self._output / artifact.folder, held.digest, trust)
         return Explanation(
             answer=answers[id_],
             recorded=recorded,

@@ -129,3 +129,24 @@ def test_explaining_writes_nothing(chain: Any) -> None:
     before = chain.everything()
     chain.session(runs=False).explain(chain.id("tray"))
     assert chain.everything() == before
+
+
+def test_explained_while_a_run_replaces_the_folder(chain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was judged and the provenance that is shown are of one folder, the old one or the new one."""
+    session = chain.session(runs=False)
+    held, times = session.judge.freshness.held, []
+
+    def meanwhile(artifact: Any) -> Any:
+        found = held(artifact)
+        if artifact.name == "water" and len(times) < 2:  # judged, and judged again to be explained
+            times.append(artifact.name)
+            if len(times) == 2:
+                chain.kettle.content["water"] = b"other water"
+                chain.run(always=True)
+        return found
+
+    monkeypatch.setattr(session.judge.freshness, "held", meanwhile)
+    explained = session.explain(chain.id("water"))
+    assert len(times) == 2
+    assert explained.built is not None
+    assert explained.recorded

@@ -25,18 +25,30 @@ if TYPE_CHECKING:
 SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/record.schema.json#v1"
 LIMIT = 1 << 20
 RECORD_SUFFIX = ".record.json"
+IMAGE = "image"
+"""Name of the folder that is an image artifact: an OCI image layout."""
+LAYOUT_FILE = "oci-layout"
+"""Name of the file that such a folder is known by (OCI image-spec, image-layout.md)."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SEAL_TYPE = "application/vnd.doit-provenance.record+json"
 """Payload type of what is sealed, so that no signature over something else can pass for one."""
 _FIELDS = {"schema", "artifact", "file", "digest", "inputs", "evidence", "generator"}
+_OPTIONAL = {"mediaType", "seal"}
 _ID = re.compile(r"[^:@]+:[^@]+@.+\Z")
+_MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+-]{1,126}\Z")
 _NAME = re.compile(r"[^/\0]+\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileNames:
-    """The names of the files in one artifact's folder; `file_names` makes them."""
+    """The names of the files in one artifact's folder; `file_names` and `image_names` make them.
 
+    Attributes:
+        subject: what statements call the artifact.
+        artifact: the artifact itself: a file, or the folder of an image.
+    """
+
+    subject: str
     artifact: str
     inventory: str
     spdx: str
@@ -61,15 +73,25 @@ class FileNames:
 
 def file_names(file: str) -> FileNames:
     """Return the names of what stands beside the artifact `file`, all named after it, its extension included."""
+    return _names(file, artifact=file)
+
+
+def image_names(name: str) -> FileNames:
+    """Return the names of what stands beside the OCI image layout of an image artifact of this name."""
+    return _names(name.replace("/", "-"), artifact=IMAGE)
+
+
+def _names(stem: str, *, artifact: str) -> FileNames:
     return FileNames(
-        artifact=file,
-        inventory=f"{file}.inventory.json",
-        spdx=f"{file}.spdx.json",
-        cyclonedx=f"{file}.cdx.json",
-        provenance_bundle=f"{file}.provenance.sigstore.json",
-        spdx_bundle=f"{file}.spdx.sigstore.json",
-        cyclonedx_bundle=f"{file}.cdx.sigstore.json",
-        record=f"{file}{RECORD_SUFFIX}",
+        subject=stem,
+        artifact=artifact,
+        inventory=f"{stem}.inventory.json",
+        spdx=f"{stem}.spdx.json",
+        cyclonedx=f"{stem}.cdx.json",
+        provenance_bundle=f"{stem}.provenance.sigstore.json",
+        spdx_bundle=f"{stem}.spdx.sigstore.json",
+        cyclonedx_bundle=f"{stem}.cdx.sigstore.json",
+        record=f"{stem}{RECORD_SUFFIX}",
     )
 
 
@@ -92,8 +114,9 @@ class Record:
 
     Attributes:
         artifact: its id.
-        file: the artifact's file name in the folder.
-        digest: of that file.
+        file: the artifact's file name in the folder; of an image the name of its layout's folder.
+        digest: of that file; of an image of its manifest, or index.
+        media_type: of that manifest or index (OCI image-spec, descriptor); `None`: the artifact is a file.
         inputs: sha256 of the list of all inputs (`tasks/freshness/inputs.py`).
         evidence: file name to sha256, of every other file of the folder but the record.
         generator: the version of this program that made the evidence.
@@ -106,7 +129,15 @@ class Record:
     inputs: str
     evidence: Mapping[str, str]
     generator: str
+    media_type: str | None = None
     seal: Seal | None = None
+
+    @property
+    def names(self) -> FileNames:
+        """The names of the files in the artifact's folder."""
+        if self.media_type is None:
+            return file_names(self.file)
+        return image_names(self.artifact.partition(":")[2].rpartition("@")[0])
 
     def payload(self) -> bytes:
         """Return the bytes that a seal is over: the record without one."""
@@ -120,7 +151,7 @@ class Record:
         return _encode(document)
 
     def _document(self) -> dict[str, JSONValue]:
-        return {
+        document: dict[str, JSONValue] = {
             "schema": SCHEMA,
             "artifact": self.artifact,
             "file": self.file,
@@ -129,6 +160,7 @@ class Record:
             "evidence": dict(self.evidence),
             "generator": self.generator,
         }
+        return document if self.media_type is None else document | {"mediaType": self.media_type}
 
     @classmethod
     def from_json(cls, data: bytes) -> Record:
@@ -141,7 +173,7 @@ class Record:
             document = read_json(data)
             if not isinstance(document, dict):
                 raise TypeError("it is no table")
-            for name in sorted(_FIELDS ^ (document.keys() - {"seal"})):
+            for name in sorted(_FIELDS ^ (document.keys() - _OPTIONAL)):
                 raise ValueError(f"the field {quoted(name)} is {'missing' if name in _FIELDS else 'unknown'}")
             if document["schema"] != SCHEMA:
                 raise ValueError("another schema version")
@@ -152,8 +184,11 @@ class Record:
                 inputs=_sha256(document["inputs"]),
                 evidence={_name(k): _sha256(v) for k, v in _table(document["evidence"]).items()},
                 generator=_text(document["generator"]),
+                media_type=_media_type(document["mediaType"]) if "mediaType" in document else None,
                 seal=_seal(document["seal"]) if "seal" in document else None,
             )
+            if record.file != record.names.artifact:
+                raise ValueError("the file's name is not that of an image's folder")
             if record.to_json() != data:
                 raise ValueError("it is not written as records are")
         except (ValueError, TypeError) as error:
@@ -174,6 +209,13 @@ def _seal(value: JSONValue) -> Seal:
     except binascii.Error as error:
         raise ValueError("the seal is not in base64") from error
     return Seal(hint=_text(table["keyid"]), signature=signature)
+
+
+def _media_type(value: JSONValue) -> str:
+    text = _text(value)
+    if not _MEDIA_TYPE.match(text):
+        raise ValueError("a media type is malformed")
+    return text
 
 
 def _table(value: JSONValue) -> dict[str, JSONValue]:

@@ -113,7 +113,7 @@ def commit(staging: Path, target: Path) -> None:
         StoreError: it can't be done; the old folder is as it was.
     """
     with _explained(target):
-        for path in staging.iterdir():
+        for path in _below(staging):
             _sync(path)
         _sync(staging)
         _swap(staging, target)
@@ -164,15 +164,37 @@ def adopt(source: Path, target: Path, *, previous: Path) -> Digest:
     return copy(source, target)
 
 
+def adopt_folder(source: Path, target: Path, *, previous: Path) -> None:
+    """Put the files of a folder at `target`, each as `adopt` does; what is neither file nor folder is left out.
+
+    Raises:
+        StoreError: something can't be read or written.
+    """
+    with _explained(target):
+        target.mkdir()
+        for path in _below(source):
+            name = path.relative_to(source)
+            if path.is_dir():
+                (target / name).mkdir(exist_ok=True)
+            elif path.is_file():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                adopt(path, target / name, previous=previous / name)
+
+
 def same_files(first: Path, second: Path) -> bool:
-    """Tell whether two folders hold the same regular files, byte by byte."""
+    """Tell whether two folders hold the same regular files in the same folders, byte by byte."""
     try:
-        names = {path.name for path in first.iterdir()}
-        return names == {path.name for path in second.iterdir()} and all(
-            same_bytes(first / name, second / name) for name in names
+        names = {path.relative_to(first) for path in _below(first)}
+        return names == {path.relative_to(second) for path in _below(second)} and all(
+            _same_entry(first / name, second / name) for name in names
         )
     except OSError:
         return False
+
+
+def _same_entry(first: Path, second: Path) -> bool:
+    modes = [path.lstat().st_mode for path in (first, second)]
+    return all(map(stat.S_ISDIR, modes)) or same_bytes(first, second)
 
 
 def same_bytes(first: Path, second: Path) -> bool:
@@ -224,6 +246,14 @@ def keep(source: Path, target: Path) -> None:
         shutil.rmtree(target.parent, ignore_errors=True)
         target.parent.mkdir(parents=True)
         shutil.copy2(source, target)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield all that is in a folder, what is deepest first; links are not followed."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            yield from _below(path)
+        yield path
 
 
 def _same_artifact(source: Path, previous: Path) -> bool:

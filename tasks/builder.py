@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..provenance.errors import ConfigError
+from ..provenance.record import file_names, image_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from ..provenance.config import Config
     from ..provenance.digest import Digest
     from ..provenance.json import JSONValue
+    from ..provenance.record import FileNames
     from ..provenance.sbom.inventory import Inventory
     from ..provenance.sbom.party import Party
     from ..provenance.source import Source
@@ -32,6 +35,14 @@ STATE = ".provenance"
 """Folder at the workspace's root for state that may be lost without losing evidence."""
 
 
+class Form(StrEnum):
+    """What an artifact is on disk."""
+
+    FILE = "file"
+    IMAGE = "image"
+    """A folder, which is an OCI image layout of one image, or of an index and its images."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """One thing that ships.
@@ -41,7 +52,8 @@ class Artifact:
         name: unique per builder; a feature set is part of it (`wash+fips`).
         platform: in the builder's own words: for cargo the target triple.
         group: id of the group of artifacts that one call of the tool builds.
-        file: the name of its file; a pattern (`*.whl`) where only the build tells.
+        file: the name of its file; a pattern (`*.whl`) where only the build tells. Of an image `record.IMAGE`.
+        form: a file or an image.
         upstream: ids of the artifacts that go into it; they are built before it.
     """
 
@@ -50,6 +62,7 @@ class Artifact:
     platform: str
     group: str
     file: str
+    form: Form = Form.FILE
     upstream: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -72,6 +85,11 @@ class Artifact:
         return Path(self.place)
 
     @property
+    def names(self) -> FileNames:
+        """The names of the files in that folder; patterns where only the build tells."""
+        return image_names(self.name) if self.form is Form.IMAGE else file_names(self.file)
+
+    @property
     def place(self) -> str:
         """The same, as text with `/`."""
         return f"{self.builder}/{self.name.replace('/', '-')}/{self.platform.replace('/', '-')}"
@@ -82,7 +100,8 @@ class Built:
     """What a builder made of one artifact, and what it alone knows of that build.
 
     Attributes:
-        path: the artifact as the tool left it; the flow copies it from there, to a file of this name.
+        path: the artifact as the tool left it; the flow copies it from there, to a file of this name. An image is a
+            folder: an OCI image layout.
         build_type: URI of the page that says what the parameters mean.
         external: SLSA externalParameters: what the user chose.
         internal: SLSA internalParameters: what the environment gave.

@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from ..provenance.record import file_names
 from .freshness.answer import Action, Code, Depends, Fresh, Reason, Stale
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Step:
     @property
     def outputs(self) -> list[str]:
         """Paths from the workspace's root of all that the task leaves; patterns where only the build tells names."""
-        names = file_names(self.artifact.file)
+        names = self.artifact.names
         folder = (self.workspace.config.project.output / self.artifact.folder).as_posix()
         return [f"{folder}/{name}" for name in (names.artifact, *names.evidence, names.record)]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..provenance import links, store
 from ..provenance.errors import StoreError
-from ..provenance.record import RECORD_SUFFIX, file_names
+from ..provenance.record import IMAGE, LAYOUT_FILE, RECORD_SUFFIX, file_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +59,8 @@ def removal_of(output: Path, folder: Path) -> Removal:
     if not records:
         return Removal(output=output, place=place, left=left, reason="it holds no record, so it may not be ours")
     made = {name for record in records for name in _names(record.removesuffix(RECORD_SUFFIX))}
+    if (place / IMAGE / LAYOUT_FILE).is_file():
+        made.add(IMAGE)
     return Removal(
         output=output,
         place=place,

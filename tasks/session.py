@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ..provenance import links, lock, store
 from ..provenance.errors import ProvenanceError, VerificationError
-from ..provenance.record import file_names
 from .flow.outcome import Done, Outcome
 from .freshness.answer import Action, Answer, Depends, Fallen, Fresh, Stale
 from .freshness.inputs import digest_of, to_json
@@ -124,7 +123,7 @@ class Session:
             repair(artifact, workspace=self.workspace, signing=signing) if attests else self._build_and_place(artifact)
         )
         self._remember(artifact, placed)
-        is_new = file_names(placed.record.file).provenance_bundle in placed.made
+        is_new = placed.record.names.provenance_bundle in placed.made
         done = Done.ATTESTED if attests else Done.BUILT if is_new else Done.REBUILT
         self.outcomes[artifact.id] = Outcome(
             artifact=artifact,

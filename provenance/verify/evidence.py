@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from ..attest import bundle
 from ..errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from ..record import LIMIT, RECORD_SUFFIX, FileNames, Record, file_names
+from .artifact import Measured, measure
 from .folder import Folder, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-    from ..digest import Digest
 
 INVENTORY_LIMIT = 64 << 20
 """Bytes of an inventory."""
@@ -30,13 +29,13 @@ class Evidence:
 
     Attributes:
         record: as it stands there; nothing in it is proven yet.
-        digest: of the artifact's bytes, computed.
+        artifact: its digest, computed.
         files: name to bytes of each file of evidence; what could not be read is a failure already and not here.
     """
 
     names: FileNames
     record: Record
-    digest: Digest
+    artifact: Measured
     files: Mapping[str, bytes]
 
 
@@ -73,12 +72,12 @@ class Failures:
             raise VerificationError(f"{quoted(what)} is not verified:\n{lines}", hint="; ".join(self.hints) or None)
 
 
-def read_evidence(path: Path, artifact: Digest | None, failures: Failures) -> Evidence:
+def read_evidence(path: Path, artifact: Measured | None, failures: Failures) -> Evidence:
     """Read an artifact's folder, noting what is missing, unreadable, or should not be there.
 
     Args:
         path: of the folder.
-        artifact: the digest of the artifact's bytes where it is known; computed otherwise.
+        artifact: what it was measured to be, where that is known; it is measured otherwise.
         failures: where to note.
 
     Raises:
@@ -86,40 +85,42 @@ def read_evidence(path: Path, artifact: Digest | None, failures: Failures) -> Ev
         VerificationError: its record or its artifact can't be read, so nothing can be said about the rest.
     """
     with opened(path) as folder:
-        names = _names(folder)
-        records, digests, files = [], [], {}
-        with failures.of(names.record):
-            records.append(Record.from_json(folder.read(names.record, LIMIT)))
+        name = _record_name(folder)
+        records, artifacts, files = [], [], {}
+        with failures.of(name):
+            records.append(Record.from_json(folder.read(name, LIMIT)))
+        names = records[0].names if records else file_names(name.removesuffix(RECORD_SUFFIX))
+        if names.record != name:
+            failures.reasons.append(f"{quoted(name)}: it is the record of {quoted(names.subject)}")
+            names = file_names(name.removesuffix(RECORD_SUFFIX))
+        media_type = records[0].media_type if records else None
         with failures.of(names.artifact):
-            digests.append(_digest(folder, names.artifact, artifact))
+            artifacts.append(_measured(folder, names, media_type, artifact))
         for name in names.evidence:
             with failures.of(name):
                 files[name] = folder.read(name, INVENTORY_LIMIT if name == names.inventory else bundle.LIMIT)
         _note_others(folder, names, failures)
-    if not records or not digests:
+    if not records or not artifacts:
         failures.raise_for(str(path))
-    return Evidence(names=names, record=records[0], digest=digests[0], files=files)
+    return Evidence(names=names, record=records[0], artifact=artifacts[0], files=files)
 
 
 def compare_with_record(found: Evidence, failures: Failures) -> None:
     """Note where the folder's files are not those of the record."""
     names, record = found.names, found.record
     with failures.of(names.record):
-        if record.file != names.artifact:
-            raise VerificationError(f"it is the record of {quoted(record.file)}")
-    with failures.of(names.record):
         if set(record.evidence) != set(names.evidence):
             raise VerificationError("it does not list the evidence that belongs here, all of it and nothing else")
     with failures.of(names.artifact):
-        if record.digest != found.digest:
-            raise VerificationError(f"its bytes are {found.digest}, the record says {record.digest}")
+        if record.digest != found.artifact.digest:
+            raise VerificationError(f"its bytes are {found.artifact.digest}, the record says {record.digest}")
     for name, data in found.files.items():
         with failures.of(name):
             if record.evidence.get(name) != hashlib.sha256(data).hexdigest():
                 raise VerificationError("its bytes are not those of the record")
 
 
-def _names(folder: Folder) -> FileNames:
+def _record_name(folder: Folder) -> str:
     records = [name for name in folder.names if name.endswith(RECORD_SUFFIX) and name != RECORD_SUFFIX]
     if not records:
         raise UnreadableError(
@@ -128,14 +129,14 @@ def _names(folder: Folder) -> FileNames:
     if len(records) > 1:
         listed = ", ".join(quoted(name) for name in records[:_LISTED])
         raise VerificationError(f"{quoted(str(folder.path))} holds {len(records)} records, not one: {listed}")
-    return file_names(records[0].removesuffix(RECORD_SUFFIX))
+    return records[0]
 
 
-def _digest(folder: Folder, name: str, known: Digest | None) -> Digest:
-    if known is None:
-        return folder.digest(name)
-    if folder.size(name) != known.size:
-        raise VerificationError(f"it is not {known.size:,} bytes long, as what was digested")
+def _measured(folder: Folder, names: FileNames, media_type: str | None, known: Measured | None) -> Measured:
+    if known is None or known.media_type != media_type:
+        return measure(folder, names, media_type=media_type)
+    if media_type is None and folder.size(names.artifact) != known.digest.size:
+        raise VerificationError(f"it is not {known.digest.size:,} bytes long, as what was digested")
     return known
 
 

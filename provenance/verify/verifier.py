@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..attest.statement import Statement
     from ..digest import Digest
     from ..record import Record
+    from .artifact import Measured
     from .trust import Trust, TrustedKey
 
 
@@ -40,17 +41,22 @@ class VerifiedArtifact:
 
     Attributes:
         record: of the folder; every digest in it was computed again.
-        digest: of the artifact's bytes.
+        artifact: its digest, and the files that it consists of.
         build: what the signed provenance says.
         provenance, spdx, cyclonedx: the three signed statements.
     """
 
     record: Record
-    digest: Digest
+    artifact: Measured
     build: Provenance
     provenance: Verified
     spdx: Verified
     cyclonedx: Verified
+
+    @property
+    def digest(self) -> Digest:
+        """Of the artifact's bytes."""
+        return self.artifact.digest
 
     @property
     def signers(self) -> tuple[TrustedKey, ...]:
@@ -85,17 +91,19 @@ def verify_bundle(bundle: bytes, *, artifact: Digest, trust: Trust, predicate_ty
     return Verified(statement=statement, signer=signer)
 
 
-def verify_folder(path: Path, *, trust: Trust, artifact: Digest | None = None) -> VerifiedArtifact:
+def verify_folder(path: Path, *, trust: Trust, artifact: Measured | None = None) -> VerifiedArtifact:
     """Verify an artifact's folder: everything that stands in it, and that it is all.
 
     The record is no evidence: it says what should be there, and every digest in it is computed again. That its id is
     the one that was asked for is the caller's to compare.
 
-    1. The folder holds one record, and exactly the files that `file_names` has for it; all are regular files.
-    2. The artifact's bytes are those of the record.
+    1. The folder holds one record, and exactly the files that `Record.names` has for it; all are regular files, but
+       for an image, which is a folder.
+    2. The artifact's bytes are those of the record. Of an image these are the bytes of its manifest or index, and every
+       blob below it is what its descriptor says (`oci/layout.py`).
     3. So are those of each file of evidence.
     4. Each of the three bundles holds, for its own predicate type and these bytes (`verify_bundle`), and its statement
-       names the file (`policy.Named`).
+       names the artifact (`policy.Named`).
     5. Each SBOM file equals, byte by byte, the predicate that was signed.
     6. The signed CycloneDX document names the sha256 of the inventory file, and the inventory is that of the artifact
        with the record's id and these bytes.
@@ -104,8 +112,7 @@ def verify_folder(path: Path, *, trust: Trust, artifact: Digest | None = None) -
     Args:
         path: of the folder.
         trust: whom to trust.
-        artifact: the digest of the artifact's bytes where the caller has just computed it from this very file; it is
-            computed here otherwise.
+        artifact: what the caller has just measured this very artifact to be; it is measured here otherwise.
 
     Raises:
         UnreadableError: there is no such folder, or it is not an artifact's.
@@ -125,7 +132,7 @@ def verify_folder(path: Path, *, trust: Trust, artifact: Digest | None = None) -
     failures.raise_for(found.record.artifact)
     return VerifiedArtifact(
         record=found.record,
-        digest=found.digest,
+        artifact=found.artifact,
         build=builds[0],
         provenance=verified[statements.PROVENANCE],
         spdx=verified[statements.SPDX],
@@ -143,9 +150,9 @@ def _verify_bundles(found: Evidence, trust: Trust, failures: Failures) -> Mappin
         if name in found.files:
             with failures.of(name):
                 said = verify_bundle(
-                    found.files[name], artifact=found.digest, trust=trust, predicate_type=predicate_type
+                    found.files[name], artifact=found.artifact.digest, trust=trust, predicate_type=predicate_type
                 )
-                Named(name=found.names.artifact).judge(said.statement)
+                Named(name=found.names.subject).judge(said.statement)
                 verified[predicate_type] = said
     return verified
 
@@ -174,5 +181,5 @@ def _compare_inventory(found: Evidence, verified: Mapping[str, Verified]) -> Non
         raise VerificationError(
             f"it is of {quoted(inventory.text('artifact'))}, the record of {quoted(found.record.artifact)}"
         )
-    if inventory.child("digest").found.get("sha256") != found.digest.sha256:
+    if inventory.child("digest").found.get("sha256") != found.artifact.digest.sha256:
         raise VerificationError("it is of other bytes than the artifact's")

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.sign.key import LocalKey
     from ...provenance.source import Source
+    from ...provenance.verify.artifact import Measured
     from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import Verified
     from ..builder import Built, Workspace
@@ -65,16 +66,22 @@ class Draft:
 
     Attributes:
         artifact: its id.
+        measured: the artifact as it stands beside its place.
         inputs: the inputs digest.
         provenance: makes the predicate; `None` where no build is there to tell, so that only an old one may.
     """
 
     artifact: str
     names: FileNames
-    digest: Digest
+    measured: Measured
     inputs: str
     inventory: Inventory
     provenance: Callable[[], bytes] | None
+
+    @property
+    def digest(self) -> Digest:
+        """Of the artifact."""
+        return self.measured.digest
 
 
 def evidence_of(draft: Draft, place: Path, signing: Signing) -> dict[str, bytes]:
@@ -124,7 +131,7 @@ def _kept(path: Path, draft: Draft, kind: str, predicate: bytes | None, trust: T
             parse_provenance(said.statement.predicate)
     except ProvenanceError:
         return None  # missing, damaged, of other bytes or of another signer
-    if said.statement.name != draft.names.artifact or predicate not in {None, said.statement.predicate_bytes}:
+    if said.statement.name != draft.names.subject or predicate not in {None, said.statement.predicate_bytes}:
         return None
     if kind == PROVENANCE and not _is_own(path, bundle, said.statement, draft, trust):
         return None
@@ -150,7 +157,7 @@ def _is_own(path: Path, bundle: bytes, said: Statement, draft: Draft, trust: Tru
 
 
 def _statement(draft: Draft, kind: str, predicate: bytes) -> bytes:
-    return make_statement(name=draft.names.artifact, digest=draft.digest, predicate_type=kind, predicate=predicate)
+    return make_statement(name=draft.names.subject, digest=draft.digest, predicate_type=kind, predicate=predicate)
 
 
 def _documents(names: FileNames, inventory: Inventory) -> dict[str, bytes]:

@@ -13,9 +13,11 @@ from ...provenance.attest.statement import PROVENANCE
 from ...provenance.digest import digest_bytes
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError
 from ...provenance.record import LIMIT, RECORD_SUFFIX, Record, file_names
+from ...provenance.verify.artifact import Measured, measure_image
 from ...provenance.verify.folder import read_file
 from ...provenance.verify.policy import trusted_sealer
 from ...provenance.verify.verifier import verify_bundle, verify_folder
+from ..builder import Form
 from ..freshness.inputs import digest_of
 from ..freshness.standing import stored_inventory
 from ..progress.progress import Step
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from ...provenance.attest.slsa import Provenance
     from ...provenance.digest import Digest
+    from ...provenance.record import FileNames
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.verify.trust import Trust
     from ..builder import Artifact, Builder, Built, Workspace
@@ -65,18 +68,18 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
         ProvenanceError: any step failed; the old folder is untouched.
     """
     place = workspace.output / artifact.folder
-    names = file_names(built.path.name)
+    names = artifact.names if artifact.form is Form.IMAGE else file_names(built.path.name)
     at = functools.partial(workspace.progress.step, artifact.id)
     at(Step.DIGESTING)
     with store.staging_for(workspace.output, artifact.folder) as staging:
-        digest = store.adopt(built.path, staging / names.artifact, previous=place / names.artifact)
+        measured = _adopt(built.path, staging, place, names)
         at(Step.DESCRIBING)
-        inventory, packages = builder.describe(artifact, staging / names.artifact, digest)
+        inventory, packages = builder.describe(artifact, staging / names.artifact, measured.digest)
         return _place(
             Draft(
                 artifact=artifact.id,
                 names=names,
-                digest=digest,
+                measured=measured,
                 inputs=digest_of(built.inputs),
                 inventory=inventory,
                 provenance=lambda: provenance_of(workspace, built, packages, signing),
@@ -99,19 +102,19 @@ def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Pla
     """
     place = workspace.output / artifact.folder
     record = read_record(place)
-    names = file_names(record.file)
+    names = record.names
     stored = stored_inventory(place, record)
     at = functools.partial(workspace.progress.step, artifact.id)
     at(Step.DIGESTING)
     with store.staging_for(workspace.output, artifact.folder) as staging:
-        digest = store.adopt(place / names.artifact, staging / names.artifact, previous=place / names.artifact)
-        if digest != record.digest:
+        measured = _adopt(place / names.artifact, staging, place, names)
+        if measured.digest != record.digest:
             raise VerificationError(f"`{artifact.id}` was changed while its evidence was made again")
         return _place(
             Draft(
                 artifact=artifact.id,
                 names=names,
-                digest=digest,
+                measured=measured,
                 inputs=record.inputs,
                 inventory=replace(stored, generator=(stored.generator[0], VERSION)),
                 provenance=None,
@@ -123,6 +126,15 @@ def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Pla
         )
 
 
+def _adopt(source: Path, staging: Path, place: Path, names: FileNames) -> Measured:
+    """Put the artifact into `staging`, and measure what was put there."""
+    target = staging / names.artifact
+    if names.artifact == names.subject:
+        return Measured.of_file(names.artifact, store.adopt(source, target, previous=place / names.artifact))
+    store.adopt_folder(source, target, previous=place / names.artifact)
+    return measure_image(staging)
+
+
 def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Callable[[Step], object]) -> Placed:
     """Make the evidence that is not kept, beside the artifact in `staging`, check it, and commit."""
     names = draft.names
@@ -132,6 +144,7 @@ def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Calla
         Record(
             artifact=draft.artifact,
             file=names.artifact,
+            media_type=draft.measured.media_type,
             digest=draft.digest,
             inputs=draft.inputs,
             evidence={name: digest_bytes(data).sha256 for name, data in evidence.items()},
@@ -145,13 +158,13 @@ def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Calla
     for name, data in written.items():
         store.write(staging / name, data)
     at(Step.CHECKING)
-    verified = verify_folder(staging, trust=signing.trust, artifact=draft.digest)
+    verified = verify_folder(staging, trust=signing.trust, artifact=draft.measured)
     if not store.same_files(staging, place):
         at(Step.COMMITTING)
         store.commit(staging, place)
     return Placed(
         record=record,
-        files={names.artifact: draft.digest.sha256} | {n: digest_bytes(data).sha256 for n, data in written.items()},
+        files={**draft.measured.files} | {n: digest_bytes(data).sha256 for n, data in written.items()},
         inventory=draft.inventory,
         made=made,
         provenance=verified.build,
@@ -176,7 +189,7 @@ def signed_provenance(place: Path, digest: Digest, trust: Trust) -> Provenance:
     Raises:
         ProvenanceError: there is none that holds.
     """
-    names = file_names(read_record(place).file)
+    names = read_record(place).names
     bundle = read_file(place / names.provenance_bundle, BUNDLE_LIMIT)
     said = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=PROVENANCE)
     return parse_provenance(said.statement.predicate)

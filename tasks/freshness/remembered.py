@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .inputs import Known, settled, signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ...provenance.json import JSONValue
     from .inputs import Inputs, Signature
@@ -79,18 +79,16 @@ def look_again(place: str, files: Mapping[str, Known]) -> Mapping[str, Known] | 
     now = time.time_ns()
     found: dict[str, Known] = {}
     try:
-        with os.scandir(place) as entries:
-            for entry in entries:
-                known = files.get(entry.name)
-                status = entry.stat(follow_symlinks=False)
-                if known is None or not stat.S_ISREG(status.st_mode):
+        for name, path, status in _below(place):
+            known = files.get(name)
+            if known is None or not stat.S_ISREG(status.st_mode):
+                return None
+            signature = signature_of(status)
+            if signature != known.signature:
+                if _digest(path, signature) != known.sha256:
                     return None
-                signature = signature_of(status)
-                if signature != known.signature:
-                    if _digest(entry.path, signature) != known.sha256:
-                        return None
-                    known = Known(known.sha256, signature if settled(signature, now) else None)
-                found[entry.name] = known
+                known = Known(known.sha256, signature if settled(signature, now) else None)
+            found[name] = known
     except OSError:
         return None
     return found if len(found) == len(files) else None
@@ -99,10 +97,28 @@ def look_again(place: str, files: Mapping[str, Known]) -> Mapping[str, Known] | 
 def signatures(place: str) -> dict[str, Signature]:
     """Return the signatures of the files in a folder; of one that is not there, none."""
     found: dict[str, Signature] = {}
-    with contextlib.suppress(OSError), os.scandir(place) as entries:
-        for entry in entries:
-            found[entry.name] = signature_of(entry.stat(follow_symlinks=False))
+    with contextlib.suppress(OSError):
+        for name, _, status in _below(place):
+            found[name] = signature_of(status)
     return found
+
+
+def _below(place: str) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Yield what lies in a folder and the folders in it: path from there, whole path, status; an empty folder too."""
+    pending = [("", place)]
+    while pending:
+        prefix, folder = pending.pop()
+        with os.scandir(folder) as entries:
+            is_empty = True
+            for entry in entries:
+                is_empty = False
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    pending.append((f"{prefix}{entry.name}/", entry.path))
+                else:
+                    yield prefix + entry.name, entry.path, status
+        if is_empty and prefix:
+            yield prefix, folder, os.stat(folder)  # noqa: PTH116 - a path as `scandir` gave it
 
 
 def _digest(path: str, signature: Signature) -> str | None:

@@ -13,8 +13,9 @@ from ...provenance.attest.statement import PROVENANCE
 from ...provenance.digest import digest_bytes
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from ...provenance.record import LIMIT as RECORD_LIMIT
-from ...provenance.record import RECORD_SUFFIX, Record, file_names
+from ...provenance.record import RECORD_SUFFIX, Record
 from ...provenance.sbom.inventory import Inventory
+from ...provenance.verify.artifact import Measured, measure
 from ...provenance.verify.evidence import INVENTORY_LIMIT
 from ...provenance.verify.folder import Folder, opened, read_file
 from ...provenance.verify.policy import trusted_sealer
@@ -85,7 +86,7 @@ def inspect(place: Path, expected: Expected) -> Standing | Fallen:
     except ProvenanceError as error:
         return _examine(place, record, trust, error)
     gaps = tuple(_renewals(record, found, expected))
-    return _standing(place, record, found.digest, gaps)
+    return _standing(place, record, found.artifact, gaps)
 
 
 def _record(folder: Folder, expected: Expected) -> Record:
@@ -99,7 +100,7 @@ def _record(folder: Folder, expected: Expected) -> Record:
         record = Record.from_json(folder.read(names[0], RECORD_LIMIT))
     except UnreadableError as error:
         raise VerificationError(error.message) from error
-    if record.artifact != expected.artifact or file_names(record.file).record != names[0]:
+    if record.artifact != expected.artifact or record.names.record != names[0]:
         raise VerificationError("it is of another artifact")
     if expected.trust is not None:
         trusted_sealer(record, expected.trust)
@@ -118,12 +119,12 @@ def _renewals(record: Record, found: VerifiedArtifact, expected: Expected) -> It
 
 def _examine(place: Path, record: Record, trust: Trust, error: ProvenanceError) -> Standing | Fallen:
     """Find out what exactly does not hold, file by file."""
-    names = file_names(record.file)
+    names = record.names
     lost: list[Reason] = []
     gaps: list[Reason] = []
     try:
         with opened(place) as folder:
-            digest = _artifact(folder, record, lost)
+            found = _artifact(folder, record, lost)
             _inventory(folder, names, record, lost)
             _provenance(folder, names, record, trust, lost)
             for name in (names.spdx, names.cyclonedx, names.spdx_bundle, names.cyclonedx_bundle):
@@ -132,23 +133,22 @@ def _examine(place: Path, record: Record, trust: Trust, error: ProvenanceError) 
                 gaps.append(Reason(code=Code.FILE_UNACCOUNTED, detail=name))
     except ProvenanceError as unreadable:  # it changes under us
         return _fallen(Code.RECORD_INVALID, unreadable.message)
-    if digest is None or lost:
+    if found is None or lost:
         return Fallen(reasons=(*lost, *gaps))
     if not gaps:  # each file is as recorded, yet together they do not hold
         gaps.append(Reason(code=Code.EVIDENCE_CHANGED, detail=error.message.partition("\n")[2].strip()))
-    return _standing(place, record, digest, tuple(gaps))
+    return _standing(place, record, found, tuple(gaps))
 
 
-def _standing(place: Path, record: Record, digest: Digest, gaps: tuple[Reason, ...]) -> Standing | Fallen:
+def _standing(place: Path, record: Record, found: Measured, gaps: tuple[Reason, ...]) -> Standing | Fallen:
     """Return what stands, once it is sure that what is to be made again can be made of the stored inventory."""
     if gaps:
         try:
             stored_inventory(place, record)
         except ProvenanceError as error:
             return Fallen(reasons=(Reason(code=Code.INVENTORY_CHANGED, detail=error.message), *gaps))
-    names = file_names(record.file)
-    files = {**record.evidence, record.file: digest.sha256, names.record: digest_bytes(record.to_json()).sha256}
-    return Standing(digest=digest, inputs=record.inputs, files=files, gaps=gaps)
+    files = {**record.evidence, **found.files, record.names.record: digest_bytes(record.to_json()).sha256}
+    return Standing(digest=found.digest, inputs=record.inputs, files=files, gaps=gaps)
 
 
 def stored_inventory(place: Path, record: Record) -> Inventory:
@@ -157,7 +157,7 @@ def stored_inventory(place: Path, record: Record) -> Inventory:
     Raises:
         ProvenanceError: it is not, or it is none that this version reads.
     """
-    name = file_names(record.file).inventory
+    name = record.names.inventory
     data = read_file(place / name, INVENTORY_LIMIT)
     if hashlib.sha256(data).hexdigest() != record.evidence.get(name):
         raise VerificationError(f"{quoted(name)}: its bytes are not those of the record")
@@ -167,18 +167,18 @@ def stored_inventory(place: Path, record: Record) -> Inventory:
     return inventory
 
 
-def _artifact(folder: Folder, record: Record, lost: list[Reason]) -> Digest | None:
+def _artifact(folder: Folder, record: Record, lost: list[Reason]) -> Measured | None:
     if record.file not in folder.names:
         lost.append(Reason(code=Code.ARTIFACT_MISSING, detail=record.file))
         return None
     try:
-        digest = folder.digest(record.file)
-    except UnreadableError as error:
+        found = measure(folder, record.names, media_type=record.media_type)
+    except (UnreadableError, VerificationError) as error:
         lost.append(Reason(code=Code.ARTIFACT_CHANGED, detail=f"{record.file}: {error.message}"))
         return None
-    if digest != record.digest:
-        lost.append(Reason(code=Code.ARTIFACT_CHANGED, detail=f"{record.file}: {digest}, was {record.digest}"))
-    return digest
+    if found.digest != record.digest:
+        lost.append(Reason(code=Code.ARTIFACT_CHANGED, detail=f"{record.file}: {found.digest}, was {record.digest}"))
+    return found
 
 
 def _inventory(folder: Folder, names: FileNames, record: Record, lost: list[Reason]) -> None:

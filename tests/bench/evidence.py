@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement
 from doit_provenance.provenance.digest import digest_file
 from doit_provenance.provenance.record import file_names
+from doit_provenance.provenance.verify.artifact import Measured
 from doit_provenance.provenance.verify.verifier import verify_folder
 from doit_provenance.tasks.cargo.builder import CargoBuilder
 from doit_provenance.tasks.flow import attest
@@ -105,7 +106,11 @@ def _parts(runs: int) -> None:
             ):
                 text = make_statement(name=artifact.file, digest=digest, predicate_type=kind, predicate=predicate)
                 signer.key.sign_statement(text)
-            verify_folder(session.workspace.output / artifact.folder, trust=signer.trust, artifact=digest)
+            verify_folder(
+                session.workspace.output / artifact.folder,
+                trust=signer.trust,
+                artifact=Measured.of_file(artifact.file, digest),
+            )
         count = len(inventory.components)
     _print(f"inventory and both SBOMs, {count} components", describing)
     _print("three statements signed, folder checked (artifact's digest known)", signing)

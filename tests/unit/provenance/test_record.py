@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.record import SCHEMA, Record, Seal, file_names
+from doit_provenance.provenance.record import SCHEMA, Record, Seal, file_names, image_names
 
 RECORD = Record(
     artifact="cargo:wash@x86_64-unknown-linux-gnu",
@@ -21,6 +21,13 @@ RECORD = Record(
     inputs="0" * 64,
     evidence=dict.fromkeys(file_names("wash").evidence, "1" * 64),
     generator="0.1.0",
+)
+IMAGE_RECORD = replace(
+    RECORD,
+    artifact="docker:tools/wash@linux/arm64/v8",
+    file="image",
+    media_type="application/vnd.oci.image.manifest.v1+json",
+    evidence=dict.fromkeys(image_names("tools/wash").evidence, "1" * 64),
 )
 SEALED = replace(RECORD, seal=Seal(hint="the key's", signature=b"\x30\x00 and so on"))
 
@@ -114,6 +121,33 @@ def test_names_all_stand_beside_the_artifact() -> None:
     assert all(name.startswith("wash.exe") for name in everything)
 
 
+def test_image_stands_in_a_folder_and_its_evidence_is_named_after_the_artifact() -> None:
+    names = IMAGE_RECORD.names
+    assert Record.from_json(IMAGE_RECORD.to_json()) == IMAGE_RECORD
+    assert (names.subject, names.artifact, names.record) == ("tools-wash", "image", "tools-wash.record.json")
+    assert names == image_names("tools/wash")
+    assert RECORD.names == file_names("wash")
+
+
+def test_media_type_is_sealed() -> None:
+    """Who takes it away, or another, makes another record of it: an index is no image."""
+    assert IMAGE_RECORD.media_type is not None
+    other = replace(IMAGE_RECORD, media_type="application/vnd.oci.image.index.v1+json")
+    assert other.payload() != IMAGE_RECORD.payload()
+
+
+@pytest.mark.parametrize("media_type", ["", "image", "application/", "application/x y", "Application/x", 1, None])
+def test_refuses_what_is_no_media_type(media_type: object) -> None:
+    document = json.loads(IMAGE_RECORD.to_json()) | {"mediaType": media_type}
+    with pytest.raises(UnreadableError, match=r"not a record: (a media type is malformed|a field is no text)"):
+        Record.from_json((json.dumps(document, sort_keys=True, indent=2) + "\n").encode())
+
+
+def test_refuses_an_image_that_is_not_in_its_folder() -> None:
+    with pytest.raises(UnreadableError, match="not that of an image's folder"):
+        Record.from_json(replace(IMAGE_RECORD, file="wash").to_json())
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -183,7 +217,9 @@ def test_schema_in_the_docs_is_the_readers() -> None:
     written = json.loads(SEALED.to_json())
     validator.validate(written)
     validator.validate(json.loads(RECORD.to_json()))
-    assert set(written) == set(schema["properties"]) == set(schema["required"]) | {"seal"}
+    validator.validate(json.loads(IMAGE_RECORD.to_json()))
+    written |= {"mediaType": IMAGE_RECORD.media_type}
+    assert set(written) == set(schema["properties"]) == set(schema["required"]) | {"seal", "mediaType"}
     assert schema["properties"]["schema"]["const"] == SCHEMA
     for key in written:
         for value in (None, [], "no such thing/"):

@@ -15,6 +15,7 @@ from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, S
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
 from doit_provenance.provenance.verify import evidence
+from doit_provenance.provenance.verify.artifact import Measured
 from doit_provenance.provenance.verify.verifier import verify_folder
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ def test_the_genuine_folder_verifies(folder: Any, trust: Trust, key: LocalKey) -
 
 def test_a_digest_that_the_caller_computed_spares_hashing_and_nothing_else(folder: Any, trust: Trust) -> None:
     path = folder.write()
-    assert verify_folder(path, trust=trust, artifact=folder.digest).digest == folder.digest
+    assert verify_folder(path, trust=trust, artifact=Measured.of_file("wash", folder.digest)).digest == folder.digest
     with pytest.raises(VerificationError, match="the statement is about"):
-        verify_folder(path, trust=trust, artifact=digest_bytes(b"X" * len(folder.artifact)))
+        verify_folder(path, trust=trust, artifact=Measured.of_file("wash", digest_bytes(b"X" * len(folder.artifact))))
     (path / "wash").write_bytes(folder.artifact + b"more")
     with pytest.raises(VerificationError, match="bytes long"):
-        verify_folder(path, trust=trust, artifact=folder.digest)
+        verify_folder(path, trust=trust, artifact=Measured.of_file("wash", folder.digest))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -118,7 +119,7 @@ def test_only_regular_files_are_read(folder: Any, trust: Trust, tmp_path: Path, 
     assert _refused(path, trust) == [f"  `{name}`: {reason}"]
     if name == "wash":
         with pytest.raises(VerificationError, match=reason):
-            verify_folder(path, trust=trust, artifact=folder.digest)
+            verify_folder(path, trust=trust, artifact=Measured.of_file("wash", folder.digest))
 
 
 def test_the_folder_itself_may_be_reached_by_a_link(folder: Any, trust: Trust, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from doit_provenance.provenance.errors import VerificationError
 from doit_provenance.provenance.record import file_names
 from doit_provenance.provenance.sign.key import LocalKey, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
+from doit_provenance.provenance.verify.artifact import Measured
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks.builder import Workspace
 from doit_provenance.tasks.flow.attest import Draft, Signing, evidence_of, provenance_of
@@ -28,6 +29,10 @@ DOCUMENTS = {NAMES.inventory, NAMES.spdx, NAMES.cyclonedx}
 BUNDLES = {NAMES.provenance_bundle, NAMES.spdx_bundle, NAMES.cyclonedx_bundle}
 
 
+def _measured(data: bytes) -> Measured:
+    return Measured.of_file("tea", digest_bytes(data))
+
+
 @pytest.fixture
 def draft(builder: Any, workspace: Any, signing: Any, tmp_path: Path) -> Draft:
     """Return what is known of `tea` after a build."""
@@ -38,7 +43,7 @@ def draft(builder: Any, workspace: Any, signing: Any, tmp_path: Path) -> Draft:
     return Draft(
         artifact=artifact.id,
         names=NAMES,
-        digest=digest_bytes(b"tea"),
+        measured=_measured(b"tea"),
         inputs="0" * 64,
         inventory=inventory,
         provenance=lambda: provenance_of(workspace, built, packages, signing),
@@ -100,7 +105,7 @@ def test_bundle_of_other_bytes_is_not_kept(draft: Draft, place: Path, signing: S
     before = _write(place, evidence_of(draft, place, signing))
     digest = digest_bytes(b"green tea")
     inventory = replace(draft.inventory, digest=digest)
-    after = evidence_of(replace(draft, digest=digest, inventory=inventory), place, signing)
+    after = evidence_of(replace(draft, measured=_measured(b"green tea"), inventory=inventory), place, signing)
     assert [name for name in before if before[name] == after[name]] == []
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..provenance.sbom.inventory import Inventory
     from ..provenance.sbom.party import Party
     from ..provenance.source import Source
+    from .flow.signer import Signer
     from .freshness.inputs import Inputs
     from .programs import Programs
     from .progress.progress import Progress
@@ -189,6 +190,13 @@ class Workspace:
         from .programs import Programs
 
         return Programs(self.memory)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The keys of this run: the one that signs, and all that are trusted."""
+        from .flow.signer import Signer
+
+        return Signer(self.root, self.config, self.progress)
 
     @cached_property
     def source(self) -> Source:

@@ -21,7 +21,6 @@ from .builder import STATE, Artifact, Builder, Workspace
 from .cargo.builder import CargoBuilder
 from .command.builder import CommandBuilder
 from .database import BACKEND, own
-from .flow.signer import Signer
 from .freshness.state import State
 from .reporter import META, Reporter
 from .session import Session
@@ -77,8 +76,7 @@ def open_session(root: Path) -> Session:
     state = State(absolute / STATE / "state.db", lambda: default_key_path(os.environ).with_name("state.secret"))
     settings = config.load(absolute, state)
     workspace = Workspace(root=absolute, config=settings, memory=state)
-    signer = Signer(absolute, settings, workspace.progress)
-    return Session(workspace, state, signer)
+    return Session(workspace, state, workspace.signer)
 
 
 def tasks(session: Session) -> Iterator[Task]:

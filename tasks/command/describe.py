@@ -18,29 +18,11 @@ if TYPE_CHECKING:
     from ...provenance.json import JSONValue
     from ...provenance.sbom.party import Party
     from ..builder import Artifact
+    from ..upstream import Upstream
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/command.v1.md"
 
 _NOTE = "What it holds is not known. Listed is what it was made from: the program that ran, and upstream artifacts."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
-    """An artifact that a command was given, as the output folder held it.
-
-    Attributes:
-        path: of its file, from the workspace's root.
-    """
-
-    id: str
-    name: str
-    path: str
-    digest: Digest
-
-    @property
-    def file(self) -> str:
-        """The name of its file."""
-        return self.path.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,11 @@ from ...provenance.errors import BuildError, InputChangedError, quoted
 from ...provenance.process import clean_environment, run
 from ..builder import Built
 from ..freshness.inputs import ABSENT, Kind, Meter, key
+from ..upstream import read_upstream
 from .describe import BUILD_TYPE, MadeFrom, Tool, external
 from .inputs import Measured, declare, measure
 from .names import host_platform
 from .programs import tool_key
-from .upstream import read_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,0 +1,1 @@
+"""What the builders of container images share: docker, oci and whatever else makes them."""

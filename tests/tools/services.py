@@ -4,12 +4,12 @@
     python tests/tools/services.py SERVICE [--tools FOLDER]
 
 SERVICE: `buildkit` (buildkitd, and a buildx builder that uses it), `engine` (dockerd), `registry` (the docker registry),
-`registry-basic` (the same for the user `tester` with the password `secret`), `registry-memory` (go-containerregistry's).
+`registry-basic` (the same for user `tester`, password `secret`), `registry-memory` (go-containerregistry's).
 
-Once the service answers, one line of JSON on stdout says how to reach it: an object of strings, of which those in capitals
-are environment variables. The service runs until stdin ends or a signal comes, so it goes with whoever started it,
-however that one ended; then its processes end, and its folder is removed. What failed is on stderr, with exit code 1;
-exit code 3: it can't run on this machine, stderr says why. By hand: wait for the line, later press Ctrl-D.
+Once the service answers, one line of JSON on stdout says how to reach it: an object of strings, of which those in
+capitals are environment variables. The service runs until stdin ends or a signal comes, so it goes with whoever started
+it, however that one ended; then its processes end, and its folder is removed. What failed is on stderr, with exit code
+1; exit code 3: it can't run on this machine, stderr says why. By hand: wait for the line, later press Ctrl-D.
 
 The engines run in mount and process namespaces of their own: their mounts and containers vanish together with them.
 """
@@ -249,7 +249,7 @@ def wait_until_ready(daemon: Daemon, process: subprocess.Popen[bytes], log: Path
 
 
 def stop(process: subprocess.Popen[bytes], *, isolated: bool) -> None:
-    """Ask the service to end; insist when it does not. Its namespaces go too, and with them its mounts and containers."""
+    """Ask the service to end; insist when it does not. Its mounts and containers go with its namespaces."""
     if isolated:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
         for child in children:

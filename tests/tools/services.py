@@ -3,7 +3,7 @@
 
     python tests/tools/services.py SERVICE [--tools FOLDER]
 
-SERVICE: `buildkit` (buildkitd, and a buildx builder that uses it), `engine` (dockerd), `registry` (the docker registry),
+SERVICE: `buildkit` (buildkitd and a buildx builder that uses it), `engine` (dockerd), `registry` (the docker registry),
 `registry-basic` (the same for user `tester`, password `secret`), `registry-memory` (go-containerregistry's).
 
 Once the service answers, one line of JSON on stdout says how to reach it: an object of strings, of which those in

@@ -50,6 +50,10 @@ class ToolError(ProvenanceError):
     """An external tool is missing, failed, or answered what we do not understand."""
 
 
+class RegistryError(ProvenanceError):
+    """A registry can't be reached, does not have what is asked of it or refuses it, or answers what it may not."""
+
+
 class BuildError(ToolError):
     """The build itself failed; its tool has said why, which `log` keeps (a path from the workspace's root)."""
 

@@ -58,6 +58,25 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: 
     return output
 
 
+def ask(
+    argv: Sequence[str], question: bytes, *, cwd: Path, env: Mapping[str, str], timeout: float | None = None
+) -> tuple[int, bytes]:
+    """Run `argv` to its end with `question` as its standard input; return its exit code and its standard output.
+
+    For programs whose answers are secrets: no message has any of what was said.
+
+    Raises:
+        ToolError: it can't be started, or takes longer than `timeout` seconds.
+    """
+    pipe = subprocess.PIPE
+    with _started(argv, cwd, env, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        try:
+            answer, _ = process.communicate(question, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            raise ToolError(f"`{argv[0]}` did not end within {timeout:g} s") from error
+    return process.returncode, answer
+
+
 @contextmanager
 def lines(
     argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], sink: Sink
@@ -110,14 +129,12 @@ class _Children:
         self._ending = False
 
     def start(
-        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], *, stdout: int, stderr: int
+        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], *, stdin: int, stdout: int, stderr: int
     ) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._ending:
                 raise ToolError(f"`{argv[0]}` is not started: the run was interrupted")
-            process = subprocess.Popen(
-                list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
-            )
+            process = subprocess.Popen(list(argv), cwd=cwd, env=dict(env), stdin=stdin, stdout=stdout, stderr=stderr)
             self._running.add(process)
             return process
 
@@ -140,10 +157,16 @@ _children = _Children()
 
 @contextmanager
 def _started(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str], *, stdout: int, stderr: int
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int,
+    stderr: int,
 ) -> Iterator[subprocess.Popen[bytes]]:
     try:
-        process = _children.start(argv, cwd, env, stdout=stdout, stderr=stderr)
+        process = _children.start(argv, cwd, env, stdin=stdin, stdout=stdout, stderr=stderr)
     except OSError as error:
         raise _unstartable(argv, cwd, error) from error
     try:
@@ -153,7 +176,8 @@ def _started(
         _await(process)
         raise
     finally:
-        for stream in (process.stdout, process.stderr):  # a stream that a thread reads is the thread's to close
+        # A stream that a thread reads is the thread's to close.
+        for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
         process.wait()

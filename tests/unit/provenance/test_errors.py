@@ -17,6 +17,7 @@ EXIT_CODES = {
     "InputChangedError": 1,
     "StoreError": 1,
     "KeyFileError": 1,
+    "RegistryError": 1,
     "VerificationError": 1,
 }
 

@@ -16,7 +16,7 @@ import pytest
 
 from doit_provenance.provenance import process as door
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.provenance.process import SECRET_VARIABLES, capture, clean_environment, end_all, lines, run
+from doit_provenance.provenance.process import SECRET_VARIABLES, ask, capture, clean_environment, end_all, lines, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,21 @@ def test_arguments_go_through_no_shell(tmp_path: Path) -> None:
 
 def test_nobody_waits_for_input(tmp_path: Path) -> None:
     assert capture(_python("import sys; print(repr(sys.stdin.read()))"), cwd=tmp_path, env={}) == b"''\n"
+
+
+def test_a_question_is_answered(tmp_path: Path) -> None:
+    code = "import sys; asked = sys.stdin.read(); print(asked[::-1], end=''); sys.exit(3)"
+    assert ask(_python(code), b"tea", cwd=tmp_path, env={}) == (3, b"aet")
+
+
+def test_whoever_does_not_listen_is_asked_too(tmp_path: Path) -> None:
+    assert ask(_python("print('no')"), b"tea" * 100_000, cwd=tmp_path, env={}) == (0, b"no\n")
+
+
+def test_no_answer_is_waited_for_for_ever(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"did not end within 0\.1 s") as caught:
+        ask(_python("import time; time.sleep(60)"), b"hunter2", cwd=tmp_path, env={}, timeout=0.1)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_failure_shows_command_folder_code_and_what_was_said(tmp_path: Path) -> None:

@@ -95,6 +95,11 @@ def _names(stem: str, *, artifact: str) -> FileNames:
     )
 
 
+def place_of(builder: str, name: str, platform: str) -> str:
+    """Return where an artifact lies below the output folder, with `/`."""
+    return f"{builder}/{name.replace('/', '-')}/{platform.replace('/', '-')}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
     """A signature over a record (DSSE's pre-authentication encoding of `Record.payload`, with `SEAL_TYPE`).

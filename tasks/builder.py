@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..provenance.errors import ConfigError
-from ..provenance.record import file_names, image_names
+from ..provenance.record import file_names, image_names, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -93,7 +93,7 @@ class Artifact:
     @property
     def place(self) -> str:
         """The same, as text with `/`."""
-        return f"{self.builder}/{self.name.replace('/', '-')}/{self.platform.replace('/', '-')}"
+        return place_of(self.builder, self.name, self.platform)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...provenance.digest import digest_bytes, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
-from ...provenance.record import file_names
+from ...provenance.record import place_of
 from ...provenance.sbom.inventory import Component, Inventory, Role
 from ...provenance.verify.evidence import INVENTORY_LIMIT
 from ...provenance.verify.folder import steady
+from ...provenance.verify.lineage import Line, lineage
 from .base import WorkspaceCommand, printable
-from .verify import OPT_KEY, artifact_folders, trust_of, verified
+from .verify import OPT_KEY, artifact_folders, is_layout, stands_in_its_folder, trust_of, verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,47 +47,55 @@ class Show(WorkspaceCommand):
         worst = 0
         for folder, expected in wanted:
             try:
-                found, inventory = steady(folder, functools.partial(_read, folder, trust, expected))
+                lines = steady(folder, functools.partial(_shown, folder, trust, expected))
             except ProvenanceError as error:
                 sys.stdout.write(f"not verified  {error}\n\n")
                 worst = max(worst, error.exit_code)
                 continue
-            sys.stdout.write("".join(f"{printable(line)}\n" for line in _lines(found, inventory)) + "\n")
+            sys.stdout.write("".join(f"{printable(line)}\n" for line in lines) + "\n")
         return worst
 
 
 def _folders(path: Path) -> list[Path]:
-    if path.is_dir():
+    if path.is_dir() and not is_layout(path):
         return artifact_folders(path)
-    if not (path.parent / file_names(path.name).record).exists():
+    if not stands_in_its_folder(path):
         raise UnreadableError(
             f"{quoted(str(path))} is not an artifact in its folder", hint="`verify` takes a lone file with its bundles"
         )
     return [path.parent]
 
 
-def _read(folder: Path, trust: Trust, expected: str | None) -> tuple[VerifiedArtifact, Inventory]:
+def _shown(folder: Path, trust: Trust, expected: str | None) -> list[str]:
     found = verified(folder, trust, expected)
-    return found, _inventory(folder, found)
+    inventory = _inventory(folder, found)
+    output = folder.parents[place_of("", "", "").count("/")]
+    return [*_lines(folder, found, inventory), *_lineage(lineage(found, output, trust))]
 
 
 def _inventory(folder: Path, found: VerifiedArtifact) -> Inventory:
     """Read the inventory that was just verified; its digest is compared again, as the file may have changed since."""
-    name = file_names(found.record.file).inventory
+    name = found.record.names.inventory
     data = read_limited(folder / name, INVENTORY_LIMIT)
     if digest_bytes(data).sha256 != found.record.evidence[name]:
         raise VerificationError(f"`{name}` changed while it was being shown")
     return Inventory.from_json(data)
 
 
-def _lines(found: VerifiedArtifact, inventory: Inventory) -> Iterator[str]:
+def _lines(folder: Path, found: VerifiedArtifact, inventory: Inventory) -> Iterator[str]:
     yield f"{found.record.artifact}"
-    yield _row("file", f"{found.record.file}, {found.digest.size:,} bytes")
+    if found.record.media_type is None:
+        yield _row("file", f"{found.record.file}, {found.digest.size:,} bytes")
+    else:
+        from .show_image import rows
+
+        yield from (_row(title, text) for title, text in rows(folder / found.record.file))
     yield _row("digest", str(found.digest))
     yield from _build(found.build)
     yield _row("signed by", ", ".join(f"{key.hint}, from {key.origin}" for key in found.signers))
     yield _row("inventory", f"{inventory.completeness}: {inventory.note}")
     for title, role in (
+        ("contained", Role.CONTAINED),
         ("packages in it", Role.LINKED),
         ("shared libraries that it needs", Role.DYNAMIC),
         ("artifacts that it was made from", Role.INPUT),
@@ -111,6 +120,21 @@ def _build(build: Provenance) -> Iterator[str]:
     chosen = {k: v for k, v in definition.external_parameters.items() if v not in (None, False, [], "")}
     yield _row("built as", ", ".join(f"{k}: {_text(v)}" for k, v in chosen.items()))
     yield _row("built by", f"{run.builder_id}{f', {run.started:%Y-%m-%d %H:%M:%S} UTC' if run.started else ''}")
+
+
+def _lineage(lines: Iterator[Line]) -> Iterator[str]:
+    """Yield artifact to upstream artifact, down to the sources; nothing where nothing of the workspace went in."""
+    found = list(lines)
+    if len(found) == 1:
+        return
+    yield "  lineage:"
+    for line in found:
+        indent = "  " * line.depth
+        problem = f"  ({line.problem})" if line.problem else ""
+        yield f"    {indent}{line.id}  sha256:{line.sha256}{problem}"
+        for material in line.found.build.build_definition.resolved_dependencies if line.found else ():
+            if material.name == "source":
+                yield f"    {indent}  {material.uri or 'git'} at {material.digest.get('gitCommit')}"
 
 
 def _text(value: object) -> str:

@@ -12,7 +12,7 @@ from ...provenance.attest import bundle as bundle_format
 from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX
 from ...provenance.digest import Digest, digest_file, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError, quoted
-from ...provenance.record import RECORD_SUFFIX, file_names
+from ...provenance.record import IMAGE, LAYOUT_FILE, RECORD_SUFFIX, file_names
 from ...provenance.sign.place import default_key_path, public_path
 from ...provenance.verify.folder import steady
 from ...provenance.verify.trust import Trust, TrustedKey, trust_for
@@ -41,7 +41,8 @@ _OPT_BUNDLE = {
     "long": "bundle",
     "type": list,
     "default": [],
-    "help": "verify the file WHAT against this bundle; may be given several times; default: those beside the file",
+    "help": "verify WHAT, a file or image layout, against this bundle; may be given several times; default: those "
+    "beside the file",
 }
 
 
@@ -62,7 +63,8 @@ class Verify(WorkspaceCommand):
     doc_purpose = "verify artifacts and their evidence, offline"
     doc_usage = "[WHAT ...]"
     doc_description = (
-        "WHAT is a file, a folder of artifacts, or a task (wildcards too); without any, the whole workspace. "
+        "WHAT is a file, an OCI image layout, a folder of artifacts, or a task (wildcards too); without any, the whole "
+        "workspace. "
         "Ends with 0: all verified, 1: something did not verify, 2: wrong usage or unreadable input."
     )
     cmd_options = (OPT_KEY, _OPT_BUNDLE)
@@ -74,8 +76,10 @@ class Verify(WorkspaceCommand):
         names = [a for a in args if not os.path.lexists(a)]
         if bundles and names:
             raise UsageError(f"there is no file {quoted(names[0])}", hint="`--bundle` goes with exactly one file")
-        if bundles and (len(paths) != 1 or paths[0].is_dir()):
-            raise UsageError("`--bundle` goes with exactly one file", hint="name the file that the bundle is about")
+        if bundles and (len(paths) != 1 or (paths[0].is_dir() and not is_layout(paths[0]))):
+            raise UsageError(
+                "`--bundle` goes with exactly one file or image layout", hint="name what the bundle is about"
+            )
         trust = trust_of(params["keys"])
         worst = 0
         for check in self._checks(paths, names, bundles, trust):
@@ -89,10 +93,10 @@ class Verify(WorkspaceCommand):
 
     def _checks(self, paths: list[Path], names: list[str], bundles: list[Path], trust: Trust) -> Iterator[Any]:
         for path in paths:
-            if path.is_dir():
+            if path.is_dir() and not is_layout(path):
                 folders = artifact_folders(path)
                 yield from (lambda f=f: _folder(f, trust) for f in folders)
-            elif not bundles and (path.parent / f"{path.name}{RECORD_SUFFIX}").exists():
+            elif not bundles and stands_in_its_folder(path):
                 yield lambda p=path: _folder(p.parent, trust)
             else:
                 yield lambda p=path: _file(p, bundles, trust)
@@ -100,6 +104,18 @@ class Verify(WorkspaceCommand):
             for session, artifact in self.artifacts(names):
                 folder = session.workspace.output / artifact.folder
                 yield lambda f=folder, i=artifact.id: _folder(f, trust, i)
+
+
+def is_layout(path: Path) -> bool:
+    """Tell whether an OCI image layout lies here (OCI image-spec, image-layout.md)."""
+    return path.is_dir() and (path / LAYOUT_FILE).is_file()
+
+
+def stands_in_its_folder(path: Path) -> bool:
+    """Tell whether a file or image layout has a record beside it, so that its folder is an artifact's."""
+    if is_layout(path):
+        return path.name == IMAGE and any(path.parent.glob(f"*{RECORD_SUFFIX}"))
+    return (path.parent / file_names(path.name).record).exists()
 
 
 def artifact_folders(path: Path) -> list[Path]:
@@ -143,7 +159,7 @@ def _folder(folder: Path, trust: Trust, expected: str | None = None) -> Iterator
 
 
 def _file(path: Path, bundles: list[Path], trust: Trust) -> Iterator[str]:
-    digest = digest_file(path)
+    digest = _digest(path)
     names = file_names(path.name)
     beside = [path.parent / n for n in (names.provenance_bundle, names.spdx_bundle, names.cyclonedx_bundle)]
     chosen = bundles or [p for p in beside if os.path.lexists(p)]
@@ -154,6 +170,15 @@ def _file(path: Path, bundles: list[Path], trust: Trust) -> Iterator[str]:
         )
     for bundle in chosen:
         yield from _bundle(path, digest, bundle, trust)
+
+
+def _digest(path: Path) -> Digest:
+    """Digest a lone file, or the manifest of an image whose blobs are then known to be those that it names."""
+    if not is_layout(path):
+        return digest_file(path)
+    from ...provenance.oci.layout import verify_layout
+
+    return verify_layout(path).digest
 
 
 def _bundle(path: Path, digest: Digest, bundle: Path, trust: Trust) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -20,6 +21,9 @@ from doit_provenance.provenance.attest.resource import ResourceDescriptor
 from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.provenance.oci.layout import LayoutWriter
+from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from doit_provenance.provenance.record import IMAGE
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.provenance.sign.key import load_or_create
@@ -27,7 +31,7 @@ from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.sign.place import public_path
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks import graph
-from doit_provenance.tasks.builder import Artifact, Built, Declared, Workspace
+from doit_provenance.tasks.builder import Artifact, Built, Declared, Form, Workspace
 from doit_provenance.tasks.commands import init
 from doit_provenance.tasks.flow.attest import Signing
 from doit_provenance.tasks.flow.signer import Signer
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 
     from doit_provenance.provenance.digest import Digest
     from doit_provenance.provenance.errors import ProvenanceError
+    from doit_provenance.provenance.json import JSONValue
     from doit_provenance.provenance.sign.key import LocalKey
     from doit_provenance.tasks.flow.outcome import Outcome
     from doit_provenance.tasks.freshness.answer import Answer
@@ -65,6 +70,7 @@ class Kettle:
         discovery, building, describing: errors that these raise.
         proposal: what a starter file should say.
         calls: names in each call of `build`.
+        images: names of the artifacts that are images, of one layer with the bytes that are built.
         used: name to the digests of upstream artifacts, by id, that its last build used.
     """
 
@@ -81,6 +87,7 @@ class Kettle:
     describing: ProvenanceError | None = None
     proposal: dict[str, tuple[str, ...]] = field(default_factory=dict)
     calls: list[list[str]] = field(default_factory=list)
+    images: set[str] = field(default_factory=set)
     used: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
@@ -99,6 +106,13 @@ class Kettle:
             parts += [file.encode(), *(line for line in lines if not line.startswith(b"#"))]
         return b"\n".join([*parts, *(self.brew(u) for u in self.upstream.get(name, ()))])
 
+    def digest(self, name: str) -> Digest:
+        """Return the digest of the artifact that a build makes now."""
+        if name not in self.images:
+            return digest_bytes(self.brew(name))
+        with TemporaryDirectory(dir=self.folder) as folder:
+            return bake(Path(folder) / "image", self.brew(name))
+
     def files(self, name: str) -> list[str]:
         """Return the names of all files that can go into an artifact, whether they are there or not."""
         meter = Meter(self.root)
@@ -108,6 +122,22 @@ class Kettle:
             if kind != "variable":
                 found += [of] if kind == "file" else list(meter.files(key))
         return found
+
+
+def bake(folder: Path, content: bytes) -> Digest:
+    """Write an image of one layer, which holds `content`, and return the digest of its manifest."""
+    layout = LayoutWriter(folder)
+    config = layout.add(b'{"architecture":"amd64","os":"linux"}', OCI_CONFIG)
+    layer = layout.add(content, OCI_LAYER)
+    document: dict[str, JSONValue] = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": config.to_json(),
+        "layers": [layer.to_json()],
+    }
+    data = json.dumps(document).encode()
+    layout.finish(layout.add(data, OCI_MANIFEST))
+    return digest_bytes(data)
 
 
 class KettleBuilder:
@@ -128,7 +158,8 @@ class KettleBuilder:
                 name=n,
                 platform="linux/amd64",
                 group=n.partition("-")[0],
-                file=n,
+                file=IMAGE if n in self.kettle.images else n,
+                form=Form.IMAGE if n in self.kettle.images else Form.FILE,
                 upstream=tuple(f"kettle:{u}@linux/amd64" for u in self.kettle.upstream.get(n, ())),
             )
             for n in self.kettle.names
@@ -152,9 +183,13 @@ class KettleBuilder:
         return {a: self._built(a) for a in artifacts}
 
     def _built(self, artifact: Artifact) -> Built:
-        path = self.kettle.folder / artifact.file
-        path.write_bytes(self.kettle.brew(artifact.name))
-        path.chmod(stat.S_IRWXU)
+        path = self.kettle.folder / artifact.name
+        if artifact.form is Form.IMAGE:
+            shutil.rmtree(path, ignore_errors=True)
+            bake(path, self.kettle.brew(artifact.name))
+        else:
+            path.write_bytes(self.kettle.brew(artifact.name))
+            path.chmod(stat.S_IRWXU)
         return Built(
             path=path,
             build_type="https://tea.example/kettle.md",
@@ -169,7 +204,7 @@ class KettleBuilder:
     def _inputs(self, artifact: Artifact) -> dict[str, str]:
         kettle, declared, meter = self.kettle, self.declare(artifact), Meter(self.kettle.root)
         names = kettle.upstream.get(artifact.name, ())
-        used = {f"kettle:{n}@linux/amd64": str(digest_bytes(kettle.brew(n))) for n in names}
+        used = {f"kettle:{n}@linux/amd64": str(kettle.digest(n)) for n in names}
         kettle.used[artifact.name] = used
         measured = [*declared.measured, *(f"file:{name}" for name in kettle.files(artifact.name))]
         return {
@@ -187,7 +222,7 @@ class KettleBuilder:
     ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
         if self.kettle.describing:
             raise self.kettle.describing
-        assert path.stat().st_size == digest.size
+        assert path.is_dir() or path.stat().st_size == digest.size
         libraries = sorted(f"pkg:cargo/{name}@1.0.0" for name in self.kettle.libraries)
         subject = _component(artifact.id, artifact.name, Role.SUBJECT, digest.as_digest_set())
         inventory = Inventory(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 from uuid import UUID, uuid5
 
 from .. import INVENTORY_PROPERTY
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .party import Party
+    from .reference import Reference
 
 
 _NAMESPACE = UUID("7e0b6a0e-57cf-5d0a-8a3b-0d6a2f2f7b52")
@@ -106,7 +108,7 @@ def _scope(role: Role) -> str | None:
     match role:
         case Role.SUBJECT:
             return None
-        case Role.LINKED | Role.DYNAMIC | Role.INPUT:
+        case Role.LINKED | Role.CONTAINED | Role.DYNAMIC | Role.INPUT:
             return "required"
         case Role.BUILD:
             return "excluded"
@@ -131,6 +133,19 @@ def _references(part: Component) -> Iterator[JSONDocument]:
         hashes = _hashes(part.hashes)
         kind = "vcs" if part.download.startswith(_REPOSITORIES) else "distribution"
         yield {"type": kind, "url": part.download} | ({"hashes": hashes} if hashes else {})
+    if part.sbom:
+        yield _bom_link(part.sbom)
+
+
+def _bom_link(reference: Reference) -> JSONDocument:
+    """Return the reference to a component of another BOM (CycloneDX, BOM-Link), with the digest of that file."""
+    found = reference.cyclonedx
+    return {
+        "type": "bom",
+        "url": f"urn:cdx:{found.serial}/{found.version}#{quote(found.ref, safe='')}",
+        "comment": f"the SBOM of {reference.artifact}",
+        "hashes": _hashes({"sha256": found.sha256}),
+    }
 
 
 def _properties(part: Component) -> dict[str, str]:
@@ -156,7 +171,9 @@ def _compositions(inventory: Inventory) -> Iterator[JSONDocument]:
     """Yield how complete the lists are: of what is in the artifact as claimed, of the rest nothing is claimed."""
     inside = [inventory.subject.ref, *(part.ref for part in inventory.of_role(Role.LINKED))]
     yield {"aggregate": inventory.completeness.value, "assemblies": [inventory.subject.ref], "dependencies": inside}
-    outside = [part.ref for part in inventory.components if part.role in {Role.DYNAMIC, Role.BUILD, Role.INPUT}]
+    # What a contained package was linked from is not known, though it is known to be there.
+    others = {Role.CONTAINED, Role.DYNAMIC, Role.BUILD, Role.INPUT}
+    outside = [part.ref for part in inventory.components if part.role in others]
     if outside:
         yield {"aggregate": "unknown", "dependencies": outside}
 

@@ -18,6 +18,8 @@ from ..json import JSONValue, read_json
 from .encoder import JSONDocument, encode
 from .party import Party
 from .reader import Reader, as_count, as_flag, as_list_of, as_made_by, as_map_of, as_members, as_name, as_text
+from .reference import Reference, as_reference
+from .reference import to_json as _reference_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +34,8 @@ class Kind(StrEnum):
     LIBRARY = "library"
     FRAMEWORK = "framework"
     FILE = "file"
+    CONTAINER = "container"
+    OPERATING_SYSTEM = "operating-system"
 
 
 class Role(StrEnum):
@@ -40,7 +44,9 @@ class Role(StrEnum):
     SUBJECT = "subject"
     """The artifact itself."""
     LINKED = "linked"
-    """Its code was given to the linker for this artifact (statically linked)."""
+    """Its code was given to the linker for this artifact (statically linked), or for a program that it contains."""
+    CONTAINED = "contained"
+    """Is in the artifact as files: a package or a program in an image, a platform's image in an index."""
     DYNAMIC = "dynamic"
     """A shared library that the artifact asks the loader for at run time; not inside it."""
     BUILD = "build"
@@ -71,6 +77,7 @@ class Component:
         authors: who made it (SPDX 2.3, 7.6 originator).
         download: where exactly this version can be had, as a URL or SPDX download location; never a machine's path.
         filename: the file's name, for what is a file.
+        sbom: the SBOMs of the artifact that this component is.
         properties: further facts, name to value; names are prefixed by the ecosystem, as `cargo:features`.
     """
 
@@ -89,6 +96,7 @@ class Component:
     repository: str | None = None
     download: str | None = None
     filename: str | None = None
+    sbom: Reference | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -102,9 +110,10 @@ class Inventory:
         subject: the artifact as a component (role `subject`).
         components: everything else, sorted by `ref`.
         dependencies: `ref` to the `ref`s that it uses, both sides sorted. Edges to components of role `build` are
-            build dependencies, to `dynamic` ones dynamic links, to `input` ones sources, all others static links. Every
-            component is a key.
-        completeness: of the list of components of role `linked` and `dynamic`, and of the relationships among them.
+            build dependencies, to `dynamic` ones dynamic links, to `input` ones sources, to `contained` ones what is
+            inside the subject or used from beside, all others static links. Every component is a key.
+        completeness: of the list of components of role `linked`, `contained` and `dynamic`, and of the relationships
+            among them; of what a contained package was linked from nothing is claimed.
         note: how the list was found, and, where it is not complete, why not.
         created: UTC; the time of the sources (SOURCE_DATE_EPOCH or the last commit), not of the run.
         author: who answers for the SBOM: the project that ships the artifact.
@@ -200,6 +209,7 @@ def _component_to_json(component: Component) -> dict[str, JSONDocument]:
         "repository": component.repository,
         "download": component.download,
         "filename": component.filename,
+        "sbom": _reference_to_json(component.sbom) if component.sbom else None,
         "properties": dict(component.properties) or None,
     }
     return {k: v for k, v in found.items() if v is not None}
@@ -237,6 +247,7 @@ _COMPONENT: Mapping[str, Reader] = {
     "hashes": _hashes,
     "supplier": as_made_by(Party, _PARTY),
     "authors": as_list_of(as_made_by(Party, _PARTY)),
+    "sbom": as_reference,
     "properties": as_map_of(as_text),
 }
 _INVENTORY: Mapping[str, Reader] = {

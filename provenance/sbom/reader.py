@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
@@ -67,6 +68,14 @@ def as_name(value: JSONValue) -> str:
     found = as_text(value)
     if not found.strip():
         raise ValueError("it is blank")
+    return found
+
+
+def as_sha256(value: JSONValue) -> str:
+    """Return a sha256 in lower-case hex."""
+    found = as_text(value)
+    if not re.fullmatch(r"[0-9a-f]{64}", found):
+        _refuse(value, "a sha256 in hex")
     return found
 
 

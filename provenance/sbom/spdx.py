@@ -3,6 +3,8 @@
 Relationships that lead from the artifact lead to what is in it, or may be; what is not in it points at the artifact:
 
     artifact STATIC_LINK component              for every component of role `linked`
+    artifact CONTAINS component                 `contained`; what is linked into one of these is `STATIC_LINK` of that
+    component COPY_OF DocumentRef-…             where a component is an artifact that has SBOMs of its own
     component RUNTIME_DEPENDENCY_OF artifact    `dynamic`
     component BUILD_TOOL_OF artifact            `build`
     artifact GENERATED_FROM component           `input`
@@ -26,11 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .party import Party
+    from .reference import Reference
 
 _NAMESPACE = UUID("f3b7c1f7-8c61-5c0e-9d0c-5f2f6b6f4f23")
 _DOCUMENT = "SPDXRef-DOCUMENT"
 _UNKNOWN = "NOASSERTION"
-_PURPOSE = {Kind.APPLICATION: "APPLICATION", Kind.LIBRARY: "LIBRARY", Kind.FRAMEWORK: "FRAMEWORK", Kind.FILE: "FILE"}
+_PURPOSE = {kind: kind.name for kind in Kind}  # CycloneDX and SPDX use the same words for those that there are here
 _CHECKSUM = {"sha256": "SHA256", "sha512": "SHA512"}
 _UNFIT = re.compile(r"[^A-Za-z0-9.]+")
 
@@ -68,6 +71,8 @@ def write(inventory: Inventory, *, inventory_sha256: str | None = None) -> bytes
             for source, kind, target in _relationships(inventory, ids)
         ],
     }
+    if external := _external_documents(inventory):
+        document["externalDocumentRefs"] = external
     if references:
         document["hasExtractedLicensingInfos"] = [
             {"licenseId": name, "name": _UNKNOWN, "extractedText": licence.explain(name)} for name in sorted(references)
@@ -144,35 +149,84 @@ def _relationships(inventory: Inventory, ids: Mapping[str, str]) -> Iterator[tup
     """Yield source, type and target (SPDX 2.3, clause 11), first those that give each component's role."""
     subject = ids[inventory.subject.ref]
     yield _DOCUMENT, "DESCRIBES", subject
-    for part in inventory.of_role(Role.LINKED):
-        yield subject, "STATIC_LINK", ids[part.ref]
-    for part in inventory.of_role(Role.DYNAMIC):
-        yield ids[part.ref], "RUNTIME_DEPENDENCY_OF", subject
-    for part in inventory.of_role(Role.BUILD):
-        yield ids[part.ref], "BUILD_TOOL_OF", subject
-    for part in inventory.of_role(Role.INPUT):
-        yield subject, "GENERATED_FROM", ids[part.ref]
+    held = _held(inventory)
+    order = list(Role)
+    for part in sorted(inventory.components, key=lambda part: order.index(part.role)):
+        match part.role:
+            case Role.LINKED if part.ref not in held:
+                yield subject, "STATIC_LINK", ids[part.ref]
+            case Role.CONTAINED:
+                yield subject, "CONTAINS", ids[part.ref]
+            case Role.DYNAMIC if part.ref not in held:
+                yield ids[part.ref], "RUNTIME_DEPENDENCY_OF", subject
+            case Role.BUILD:
+                yield ids[part.ref], "BUILD_TOOL_OF", subject
+            case Role.INPUT:
+                yield subject, "GENERATED_FROM", ids[part.ref]
+            case _:  # held by what is contained: the graph below has it
+                pass
+        if part.sbom:
+            yield ids[part.ref], "COPY_OF", f"{_document_ref(part.sbom)}:{part.sbom.spdx.id}"
     roles = {part.ref: part.role for part in (inventory.subject, *inventory.components)}
     for ref, targets in sorted(inventory.dependencies.items()):
         for target in targets:
-            if Role.BUILD in {roles[ref], roles[target]}:
-                yield ids[target], "BUILD_DEPENDENCY_OF", ids[ref]
-            elif roles[target] not in {Role.DYNAMIC, Role.INPUT}:
-                yield ids[ref], "DEPENDS_ON", ids[target]
-            elif roles[ref] is not Role.SUBJECT:  # those of the artifact stand above
-                yield ids[target], "RUNTIME_DEPENDENCY_OF", ids[ref]
+            yield from _edge(ids, ref, roles[ref], target, roles[target])
     yield from _ends(inventory, ids, roles)
 
 
+def _held(inventory: Inventory) -> frozenset[str]:
+    """Return what is linked into something that the artifact contains, or loaded by it, and so not by the artifact."""
+    roles = {part.ref: part.role for part in inventory.components}
+    waiting = [part.ref for part in inventory.of_role(Role.CONTAINED)]
+    found = set[str]()
+    while waiting:
+        for target in inventory.dependencies[waiting.pop()]:
+            if target not in found and roles.get(target) in {Role.LINKED, Role.DYNAMIC}:
+                found.add(target)
+                waiting.append(target)
+    return frozenset(found.difference(inventory.dependencies[inventory.subject.ref]))
+
+
+def _edge(ids: Mapping[str, str], ref: str, role: Role, target: str, its_role: Role) -> Iterator[tuple[str, str, str]]:
+    """Yield what an edge of the graph means; what leads from the artifact by role stands above."""
+    if Role.BUILD in {role, its_role}:
+        yield ids[target], "BUILD_DEPENDENCY_OF", ids[ref]
+    elif its_role in {Role.DYNAMIC, Role.INPUT}:
+        if role is not Role.SUBJECT:
+            yield ids[target], "RUNTIME_DEPENDENCY_OF", ids[ref]
+    elif (role, its_role) == (Role.CONTAINED, Role.LINKED):
+        yield ids[ref], "STATIC_LINK", ids[target]
+    elif (role, its_role) != (Role.SUBJECT, Role.CONTAINED):
+        yield ids[ref], "DEPENDS_ON", ids[target]
+
+
 def _ends(inventory: Inventory, ids: Mapping[str, str], roles: Mapping[str, Role]) -> Iterator[tuple[str, str, str]]:
-    """Yield where the dependencies end: `NONE` says that there are no more, `NOASSERTION` that there may be."""
+    """Yield where the lists end: `NONE` says that there is no more, `NOASSERTION` that there may be."""
     complete = inventory.completeness is Completeness.COMPLETE
     for ref, targets in sorted(inventory.dependencies.items()):
         if roles[ref] not in {Role.SUBJECT, Role.LINKED}:
             continue
         inside = [target for target in targets if roles[target] not in {Role.BUILD, Role.INPUT}]
         if not inside or (roles[ref] is Role.SUBJECT and not complete):
-            yield ids[ref], "DEPENDS_ON", "NONE" if complete else _UNKNOWN
+            container = ref == inventory.subject.ref and inventory.subject.kind is Kind.CONTAINER
+            yield ids[ref], "CONTAINS" if container else "DEPENDS_ON", "NONE" if complete else _UNKNOWN
+
+
+def _external_documents(inventory: Inventory) -> list[JSONDocument]:
+    """Write each document that is referred to once (SPDX 2.3, 6.6)."""
+    found = {_document_ref(part.sbom): part.sbom for part in inventory.components if part.sbom}
+    return [
+        {
+            "externalDocumentId": name,
+            "spdxDocument": reference.spdx.namespace,
+            "checksum": {"algorithm": _CHECKSUM["sha256"], "checksumValue": reference.spdx.sha256},
+        }
+        for name, reference in sorted(found.items())
+    ]
+
+
+def _document_ref(reference: Reference) -> str:
+    return f"DocumentRef-{_slug(reference.artifact)}-{reference.spdx.sha256[:16]}"
 
 
 def _spdx_id(part: Component) -> str:

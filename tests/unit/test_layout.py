@@ -96,7 +96,9 @@ def _formats_of_values(module: Module) -> Iterator[str]:
         parent, _, last = found.name.rpartition(".")
         # `from .. import VERSION` names a value of the package, `from .. import record` a module.
         target = parent if parent in VALUES - {"provenance"} or last.isupper() else found.name
-        image = module.name == "provenance.sbom.image" and _within(found.name, {"provenance.oci.layout"})
+        image = _within(module.name, {"provenance.sbom.image"}) and _within(
+            found.name, {"provenance.oci.layout", "provenance.oci.model"}
+        )
         if found.relative and not (target in VALUES or _within(found.name, {own}) or image):
             yield f"{module.name}:{found.line} imports `{found.name}`; {own} knows values alone"
 
@@ -238,7 +240,7 @@ def test_rule_catches(rule: str, name: str, source: str) -> None:
     [
         ("tasks.graph", "from doit.task import Task\nfrom ..provenance.errors import ToolError"),
         ("provenance.attest.x", "from .. import VERSION\nfrom ..digest import Digest\nfrom . import dsse\nimport json"),
-        ("provenance.sbom.image", "from ..oci.layout import Layout"),
+        ("provenance.sbom.image.x", "from ...oci.layout import Layout\nfrom ...oci.model import Manifest"),
         ("provenance.process", "import subprocess"),
         ("tasks.x", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import subprocess"),
         ("tasks.x", "import os\nfrom urllib.parse import urlsplit\nos.environ.get('x')"),

@@ -1,0 +1,128 @@
+"""What linkers write into a program about what it is made of: Go's build information, cargo-auditable's list.
+
+Only raw text leaves this module; `golang` and `auditable` read it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAGIC = b"\x7fELF"
+_GO_MAGIC = b"\xff Go buildinf:"
+_AUDITABLE = ".dep-v0"
+SIGNS = (_GO_MAGIC, _AUDITABLE.encode())
+"""An ELF file with none of these has nothing to be read."""
+
+_LIMIT = 8 << 20
+"""Bytes of either text: cargo-auditable's own readers take as many by default."""
+_SEGMENT = 64 << 20
+_GO_ALIGNMENT, _GO_HEADER = 16, 32
+_GO_INLINE = 2
+_SENTINEL = 16
+_LONGEST_SHIFT = 63
+_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""What pyelftools lets through, beside its own errors, for offsets and sizes that lead nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """Texts found in one program.
+
+    Attributes:
+        go_version: of the toolchain, as `go1.26.1`. go_modules: as `go version -m` prints them, a line each.
+        crates: the JSON of cargo-auditable.
+        damaged: one of the signs is there, and what should follow it can't be read.
+    """
+
+    go_version: str | None = None
+    go_modules: str | None = None
+    crates: bytes | None = None
+    damaged: bool = False
+
+
+def embedded(stream: BinaryIO) -> Embedded | None:
+    """Return what linkers wrote into the ELF file in `stream`, which may be damaged in any way; `None`: nothing."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        file = ELFFile(stream)
+        go = next(filter(None, (_build_info(data) for data in _go_data(file))), None)
+        crates = _section(file, _AUDITABLE)
+        if go is None and crates is None:
+            return None  # the signs were words of its own: it is a reader of such programs
+        text = _inflated(crates) if crates is not None else None
+    except (ELFError, zlib.error, *_BROKEN):
+        return Embedded(damaged=True)
+    version, modules = go or (None, None)
+    return Embedded(go_version=version, go_modules=modules, crates=text)
+
+
+def _section(file: Any, name: str) -> bytes | None:
+    section = file.get_section_by_name(name)
+    if section is None:
+        return None
+    if section["sh_size"] > _LIMIT:
+        raise ValueError("larger than is read")
+    data: bytes = section.data()
+    return data
+
+
+def _go_data(file: Any) -> Iterator[bytes]:
+    """Yield where Go's linker puts its information: a section of its own, or, stripped, where data begins."""
+    section = file.get_section_by_name(".go.buildinfo")
+    if section is not None and section["sh_type"] != "SHT_NOBITS":
+        if section["sh_size"] > _LIMIT:
+            raise ValueError("larger than is read")
+        yield section.data()
+        return
+    writable = 2
+    for segment in file.iter_segments():
+        if segment["p_type"] == "PT_LOAD" and segment["p_flags"] & writable:
+            file.stream.seek(segment["p_offset"])
+            yield file.stream.read(min(segment["p_filesz"], _SEGMENT))
+
+
+def _build_info(data: bytes) -> tuple[str, str] | None:
+    """Return the version and the modules from Go's build information (go: src/debug/buildinfo, since Go 1.18)."""
+    start = data.find(_GO_MAGIC)
+    while start >= 0 and start % _GO_ALIGNMENT:
+        start = data.find(_GO_MAGIC, start + 1)
+    if start < 0:
+        return None
+    if not data[start + 15] & _GO_INLINE:
+        raise ValueError("written by Go before 1.18")
+    version, at = _string(data, start + _GO_HEADER)
+    modules, _ = _string(data, at)
+    # The linker puts 16 random bytes around the modules, so that they can be told in memory.
+    return version.decode(), modules[_SENTINEL:-_SENTINEL].decode()
+
+
+def _string(data: bytes, at: int) -> tuple[bytes, int]:
+    """Read a text after its length, an unsigned varint (encoding/binary)."""
+    size = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        size |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004 - the first bit says that another byte follows
+            break
+        shift += 7
+        if shift > _LONGEST_SHIFT:
+            raise ValueError("a length of more than 64 bits")
+    if size > min(_LIMIT, len(data) - at):
+        raise ValueError("a text longer than its section")
+    return data[at : at + size], at + size
+
+
+def _inflated(data: bytes) -> bytes:
+    decompressor = zlib.decompressobj()
+    text = decompressor.decompress(data, _LIMIT)
+    if not decompressor.eof:
+        raise ValueError("cut off, or larger than is read")
+    return text

@@ -1,0 +1,215 @@
+"""One layer, read once: each file's digest and what of its bytes is wanted, and what the layer takes away.
+
+Whiteouts are those of image-spec v1.1, layer.md, "Representing Changes".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
+
+from ...errors import UnreadableError, quoted
+from .binary import MAGIC as ELF_MAGIC
+from .binary import SIGNS, Embedded, embedded
+from .inflate import Budget, inflated
+from .limits import exceeded
+from .tar import Archive, Member, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .limits import Limits
+
+WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+_BOOKKEEPING = ".wh..wh."
+"""What AUFS kept for itself; engines pass over it."""
+_WASM_MAGIC = b"\0asm"
+_EXECUTABLE = 0o111
+_IN_MEMORY = 32 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A regular file of an image.
+
+    Attributes:
+        sha256: in hex.
+        layer: the index of the layer that has it, from 0, the lowest.
+        program: it may be executed by its mode, or is ELF or WebAssembly by its first bytes.
+        weak: its md5 and sha1 in hex, of programs: what package databases know files by.
+        data: its bytes, where a reader wants them. unread: it wants them, but it is larger than is read of one.
+        embedded: what a linker wrote into it about what it is made of.
+    """
+
+    size: int
+    mode: int
+    sha256: str
+    layer: int
+    program: bool
+    weak: tuple[str, str] | None = None
+    data: bytes | None = None
+    unread: bool = False
+    embedded: Embedded | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A symbolic link, or, with `hard`, another name of a file of this layer or one below it."""
+
+    target: str
+    hard: bool
+
+
+class Folder:
+    """A folder that a layer names itself."""
+
+
+class Special:
+    """A device or a pipe: nothing that could be read."""
+
+
+Entry: TypeAlias = "File | Link | Folder | Special"
+
+
+@dataclass(slots=True, kw_only=True)
+class Layer:
+    """What one layer changes.
+
+    Attributes:
+        entries: paths and what stands there, in the order of the archive; the last of one path counts.
+        whiteouts: paths that are taken away from the layers below. opaque: folders of which they show nothing.
+    """
+
+    entries: list[tuple[str, Entry]] = field(default_factory=list)
+    whiteouts: list[str] = field(default_factory=list)
+    opaque: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Allowance:
+    """What may still be read of one image; its layers draw on it one after another.
+
+    Attributes:
+        expanded: bytes that blobs may expand to. entries: members. kept: bytes of files that readers want.
+    """
+
+    limits: Limits
+    expanded: Budget
+    entries: int
+    kept: int
+
+    @classmethod
+    def of(cls, limits: Limits) -> Allowance:
+        """Return all that `limits` allow of an image."""
+        return cls(limits=limits, expanded=Budget(left=limits.image), entries=limits.entries, kept=limits.kept)
+
+
+def read_layer(
+    blob: BinaryIO, *, index: int, digest: str, wanted: Callable[[str], bool], allowance: Allowance
+) -> Layer:
+    """Read a layer from its blob. `index` is its place among the layers, `digest` names it in messages.
+
+    Raises:
+        UnreadableError: it is no archive, is damaged, or holds more than is read of one.
+    """
+    archive = Archive(inflated(blob, digest, allowance.limits, allowance.expanded), digest, allowance.limits)
+    layer = Layer()
+    for member in archive.members():
+        allowance.entries -= 1
+        if allowance.entries < 0:
+            exceeded(
+                digest, f"and those below it have more than the {allowance.limits.entries:,} members that are read"
+            )
+        folder, _, name = member.path.rpartition("/")
+        if name.startswith(WHITEOUT):
+            _whiteout(layer, folder, name, digest)
+            for _ in archive.content(member.size):
+                pass
+            continue
+        entry = _entry(archive, member, index, wanted, allowance)
+        if member.path:
+            layer.entries.append((member.path, entry))
+    return layer
+
+
+def _whiteout(layer: Layer, folder: str, name: str, digest: str) -> None:
+    if name == _OPAQUE:
+        layer.opaque.append(folder)
+    elif not name.startswith(_BOOKKEEPING):
+        hidden = name.removeprefix(WHITEOUT)
+        if hidden in {"", ".", ".."}:
+            raise UnreadableError(f"layer `{digest}` has a whiteout {quoted(name)}, which names no file")
+        layer.whiteouts.append(f"{folder}/{hidden}" if folder else hidden)
+
+
+def _entry(archive: Archive, member: Member, index: int, wanted: Callable[[str], bool], allowance: Allowance) -> Entry:
+    match member.type:
+        case Type.FILE:
+            return _file(archive.content(member.size), member, index, wanted(member.path), allowance)
+        case Type.SYMBOLIC_LINK:
+            return Link(target=member.link, hard=False)
+        case Type.HARD_LINK:
+            return Link(target=member.link, hard=True)
+        case Type.FOLDER:
+            return Folder()
+        case Type.SPECIAL:
+            return Special()
+
+
+def _file(pieces: Iterator[memoryview], member: Member, index: int, keep: bool, allowance: Allowance) -> File:  # noqa: FBT001 - decided by the one caller
+    first = bytes(next(pieces, b""))
+    elf = first.startswith(ELF_MAGIC)
+    program = elf or bool(member.mode & _EXECUTABLE and member.size) or first.startswith(_WASM_MAGIC)
+    read = keep and member.size <= min(allowance.limits.kept_file, allowance.kept)
+    sha256 = hashlib.sha256(first)
+    weak = [hashlib.md5(first, usedforsecurity=False), hashlib.sha1(first, usedforsecurity=False)] if program else []
+    kept = [first] if read else []
+    look = _Look(first) if elf and member.size <= allowance.limits.program else None
+    for piece in pieces:
+        sha256.update(piece)
+        for digest in weak:
+            digest.update(piece)
+        if read:
+            kept.append(bytes(piece))
+        if look:
+            look.add(piece)
+    allowance.kept -= member.size if read else 0
+    return File(
+        size=member.size,
+        mode=member.mode,
+        sha256=sha256.hexdigest(),
+        layer=index,
+        program=program,
+        weak=(weak[0].hexdigest(), weak[1].hexdigest()) if program else None,
+        data=b"".join(kept) if read else None,
+        unread=keep and not read,
+        embedded=look.found() if look else None,
+    )
+
+
+class _Look:
+    """Keeps an ELF file, on disk if it is large, until it is known whether a linker wrote its parts into it."""
+
+    def __init__(self, first: bytes) -> None:
+        self._kept = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by `found`
+        self._end = b""
+        self._signed = False
+        self.add(first)
+
+    def add(self, piece: bytes | memoryview) -> None:
+        data = bytes(piece)
+        self._kept.write(data)
+        if not self._signed:
+            window = self._end + data
+            self._signed = any(sign in window for sign in SIGNS)
+            self._end = window[-_LONGEST_SIGN:]
+
+    def found(self) -> Embedded | None:
+        with self._kept as kept:
+            return embedded(cast("BinaryIO", kept)) if self._signed else None
+
+
+_LONGEST_SIGN = max(map(len, SIGNS))

@@ -1,0 +1,44 @@
+"""How much is read of an image that nobody vouches for, and what is said where it holds more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from ...errors import UnreadableError
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of what one look at an image takes; sizes in bytes.
+
+    Attributes:
+        layer: what one layer may expand to. image: what all of them may.
+        ratio: how many times its compressed size a layer may expand to, once it is larger than `unsuspicious`.
+        entries: members of the archives of all layers.
+        path: of a member's name or a link's target.
+        extension: of one record that extends the next header (PAX, GNU long names).
+        kept_file: of a file that a reader of packages wants. kept: of all of these together.
+        program: of an executable that is looked into for what its linker says of it.
+    """
+
+    layer: int = 64 * GIB
+    image: int = 128 * GIB
+    ratio: int = 400
+    unsuspicious: int = GIB
+    entries: int = 1_000_000
+    path: int = 4096
+    extension: int = MIB
+    kept_file: int = 192 * MIB
+    kept: int = 384 * MIB
+    program: int = 2 * GIB
+
+
+def exceeded(layer: str, what: str) -> NoReturn:
+    """Refuse an image for being larger than what is read of one."""
+    raise UnreadableError(
+        f"layer `{layer}` {what}", hint="is this image what it is taken for? see what its layers hold, with `tar -tv`"
+    )

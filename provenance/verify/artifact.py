@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..digest import digest_bytes
 from ..errors import UnreadableError, VerificationError
 from ..record import IMAGE
 
@@ -62,7 +63,11 @@ def measure_image(folder: Path) -> Measured:
         VerificationError: a blob is not what its descriptor says, or belongs to nothing.
     """
     from ..oci.layout import verify_layout
+    from ..oci.writer import entry_files
 
     image = verify_layout(folder / IMAGE)
+    for name, data in entry_files(image.descriptor).items():
+        if image.files[name] != digest_bytes(data).sha256:
+            raise VerificationError(f"`{IMAGE}/{name}` says what nobody signed")
     files = {f"{IMAGE}/{name}": sha256 for name, sha256 in image.files.items()}
     return Measured(digest=image.digest, media_type=image.descriptor.media_type, files=files)

@@ -1,0 +1,77 @@
+"""What a registry's refusal means to a person (distribution-spec v1.1, "Error Codes")."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from ..errors import RegistryError, quoted
+from ..json import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .reference import Reference
+
+MOST_SAID = 8 << 10
+"""Bytes of a refusal that are read."""
+
+
+def refused(status: int, headers: Mapping[str, str], body: bytes, *, reference: Reference, path: str) -> RegistryError:
+    """Return the error for an answer that is no success.
+
+    Args:
+        status: of HTTP.
+        headers: of the answer.
+        body: its first `MOST_SAID` bytes.
+        reference: what was wanted.
+        path: what was asked for, below the repository.
+    """
+    said = _said(body)
+    because = f": {said}" if said else ""
+    login = f"`docker login {reference.registry}` with a user who may read it"
+    match status:
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return RegistryError(
+                f"`{reference.registry}` does not let you read `{reference.repository}`{because}", hint=login
+            )
+        case HTTPStatus.NOT_FOUND:
+            what = f"`{reference}`" if path.startswith("manifests/") else f"{quoted(path)} of `{reference}`"
+            hint = f"is the name right? Where it is private: {login}"
+            return RegistryError(f"`{reference.registry}` has no {what}{because}", hint=hint)
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            wait = headers.get("Retry-After", "")
+            later = f"in {wait} seconds" if wait.isascii() and wait.isdigit() else "later"
+            hint = f"try again {later}; who is logged in may often ask more: {login}"
+            return RegistryError(f"`{reference.registry}` was asked too often{because}", hint=hint)
+    name = next((f" {one.phrase}" for one in HTTPStatus if one == status), "")
+    return RegistryError(f"`{reference.registry}` answered {status}{name} when asked for `{reference}`{because}")
+
+
+def unreachable(host: str, error: Exception) -> RegistryError:
+    """Return the error for a connection that can't be made, or breaks."""
+    reason: BaseException = error
+    while (inner := getattr(reason, "reason", None) or reason.__cause__) and isinstance(inner, BaseException):
+        reason = inner
+    text = " ".join(str(reason).split()) or type(reason).__name__
+    hint = None
+    if "certificate" in text.lower():
+        hint = "the machine's own authorities are trusted; SSL_CERT_FILE names a file of others"
+    return RegistryError(f"can't talk to `{host}`: {quoted(text)}", hint=hint)
+
+
+def _said(body: bytes) -> str:
+    """Return what the registry gives as its reasons; empty: nothing that is readable."""
+    try:
+        found = read_json(body)
+    except ValueError:
+        return ""
+    errors = found.get("errors") if isinstance(found, dict) else None
+    texts = []
+    for one in errors if isinstance(errors, list) else []:
+        match one:
+            case {"message": str(message)} if message.strip():
+                texts.append(quoted(message.strip()))
+            case {"code": str(code)} if code.strip():
+                texts.append(quoted(code.strip()))
+    return ", ".join(texts[:3])

@@ -54,7 +54,7 @@ def test_image_is_its_manifest_and_all_of_its_files(tmp_path: Path, manifest: by
 
 def test_other_media_type_than_recorded(tmp_path: Path, manifest: bytes) -> None:
     assert manifest
-    with opened(tmp_path) as folder, pytest.raises(VerificationError, match="the record says `.*index"):
+    with opened(tmp_path) as folder, pytest.raises(VerificationError, match=r"the record says `.*index"):
         measure(folder, image_names("wash"), media_type=OCI_INDEX)
 
 
@@ -79,7 +79,7 @@ def _annotate(index: dict[str, list[dict[str, object]]]) -> object:
 def test_entry_that_says_more_than_the_digest(
     tmp_path: Path, manifest: bytes, forge: Callable[[object], object]
 ) -> None:
-    """A tag or a platform beside the digest would be nobody's word; other white space is not what was written either."""
+    """A tag or a platform beside the digest would be nobody's word; nor is other white space what was written."""
     assert manifest
     path = tmp_path / IMAGE / "index.json"
     index = json.loads(path.read_bytes())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..provenance import links, lock, store
 from ..provenance.errors import ProvenanceError, VerificationError
 from .flow.outcome import Done, Outcome
-from .freshness.answer import Action, Answer, Depends, Fallen, Fresh, Stale
+from .freshness.answer import Action, Answer, Code, Depends, Fallen, Fresh, Stale
 from .freshness.inputs import digest_of, to_json
 from .freshness.judge import Judge
 from .progress.progress import LOGS
@@ -158,11 +158,15 @@ class Session:
             builder.release(artifact)
 
     def _refuse_unproven(self, upstream: Iterable[str]) -> None:
-        """Let nothing be made of what this run has neither built nor found to hold, as with `doit run --single`."""
+        """Let nothing be made of what this run has neither built nor found to hold, as with `doit run --single`.
+
+        What it was built from need not be known here: images of several platforms come from several machines, each with
+        evidence that holds, and are joined on one that has only their folders.
+        """
         for id_ in upstream:
             if id_ not in self.outcomes and id_ in self.artifacts:
                 found = self.judge.freshness.held(self.artifacts[id_])
-                if isinstance(found, Fallen):
+                if isinstance(found, Fallen) and {reason.code for reason in found.reasons} != {Code.INPUTS_UNKNOWN}:
                     from .plan import in_words
 
                     why = "; ".join(map(in_words, found.reasons))

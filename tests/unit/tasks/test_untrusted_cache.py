@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,27 @@ def test_single_run_builds_of_upstream_that_holds(chain: Any) -> None:
     session.make(pot)
     session.close()
     assert chain.called[-1] == "pot"
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_single_run_joins_what_came_from_another_machine(chain: Any, *, forged: bool) -> None:
+    """Its folder alone came, with evidence that holds: nobody here knows what it was built from, and need not."""
+    shutil.rmtree(chain.root / ".provenance")
+    (chain.root / "src" / "pot").write_text("large\n")
+    if forged:
+        _forge(chain.place("leaf"))
+    session = chain.session(runs=True)
+    session.selected = [chain.id("pot")]
+    pot = session.artifacts[chain.id("pot")]
+    assert session.is_fresh(pot) is False
+    chain.kettle.calls.clear()
+    if forged:
+        with pytest.raises(VerificationError, match="`kettle:leaf@linux/amd64`, which goes into it, does not hold"):
+            session.make(pot)
+    else:
+        session.make(pot)
+    session.close()
+    assert chain.called == ([] if forged else ["pot"])
 
 
 def test_run_removes_links_to_folders_from_its_state(chain: Any) -> None:

@@ -50,8 +50,9 @@ class CommandBuilder:
         commands = self.workspace.config.commands
         if not commands:
             return ()
+        from ..references import Ids
         from .check import mistakes
-        from .units import Ids, ids_of, unit
+        from .units import ids_of, unit
 
         ids = Ids([*self.workspace.artifacts, *(id_ for command in commands for id_ in ids_of(command))])
         if wrong := list(islice(mistakes(commands, ids, self.workspace.untold), _LISTED)):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import did_you_mean, quoted
+from ..references import unknown
 from . import BUILDER
 from .names import artifact_names
 from .units import PLACEHOLDER, ids_of, platform_of, standing_for
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ...provenance.config import Command
-    from .units import Ids
-
-_COMPARED = 1000
-"""Ids that a guess looks at: comparing takes time with their number."""
+    from ..references import Ids
 
 
 def mistakes(commands: Sequence[Command], ids: Ids, untold: Container[str] = ()) -> Iterator[str]:
@@ -29,7 +27,10 @@ def mistakes(commands: Sequence[Command], ids: Ids, untold: Container[str] = ())
     missing = False
     for command in commands:
         if command.artifacts or any("{" in word for word in command.run):
-            for line in chain(_missing(command, ids, untold), _placeholders(command, ids)):
+            for line in chain(
+                unknown(f"command.{command.name}.artifacts", command.artifacts, ids, untold),
+                _placeholders(command, ids),
+            ):
                 missing = True
                 yield line
     if not missing:
@@ -66,18 +67,6 @@ def _clashes(commands: Sequence[Command]) -> Iterator[str]:
             if folders.setdefault(folder, name) != name:
                 both = f"the artifacts `{BUILDER}:{name}` and `{BUILDER}:{folders[folder]}` would have one folder"
                 yield f"command.{command.name}: {both}; give this command another name"
-
-
-def _missing(command: Command, ids: Ids, untold: Container[str]) -> Iterator[str]:
-    for index, reference in enumerate(command.artifacts):
-        if ids.standing_for(reference):
-            continue
-        at, builder = f"command.{command.name}.artifacts[{index}]", reference.partition(":")[0]
-        if builder in untold:
-            yield f"{at}: {quoted(reference)} is not known, as `{builder}` can't tell what it builds"
-        else:
-            guess = did_you_mean(reference, islice(ids.by_reference, _COMPARED))
-            yield f"{at}: {quoted(reference)} stands for no artifact{guess}"
 
 
 def _placeholders(command: Command, ids: Ids) -> Iterator[str]:

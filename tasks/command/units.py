@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..builder import Artifact
@@ -12,9 +11,10 @@ from . import BUILDER
 from .names import artifact_names, host_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from ...provenance.config import Command
+    from ..references import Ids
 
 PLACEHOLDER = re.compile(r"\{([a-z]+:[^{}:\s]+)\}")
 """Stands in an argument for the file of an upstream artifact, by its id or `BUILDER:NAME`."""
@@ -56,31 +56,6 @@ class Unit:
             return files[ids[0]] if ids else found[0]
 
         return [PLACEHOLDER.sub(file, word) for word in self.command.run]
-
-
-class Ids:
-    """The ids of all artifacts, and what a reference to them stands for."""
-
-    def __init__(self, ids: Iterable[str]) -> None:
-        self._ids = tuple(ids)
-
-    def standing_for(self, reference: str) -> tuple[str, ...]:
-        """Return the ids that a reference stands for: the one, or those on all platforms; none: there are none."""
-        return tuple(self.by_reference.get(reference, ()))
-
-    @cached_property
-    def by_reference(self) -> Mapping[str, Sequence[str]]:
-        """Everything that can be referred to."""
-        found: dict[str, list[str]] = {}
-        for id_ in self._ids:
-            found[id_] = [id_]
-            found.setdefault(id_.rpartition("@")[0], []).append(id_)
-        return found
-
-    @cached_property
-    def builders(self) -> frozenset[str]:
-        """The names of the builders that have artifacts."""
-        return frozenset(id_.partition(":")[0] for id_ in self._ids)
 
 
 def standing_for(reference: str, references: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@
 
 from .keys import FILE, CargoTool, SigningMode
 from .model import Cargo, Command, Config, FeatureSet, Plan, Project, Signing
+from .model_image import Docker
 from .reader import load, parse
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "CargoTool",
     "Command",
     "Config",
+    "Docker",
     "FeatureSet",
     "Plan",
     "Project",

@@ -39,7 +39,7 @@ WEB_URL = Text(
 
 EMAIL = Text(own=(Must(pattern=r"^[^@\s<>]+@[^@\s<>]+$", expected="an address such as `security@example.com`"),))
 
-_INSIDE = (
+INSIDE = (
     MustNot(pattern=r"^/", expected="a path from the workspace's root"),
     MustNot(pattern=r"^~", expected="a path from the workspace's root"),
     MustNot(pattern=r"(^|/)\.\.(/|$)", expected="a path without `..`, inside the workspace"),
@@ -47,7 +47,7 @@ _INSIDE = (
 
 OUTPUT_FOLDER = Text(
     own=(
-        *_INSIDE,
+        *INSIDE,
         MustNot(pattern=r"^[./]*$", expected="a folder of its own, not the workspace's root"),
         MustNot(
             pattern=r"^(\./+)*(\.git|\.provenance)(/|$)",
@@ -58,7 +58,7 @@ OUTPUT_FOLDER = Text(
 
 MANIFEST_GLOB = Text(
     own=(
-        *_INSIDE,
+        *INSIDE,
         Must(pattern=r"(^|/)Cargo\.toml$", expected="a path that ends in `Cargo.toml`"),
         MustNot(pattern=r"[^/]\*\*|\*\*[^/]", expected="a path with `**` only as a whole folder name"),
     )
@@ -111,7 +111,7 @@ BINARY_SELECTOR = Text(
             pattern=r"^([^#]+/)?Cargo\.toml#[^#/]+$|^[^#/]+/[^#/]+$",
             expected="`PACKAGE/BINARY` or `path/to/Cargo.toml#BINARY`",
         ),
-        *_INSIDE,
+        *INSIDE,
         MustNot(pattern=r"(^|/)\./|//", expected="a path without `.` and empty parts"),
     )
 )
@@ -132,7 +132,7 @@ ARGUMENT = Text(
 
 INPUT_PATTERN = Text(
     own=(
-        *_INSIDE,
+        *INSIDE,
         MustNot(pattern=r"(^|/)\.?(/|$)", expected="a path without `.` and empty parts"),
         MustNot(pattern=r"[^/]\*\*|\*\*[^/]", expected="a path with `**` only as a whole folder name"),
         MustNot(pattern=r"^!| !", expected="one pattern; `exclude` takes files away"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import clauses
 from .command import COMMAND
+from .docker import DOCKER
 from .entry import ANY, Key, Presence
 from .kinds import Choice, Flag, NamedTables, Table, Text, TextMap, Texts
 
@@ -209,6 +210,7 @@ KEYS = (
         example=("wash",),
     ),
     *COMMAND,
+    *DOCKER,
     Key(path="signing", kind=Table(), doc="How evidence is signed, and whose signatures are trusted."),
     Key(
         path="signing.mode",

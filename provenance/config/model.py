@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from ..sbom.party import Party
     from .keys import CargoTool, SigningMode
+    from .model_image import Docker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ class Config:
     Attributes:
         workspace: the absolute path of the user's repository.
         path: where `provenance.toml` is, or would be.
-        commands: in the order of the file.
+        commands, dockers: in the order of the file.
     """
 
     workspace: Path
@@ -133,6 +134,7 @@ class Config:
     project: Project
     cargo: Cargo
     commands: tuple[Command, ...]
+    dockers: tuple[Docker, ...]
     signing: Signing
     plan: Plan
 

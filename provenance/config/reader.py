@@ -18,6 +18,7 @@ from .check import failed, mistakes
 from .clauses import KEY_FILE
 from .keys import FILE, CargoTool, SigningMode
 from .model import Cargo, Command, Config, FeatureSet, Plan, Project, Signing
+from .model_image import Docker
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def parse(data: bytes, *, workspace: Path, memory: Memory | None = None) -> Conf
         project=_project(settings),
         cargo=_cargo(settings),
         commands=tuple(_command(name, table) for name, table in settings.tables("command")),
+        dockers=tuple(_docker(name, table) for name, table in settings.tables("docker")),
         plan=Plan(runners=MappingProxyType(settings.text_map("plan.runners"))),
         signing=_signing(settings, root),
     )
@@ -203,6 +205,22 @@ def _command(name: str, table: Settings) -> Command:
         artifacts=table.texts("artifacts"),
         environment=table.texts("environment"),
         platform=table.text_or_none("platform"),
+    )
+
+
+def _docker(name: str, table: Settings) -> Docker:
+    return Docker(
+        name=name,
+        context=table.text("context"),
+        dockerfile=table.text_or_none("dockerfile"),
+        platforms=table.texts("platforms"),
+        args=MappingProxyType(table.text_map("args")),
+        target=table.text_or_none("target"),
+        secrets=table.texts("secrets"),
+        contexts=MappingProxyType(table.text_map("contexts")),
+        artifacts=table.texts("artifacts"),
+        annotations=MappingProxyType(table.text_map("annotations")),
+        pull=table.flag("pull"),
     )
 
 

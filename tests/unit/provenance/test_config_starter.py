@@ -69,7 +69,7 @@ ALL = {key.path for key in KEYS if not isinstance(key.kind, Table | NamedTables)
 def _settings(table: Mapping[str, object], at: str = "") -> Iterator[str]:
     """Yield the settings that stand in a document, with `NAME` for the names that its author chose."""
     for name, value in table.items():
-        path = re.sub(r"\.(?:fips|wheel)\.", f".{ANY}.", f"{at}{name}")
+        path = re.sub(r"\.(?:fips|wheel|wash)\.", f".{ANY}.", f"{at}{name}")
         if isinstance(value, dict) and path not in ALL:
             yield from _settings(value, f"{at}{name}.")
         else:
@@ -87,7 +87,7 @@ def test_each_line_stands_for_itself(line: str) -> None:
             text = text.replace(f"#wheel.{needed}", f"wheel.{needed}")
     text = text.replace('key = "~/', 'key = "/')
     read(text)
-    name = re.sub(r"\b(?:fips|wheel)\.", f"{ANY}.", line.partition(" = ")[0].split('."')[0])
+    name = re.sub(r"\b(?:fips|wheel|wash)\.", f"{ANY}.", line.partition(" = ")[0].split('."')[0])
     assert any(setting.partition(".")[2] == name for setting in _settings(tomllib.loads(text)))
 
 
@@ -154,4 +154,4 @@ def test_schema_line_names_the_published_schema() -> None:
     """Editors read it in the first line; to TOML it is a comment."""
     first = starter().splitlines()[0]
     assert first == "#:schema https://github.com/doit-provenance/doit-provenance/raw/main/docs/provenance.schema.json"
-    assert set(tomllib.loads(starter())) == {"project", "cargo", "command", "signing", "plan"}
+    assert set(tomllib.loads(starter())) == {"project", "cargo", "command", "docker", "signing", "plan"}

@@ -11,6 +11,7 @@ from ..attest.document import read_object
 from ..digest import Digest, digest_bytes
 from ..errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from .model import (
+    CONFIG_LIMIT,
     INDEXES,
     MANIFEST_LIMIT,
     MANIFESTS,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Image", "Layout", "LayoutWriter", "opened_layout", "verify_layout"]
 
-CONFIG_LIMIT = 8 << 20
-"""Bytes of an image's configuration that are read, as containerd does; it holds the history of every layer."""
 _LAYOUT_LIMIT = 4 << 10
 _DEEPEST = 4
 """Indexes inside each other that are followed."""

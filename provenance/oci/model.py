@@ -49,6 +49,8 @@ FOREIGN_LAYERS = frozenset(
 
 MANIFEST_LIMIT = 4 << 20
 """Bytes of a manifest or an index that are read: what registries take (distribution-spec v1.1, pushing manifests)."""
+CONFIG_LIMIT = 8 << 20
+"""Bytes of an image's configuration that are read; it holds the history of every layer."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _MEDIA_TYPE = re.compile(r"[!-~]{1,127}/[ -~]{1,127}\Z")

@@ -59,6 +59,26 @@ class Tree:
                 raise UnreadableError(f"{quoted(name)} is no regular file")
             yield stream
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is something of that name, whatever it is.
+
+        Raises:
+            UnreadableError: a folder on the way is none, a link, or can't be read.
+        """
+        folder, _, file = name.rpartition("/")
+        with _explained(name):
+            try:
+                at = self._descend(f"{folder}/.") if folder else os.dup(self._descriptor)
+            except FileNotFoundError:
+                return False
+            try:
+                os.stat(file, dir_fd=at, follow_symlinks=False)
+            except FileNotFoundError:
+                return False
+            finally:
+                os.close(at)
+        return True
+
     def files(self) -> Iterator[str]:
         """Yield the path of all that is no folder, and of each folder that holds nothing, with `/` behind it.
 

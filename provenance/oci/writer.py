@@ -5,15 +5,32 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
+from ..attest.document import read_object
 from ..errors import UnreadableError, VerificationError, quoted
-from .model import OCI_INDEX, Descriptor, encode
+from .model import (
+    CONFIG_LIMIT,
+    INDEXES,
+    MANIFEST_LIMIT,
+    MANIFESTS,
+    OCI_INDEX,
+    Descriptor,
+    encode,
+    parse_manifest,
+    refuse_others,
+)
 from .tree import writing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from ..json import JSONValue
+    from .model import Index, Manifest
 
 LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
@@ -25,6 +42,18 @@ _CHUNK = 1 << 20
 def blob_name(descriptor: Descriptor) -> str:
     """Return the path of a blob in a layout."""
     return f"{BLOBS}/{descriptor.sha256}"
+
+
+def entry_files(root: Descriptor) -> dict[str, bytes]:
+    """Return the files by which a layout of ours is entered, by name.
+
+    They say nothing of `root` but what its digest holds: whatever else stood there, as a tag, nobody would have signed.
+    """
+    bare = Descriptor(media_type=root.media_type, digest=root.digest, size=root.size)
+    return {
+        INDEX_FILE: encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [bare.to_json()]}),
+        LAYOUT_FILE: encode({"imageLayoutVersion": LAYOUT_VERSION}),
+    }
 
 
 class LayoutWriter:
@@ -92,6 +121,9 @@ class LayoutWriter:
                 with path.open("rb") as stream:
                     self.add(stream, descriptor.media_type, expected=descriptor)
                 return descriptor
+            if not stat.S_ISREG(target.lstat().st_mode):
+                target.unlink()
+                raise VerificationError(f"{quoted(str(path))} is no regular file")
             with target.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
                 size = stream.tell()
@@ -100,20 +132,106 @@ class LayoutWriter:
             raise VerificationError(f"{quoted(str(path))} does not hold the bytes of {descriptor.digest}")
         return descriptor
 
+    def take(self, other: LayoutWriter, descriptor: Descriptor) -> Descriptor:
+        """Take over a blob that another writer of this process has digested; return `descriptor`.
+
+        Raises:
+            StoreError: it is not there, or can't be read or written.
+        """
+        target = self.folder / blob_name(descriptor)
+        with writing(target):
+            if not target.exists():
+                try:
+                    os.link(other.folder / blob_name(descriptor), target, follow_symlinks=False)
+                except OSError:  # a filesystem without links
+                    with other.open(descriptor) as stream:
+                        self.add(stream, descriptor.media_type, expected=descriptor)
+        return descriptor
+
     def has(self, descriptor: Descriptor) -> bool:
         """Tell whether a blob is written."""
         return (self.folder / blob_name(descriptor)).exists()
 
-    def finish(self, root: Descriptor) -> None:
-        """Make it a layout that holds `root`, which was added with all that it refers to.
+    @contextmanager
+    def open(self, descriptor: Descriptor) -> Iterator[BinaryIO]:
+        """Open a blob that was written.
 
         Raises:
+            UnreadableError: it was not.
+        """
+        try:
+            stream = (self.folder / blob_name(descriptor)).open("rb")
+        except OSError as error:
+            raise UnreadableError(f"{descriptor.digest} is not part of the image: {error.strerror}") from error
+        with stream:
+            yield stream
+
+    def read(self, descriptor: Descriptor, limit: int) -> bytes:
+        """Return the bytes of a blob that was written.
+
+        Raises:
+            UnreadableError: it was not, or is larger than `limit`.
+            VerificationError: the descriptor gives another size.
+        """
+        with self.open(descriptor) as stream:
+            data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise UnreadableError(
+                f"{descriptor.digest} is larger than the {limit:,} bytes that are read of such a blob"
+            )
+        refuse_others(data, descriptor)
+        return data
+
+    def manifest(self, descriptor: Descriptor) -> Manifest | Index:
+        """Return a manifest or an index that was written.
+
+        Raises:
+            UnreadableError: it was not, or is malformed.
+            VerificationError: the descriptor gives another size.
+        """
+        return parse_manifest(self.read(descriptor, MANIFEST_LIMIT), descriptor.media_type)
+
+    def config(self, manifest: Manifest) -> Mapping[str, JSONValue]:
+        """Return the configuration of an image that was written.
+
+        Raises:
+            UnreadableError: it was not, or is no JSON object.
+            VerificationError: the manifest gives another size.
+        """
+        data = self.read(manifest.config, CONFIG_LIMIT)
+        return read_object(data, what="the image's configuration", limit=CONFIG_LIMIT).found
+
+    def finish(self, root: Descriptor) -> None:
+        """Make it a layout that holds `root` and what belongs to it; other blobs that were added are removed.
+
+        Raises:
+            UnreadableError: something that belongs to it is missing or malformed.
             StoreError: it can't be written.
         """
-        index = encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [root.to_json()]})
+        needed = self._reached(root)
+        with writing(self._blobs):
+            for path in self._blobs.iterdir():
+                if path.name not in needed:
+                    path.unlink()
         with writing(self.folder):
-            (self.folder / INDEX_FILE).write_bytes(index)
-            (self.folder / LAYOUT_FILE).write_bytes(encode({"imageLayoutVersion": LAYOUT_VERSION}))
+            for name, data in entry_files(root).items():
+                (self.folder / name).write_bytes(data)
+
+    def _reached(self, root: Descriptor) -> frozenset[str]:
+        """Return the names of all blobs that belong to `root`."""
+        waiting, found, walked = [root], set[str](), set[tuple[str, str]]()
+        while waiting:
+            one = waiting.pop()
+            if one.lies_elsewhere and not self.has(one):
+                continue
+            if not self.has(one):
+                raise UnreadableError(f"{one.digest} ({one.media_type}) is missing: the image is not complete")
+            found.add(one.sha256)
+            step = (one.digest, one.media_type)
+            if one.media_type in INDEXES | MANIFESTS and step not in walked:
+                walked.add(step)
+                waiting += self.manifest(one).references
+        return frozenset(found)
 
 
 def _copy(stream: BinaryIO, target: BinaryIO, media_type: str, most: int | None) -> Descriptor:

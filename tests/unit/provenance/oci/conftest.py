@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import io
+import json
+import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,3 +98,39 @@ def layout_of(tmp_path: Path) -> Callable[[Callable[[LayoutWriter], Descriptor]]
         return writer.folder
 
     return make
+
+
+def tar(path: Path, files: Mapping[str, bytes | tarfile.TarInfo], *, mode: str = "w") -> Path:
+    """Write an archive; a `TarInfo` stands for itself."""
+    with tarfile.open(path, mode, format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload] # modes as text
+        for name, content in files.items():
+            if isinstance(content, tarfile.TarInfo):
+                archive.addfile(content)
+                continue
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
+    return path
+
+
+def docker_files(*layers: bytes, architecture: str = "amd64", name: str = "it:1") -> dict[str, bytes]:
+    """Return the files of a docker-archive as `docker save` of engine 24 writes it."""
+    digests: list[JSONValue] = [f"sha256:{hashlib.sha256(expand(layer)).hexdigest()}" for layer in layers]
+    config = encode(
+        {
+            "architecture": architecture,
+            "os": "linux",
+            "config": {"Labels": {"org.opencontainers.image.title": "labelled", "other": "x"}},
+            "rootfs": {"type": "layers", "diff_ids": digests},
+        }
+    )
+    config_name = f"{hashlib.sha256(config).hexdigest()}.json"
+    found = {f"{number}/layer.tar": layer for number, layer in enumerate(layers)}
+    listed: list[JSONValue] = [*found]
+    entry: dict[str, JSONValue] = {"Config": config_name, "RepoTags": [name], "Layers": listed}
+    manifest = json.dumps([entry]).encode()
+    return {**found, config_name: config, "manifest.json": manifest, "repositories": b"{}"}
+
+
+def expand(layer: bytes) -> bytes:
+    return gzip.decompress(layer) if layer.startswith(b"\x1f\x8b") else layer

@@ -1,0 +1,152 @@
+"""The images of docker's own archive format, which has configurations and layers but no manifests (image-spec v1.2).
+
+github.com/moby/docker-image-spec, "Combined Image JSON + Filesystem Changeset Format".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import TYPE_CHECKING
+
+from ..attest.document import JSONObject, read_object
+from ..errors import UnreadableError, VerificationError, quoted
+from ..json import read_json
+from .model import (
+    CONFIG_LIMIT,
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_LAYER_GZIP,
+    OCI_LAYER_ZSTD,
+    OCI_MANIFEST,
+    Descriptor,
+    encode,
+    platform_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..json import JSONValue
+    from .writer import LayoutWriter
+
+REF_NAME = "org.opencontainers.image.ref.name"
+_CHUNK = 1 << 20
+_EXPANDED = 32 << 30
+"""Bytes that a compressed layer may expand to."""
+_LAYERS = 1000
+
+
+def images(data: bytes, blobs: Mapping[str, Descriptor], writer: LayoutWriter) -> tuple[Descriptor, ...]:
+    """Write a manifest for each image of an archive; return their descriptors.
+
+    Args:
+        data: of the archive's `manifest.json`.
+        blobs: path in the archive to the blob that the file there has become.
+        writer: has these blobs.
+
+    Raises:
+        UnreadableError: it is malformed, or names a file that is not there.
+        VerificationError: a layer is not the one that the image's configuration names.
+    """
+    try:
+        document = read_json(data)
+    except ValueError as error:
+        raise UnreadableError(f"`manifest.json` is not strict JSON: {error}") from error
+    if not isinstance(document, list) or not document:
+        raise UnreadableError("`manifest.json` lists no image")
+    found: dict[str, Descriptor] = {}
+    for number, one in enumerate(document):
+        if not isinstance(one, dict):
+            raise UnreadableError(f"`manifest.json`: `[{number}]` must be an object")
+        descriptor = _image(JSONObject(what="`manifest.json`", path=f"[{number}]", found=one), blobs, writer)
+        found.setdefault(descriptor.digest, descriptor)
+    return tuple(found.values())
+
+
+def _image(entry: JSONObject, blobs: Mapping[str, Descriptor], writer: LayoutWriter) -> Descriptor:
+    config = _blob(entry.text("Config"), blobs)
+    raw = writer.read(config, CONFIG_LIMIT)
+    settings = read_object(raw, what="the image's configuration", limit=CONFIG_LIMIT)
+    layers = [_layer(_blob(name, blobs), writer) for name in _texts(entry, "Layers")]
+    _hold_against(settings, layers, writer)
+    document: dict[str, JSONValue] = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": Descriptor.of(raw, OCI_CONFIG).to_json(),
+        "layers": [layer.to_json() for layer in layers],
+    }
+    written = writer.add(encode(document), OCI_MANIFEST)
+    names = _texts(entry, "RepoTags") if entry.found.get("RepoTags") is not None else []
+    return Descriptor(
+        media_type=OCI_MANIFEST,
+        digest=written.digest,
+        size=written.size,
+        platform=platform_of(settings.found),
+        annotations={REF_NAME: names[0]} if names else {},
+    )
+
+
+def _blob(name: str, blobs: Mapping[str, Descriptor]) -> Descriptor:
+    found = blobs.get(name.removeprefix("./"))
+    if found is None:
+        raise UnreadableError(f"`manifest.json` names {quoted(name)}, which is not in the archive")
+    return found
+
+
+def _layer(blob: Descriptor, writer: LayoutWriter) -> Descriptor:
+    """Return the descriptor of a layer, of the media type that its first bytes tell."""
+    with writer.open(blob) as stream:
+        first = stream.read(4)
+    kind = OCI_LAYER
+    if first.startswith(b"\x1f\x8b"):
+        kind = OCI_LAYER_GZIP
+    elif first == b"\x28\xb5\x2f\xfd":
+        kind = OCI_LAYER_ZSTD
+    return Descriptor(media_type=kind, digest=blob.digest, size=blob.size)
+
+
+def _hold_against(settings: JSONObject, layers: Sequence[Descriptor], writer: LayoutWriter) -> None:
+    """Hold layers against the digests that the configuration has of them, uncompressed (image-spec v1.1, config.md).
+
+    A zstd layer is held against its own when it is looked into: Python reads none without a library.
+    """
+    expected = _texts(settings.child("rootfs"), "diff_ids")
+    if len(expected) != len(layers) or len(layers) > _LAYERS:
+        raise VerificationError(f"the configuration names {len(expected)} layers, `manifest.json` {len(layers)}")
+    for layer, diff_id in zip(layers, expected, strict=True):
+        if layer.media_type == OCI_LAYER_ZSTD:
+            continue
+        found = layer.digest if layer.media_type == OCI_LAYER else _expanded(layer, writer)
+        if found != diff_id:
+            raise VerificationError(f"a layer has the digest {found}, the configuration names {quoted(diff_id)}")
+
+
+def _expanded(layer: Descriptor, writer: LayoutWriter) -> str:
+    """Return the digest of what a gzip layer expands to."""
+    sha256, size = hashlib.sha256(), 0
+    with writer.open(layer) as stream:
+        inflate = zlib.decompressobj(wbits=31)
+        data = stream.read(_CHUNK)
+        try:
+            while data or not inflate.eof:
+                if not data:
+                    raise UnreadableError(f"the layer {layer.digest} is truncated")
+                chunk = inflate.decompress(data, _CHUNK)
+                sha256.update(chunk)
+                size += len(chunk)
+                if size > _EXPANDED:
+                    raise UnreadableError(f"the layer {layer.digest} expands to more than {_EXPANDED:,} bytes")
+                data = inflate.unconsumed_tail or (inflate.unused_data if inflate.eof else b"") or stream.read(_CHUNK)
+                if inflate.eof and data:  # a gzip file may have several parts (RFC 1952, 2.2)
+                    inflate = zlib.decompressobj(wbits=31)
+        except zlib.error as error:
+            raise UnreadableError(f"the layer {layer.digest} is damaged: {error}") from error
+    return f"sha256:{sha256.hexdigest()}"
+
+
+def _texts(found: JSONObject, key: str) -> list[str]:
+    value = found.found.get(key)
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise found.error(key, "must be a list of texts")
+    return [text for text in value if isinstance(text, str)]

@@ -8,6 +8,7 @@ may have been a passing failure is tried again, a bounded number of times.
 from __future__ import annotations
 
 import base64
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ _REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTIONS = 5
 _UNAUTHORIZED = 401
 _TOKEN_LIMIT = 1 << 20
+_TOKEN = re.compile(r"[!-~]+\Z")
 _CLIENT = "doit-provenance"
 
 
@@ -243,7 +245,11 @@ class Registry:
             if found.status != 200:  # noqa: PLR2004 - the one that has a token
                 raise _refusal(found, reference)
             said = read_object(_first(found, _TOKEN_LIMIT + 1), what="the answer", limit=_TOKEN_LIMIT)
-            return said.text("token" if said.found.get("token") else "access_token")
+            key = "token" if said.found.get("token") else "access_token"
+            token = said.text(key)
+            if not _TOKEN.match(token):
+                raise said.error(key, "has characters that no token has")
+            return token
         except UnreadableError as error:
             raise RegistryError(f"`{urlsplit(realm).netloc}` gave no token for `{reference.name}`: {error}") from error
         finally:

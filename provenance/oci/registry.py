@@ -246,12 +246,12 @@ class Registry:
                 raise _refusal(found, reference)
             said = read_object(_first(found, _TOKEN_LIMIT + 1), what="the answer", limit=_TOKEN_LIMIT)
             key = "token" if said.found.get("token") else "access_token"
-            token = said.text(key)
-            if not _TOKEN.match(token):
+            if not _TOKEN.match(token := said.text(key)):
                 raise said.error(key, "has characters that no token has")
-            return token
         except UnreadableError as error:
             raise RegistryError(f"`{urlsplit(realm).netloc}` gave no token for `{reference.name}`: {error}") from error
+        else:
+            return token
         finally:
             found.close()
 

@@ -6,7 +6,7 @@
 
 from .keys import FILE, CargoTool, SigningMode
 from .model import Cargo, Command, Config, FeatureSet, Plan, Project, Signing
-from .model_image import Docker
+from .model_image import Docker, Oci
 from .reader import load, parse
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Config",
     "Docker",
     "FeatureSet",
+    "Oci",
     "Plan",
     "Project",
     "Signing",

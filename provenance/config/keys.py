@@ -13,6 +13,7 @@ from .command import COMMAND
 from .docker import DOCKER
 from .entry import ANY, Key, Presence
 from .kinds import Choice, Flag, NamedTables, Table, Text, TextMap, Texts
+from .oci import OCI
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,6 +212,7 @@ KEYS = (
     ),
     *COMMAND,
     *DOCKER,
+    *OCI,
     Key(path="signing", kind=Table(), doc="How evidence is signed, and whose signatures are trusted."),
     Key(
         path="signing.mode",

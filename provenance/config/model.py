@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ..sbom.party import Party
     from .keys import CargoTool, SigningMode
-    from .model_image import Docker
+    from .model_image import Docker, Oci
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class Config:
     Attributes:
         workspace: the absolute path of the user's repository.
         path: where `provenance.toml` is, or would be.
-        commands, dockers: in the order of the file.
+        commands, dockers, ocis: in the order of the file.
     """
 
     workspace: Path
@@ -135,6 +135,7 @@ class Config:
     cargo: Cargo
     commands: tuple[Command, ...]
     dockers: tuple[Docker, ...]
+    ocis: tuple[Oci, ...]
     signing: Signing
     plan: Plan
 

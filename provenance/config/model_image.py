@@ -37,3 +37,23 @@ class Docker:
     artifacts: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     pull: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oci:
+    """`[oci.NAME]`: an image that something else has made. Either `source` or `artifact` is there.
+
+    Attributes:
+        source: `docker-archive:`, `oci-archive:` or `oci:` and a path from the workspace's root; `docker-daemon:` and
+            a name; `docker://` and a reference.
+        artifact: id of an upstream artifact, or `BUILDER:NAME` of one that has one platform.
+        platforms: as they were written; empty: Linux on the machine's own processor.
+        pull: whether the engine or the registry is asked in every run.
+    """
+
+    name: str
+    source: str | None = None
+    artifact: str | None = None
+    platforms: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    pull: bool = False

@@ -18,7 +18,7 @@ from .check import failed, mistakes
 from .clauses import KEY_FILE
 from .keys import FILE, CargoTool, SigningMode
 from .model import Cargo, Command, Config, FeatureSet, Plan, Project, Signing
-from .model_image import Docker
+from .model_image import Docker, Oci
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def parse(data: bytes, *, workspace: Path, memory: Memory | None = None) -> Conf
         cargo=_cargo(settings),
         commands=tuple(_command(name, table) for name, table in settings.tables("command")),
         dockers=tuple(_docker(name, table) for name, table in settings.tables("docker")),
+        ocis=tuple(_oci(name, table) for name, table in settings.tables("oci")),
         plan=Plan(runners=MappingProxyType(settings.text_map("plan.runners"))),
         signing=_signing(settings, root),
     )
@@ -219,6 +220,17 @@ def _docker(name: str, table: Settings) -> Docker:
         secrets=table.texts("secrets"),
         contexts=MappingProxyType(table.text_map("contexts")),
         artifacts=table.texts("artifacts"),
+        annotations=MappingProxyType(table.text_map("annotations")),
+        pull=table.flag("pull"),
+    )
+
+
+def _oci(name: str, table: Settings) -> Oci:
+    return Oci(
+        name=name,
+        source=table.text_or_none("source"),
+        artifact=table.text_or_none("artifact"),
+        platforms=table.texts("platforms"),
         annotations=MappingProxyType(table.text_map("annotations")),
         pull=table.flag("pull"),
     )

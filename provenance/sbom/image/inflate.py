@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,7 +11,7 @@ from ...errors import UnreadableError
 from .limits import exceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from .limits import Limits
 
@@ -32,8 +33,32 @@ class Budget:
     left: int
 
 
-def inflated(blob: BinaryIO, layer: str, limits: Limits, budget: Budget) -> Iterator[bytes]:
+class Source:
+    """A blob that is read once: how much of it was read, and its digest."""
+
+    def __init__(self, blob: BinaryIO) -> None:
+        self._blob = blob
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes; none at the end."""
+        data = self._blob.read(size)
+        self._sha256.update(data)
+        self.size += len(data)
+        return data
+
+    def sha256(self) -> str:
+        """Return the sha256 of the whole blob in hex; what an archive's end leaves of it is read for that."""
+        while self.read(_PIECE):
+            pass
+        return self._sha256.hexdigest()
+
+
+def inflated(blob: Source, layer: str, limits: Limits, budget: Budget) -> Generator[bytes]:
     """Yield the bytes of the archive in `blob`, in pieces of up to a mebibyte; the next one is made beside the caller.
+
+    Close it before anything else is read from `blob`.
 
     `layer` is its digest, for messages.
 
@@ -43,8 +68,7 @@ def inflated(blob: BinaryIO, layer: str, limits: Limits, budget: Budget) -> Iter
     return _ahead(_bounded(blob, layer, limits, budget))
 
 
-def _bounded(blob: BinaryIO, layer: str, limits: Limits, budget: Budget) -> Iterator[bytes]:
-    source = _Counted(blob)
+def _bounded(source: Source, layer: str, limits: Limits, budget: Budget) -> Iterator[bytes]:
     size = 0
     for piece in filter(None, _expanded(source, layer)):
         size += len(piece)
@@ -60,20 +84,7 @@ def _bounded(blob: BinaryIO, layer: str, limits: Limits, budget: Budget) -> Iter
         yield piece
 
 
-class _Counted:
-    """Reads a blob and knows how much was read."""
-
-    def __init__(self, blob: BinaryIO) -> None:
-        self._blob = blob
-        self.size = 0
-
-    def read(self, size: int) -> bytes:
-        data = self._blob.read(size)
-        self.size += len(data)
-        return data
-
-
-def _expanded(source: _Counted, layer: str) -> Iterator[bytes]:
+def _expanded(source: Source, layer: str) -> Iterator[bytes]:
     first = source.read(_READ)
     if first.startswith(_GZIP):
         return _gunzipped(source, first, layer)
@@ -82,13 +93,13 @@ def _expanded(source: _Counted, layer: str) -> Iterator[bytes]:
     return _plain(source, first)
 
 
-def _plain(source: _Counted, data: bytes) -> Iterator[bytes]:
+def _plain(source: Source, data: bytes) -> Iterator[bytes]:
     while data:
         yield data
         data = source.read(_PIECE)
 
 
-def _gunzipped(source: _Counted, data: bytes, layer: str) -> Iterator[bytes]:
+def _gunzipped(source: Source, data: bytes, layer: str) -> Iterator[bytes]:
     """Expand gzip members, of which a blob may have several (RFC 1952, 2.2: their contents belong together)."""
     try:
         while data:
@@ -104,7 +115,7 @@ def _gunzipped(source: _Counted, data: bytes, layer: str) -> Iterator[bytes]:
         raise UnreadableError(f"layer `{layer}` is no whole gzip stream: {error}") from error
 
 
-def _unzstd(source: _Counted, data: bytes, layer: str) -> Iterator[bytes]:
+def _unzstd(source: Source, data: bytes, layer: str) -> Iterator[bytes]:
     """Expand zstd frames, of which a blob may have several (RFC 8878, 3.1)."""
     import zstandard
 
@@ -125,7 +136,7 @@ def _unzstd(source: _Counted, data: bytes, layer: str) -> Iterator[bytes]:
         raise UnreadableError(f"layer `{layer}` is cut off")
 
 
-def _ahead(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _ahead(pieces: Iterable[bytes]) -> Generator[bytes]:
     """Yield `pieces`, each made by another thread while the one before is worked on: zlib lets others run."""
     from concurrent.futures import ThreadPoolExecutor
 

@@ -6,6 +6,7 @@ Whiteouts are those of image-spec v1.1, layer.md, "Representing Changes".
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 from ...errors import UnreadableError, quoted
 from .binary import MAGIC as ELF_MAGIC
 from .binary import SIGNS, Embedded, embedded
-from .inflate import Budget, inflated
+from .inflate import Budget, Source, inflated
 from .limits import exceeded
 from .tar import Archive, Member, Type
 
@@ -81,11 +82,13 @@ class Layer:
     Attributes:
         entries: paths and what stands there, in the order of the archive; the last of one path counts.
         whiteouts: paths that are taken away from the layers below. opaque: folders of which they show nothing.
+        sha256: of its blob.
     """
 
     entries: list[tuple[str, Entry]] = field(default_factory=list)
     whiteouts: list[str] = field(default_factory=list)
     opaque: list[str] = field(default_factory=list)
+    sha256: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,24 +118,30 @@ def read_layer(
     Raises:
         UnreadableError: it is no archive, is damaged, or holds more than is read of one.
     """
-    archive = Archive(inflated(blob, digest, allowance.limits, allowance.expanded), digest, allowance.limits)
-    layer = Layer()
-    for member in archive.members():
-        allowance.entries -= 1
-        if allowance.entries < 0:
-            exceeded(
-                digest, f"and those below it have more than the {allowance.limits.entries:,} members that are read"
-            )
-        folder, _, name = member.path.rpartition("/")
-        if name.startswith(WHITEOUT):
-            _whiteout(layer, folder, name, digest)
-            for _ in archive.content(member.size):
-                pass
-            continue
-        entry = _entry(archive, member, index, wanted, allowance)
-        if member.path:
-            layer.entries.append((member.path, entry))
+    source, layer = Source(blob), Layer()
+    with closing(inflated(source, digest, allowance.limits, allowance.expanded)) as pieces:
+        archive = Archive(pieces, digest, allowance.limits)
+        for member in archive.members():
+            allowance.entries -= 1
+            if allowance.entries < 0:
+                exceeded(digest, f"and those below it have more than {allowance.limits.entries:,} members")
+            _add(layer, archive, member, index=index, wanted=wanted, allowance=allowance)
+    layer.sha256 = source.sha256()
     return layer
+
+
+def _add(
+    layer: Layer, archive: Archive, member: Member, *, index: int, wanted: Callable[[str], bool], allowance: Allowance
+) -> None:
+    folder, _, name = member.path.rpartition("/")
+    if name.startswith(WHITEOUT):
+        _whiteout(layer, folder, name, archive.layer)
+        for _ in archive.content(member.size):
+            pass
+        return
+    entry = _entry(archive, member, index, wanted, allowance)
+    if member.path:
+        layer.entries.append((member.path, entry))
 
 
 def _whiteout(layer: Layer, folder: str, name: str, digest: str) -> None:

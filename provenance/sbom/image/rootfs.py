@@ -60,15 +60,12 @@ class Rootfs:
                     self._put(path, entry)
 
     def files(self) -> Iterator[tuple[str, File]]:
-        """Yield every regular file with its path, sorted within its folder."""
-        waiting = [("", self._root)]
-        while waiting:
-            path, node = waiting.pop()
-            if isinstance(node.here, File):
-                yield path, node.here
-            if node.below:
-                prefix = f"{path}/" if path else ""
-                waiting += [(prefix + name, node.below[name]) for name in sorted(node.below, reverse=True)]
+        """Yield every regular file with its path."""
+        yield from ((path, node.here) for path, node in self._nodes() if isinstance(node.here, File))
+
+    def links(self) -> Iterator[str]:
+        """Yield the path of every symbolic link."""
+        yield from (path for path, node in self._nodes() if isinstance(node.here, Link))
 
     def find(self, path: str) -> tuple[str, File] | None:
         """Return the regular file that a container opens at `path`, and where it really lies; `None`: none."""
@@ -111,6 +108,14 @@ class Rootfs:
             else:
                 real.append(part)
         return "/".join(real)
+
+    def _nodes(self) -> Iterator[tuple[str, _Node]]:
+        waiting = [("", self._root)]
+        while waiting:
+            path, node = waiting.pop()
+            yield path, node
+            prefix = f"{path}/" if path else ""
+            waiting += [(prefix + name, below) for name, below in (node.below or {}).items()]
 
     def _literal(self, path: str) -> _Node | None:
         node: _Node | None = self._root

@@ -69,7 +69,7 @@ class Archive:
     def __init__(self, pieces: Iterator[bytes], layer: str, limits: Limits) -> None:
         self._pieces = pieces
         self._piece = memoryview(b"")
-        self._layer = layer
+        self.layer = layer
         self._limits = limits
 
     def members(self) -> Iterator[Member]:
@@ -144,12 +144,12 @@ class Archive:
 
     def _bounded(self, path: str) -> str:
         if len(path) > self._limits.path:
-            exceeded(self._layer, f"has a name longer than the {self._limits.path:,} characters that are read of one")
+            exceeded(self.layer, f"has a name longer than the {self._limits.path:,} characters that are read of one")
         return path
 
     def _extension(self, size: int) -> bytes:
         if size > self._limits.extension:
-            exceeded(self._layer, f"has a header longer than the {self._limits.extension:,} bytes that are read of one")
+            exceeded(self.layer, f"has a header longer than the {self._limits.extension:,} bytes that are read of one")
         return b"".join(self.content(size))
 
     def _records(self, data: bytes) -> dict[str, str]:
@@ -200,7 +200,7 @@ class Archive:
             size -= len(self._some(size))
 
     def _broken(self, what: str) -> UnreadableError:
-        return UnreadableError(f"layer `{self._layer}` {what}", hint="get the image again from where it came")
+        return UnreadableError(f"layer `{self.layer}` {what}", hint="get the image again from where it came")
 
 
 def _text(field: bytes) -> str:

@@ -1,0 +1,72 @@
+"""Crates in a Rust program, from the list that cargo-auditable put into it (cargo-auditable, PARSING.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...json import read_json
+from ..cargo import PackageId, package_url
+from ..inventory import Component, Kind, Role
+from ..party import Party
+from ..reader import as_count, as_list_of, as_members, as_name, as_text
+from .linked import Linked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...json import JSONValue
+
+_CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
+
+
+def linked(data: bytes) -> Linked:
+    """Return what a program consists of, by the list in it; crates that only ran while it was built are left out.
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    packages = as_list_of(as_members)(as_members(read_json(data)).get("packages"))
+    roots = [package for package in packages if package.get("root")]
+    if len(roots) != 1:
+        raise ValueError("it does not name exactly one root")
+    runtime = [p for p in packages if p.get("kind") in {None, "runtime"} and p is not roots[0]]
+    components = {id(package): _component(package, Role.LINKED) for package in runtime}
+    edges = {id(package): _uses(package, packages, components) for package in [*runtime, roots[0]]}
+    merged: dict[str, frozenset[str]] = {}
+    for package in runtime:
+        ref = components[id(package)].ref
+        merged[ref] = merged.get(ref, frozenset()) | edges[id(package)]
+    return Linked(
+        main=_component(roots[0], Role.CONTAINED),
+        components={component.ref: component for component in components.values()},
+        uses=edges[id(roots[0])],
+        edges=merged,
+    )
+
+
+def _uses(
+    package: Mapping[str, JSONValue], packages: tuple[Mapping[str, JSONValue], ...], components: Mapping[int, Component]
+) -> frozenset[str]:
+    indices = as_list_of(as_count)(package.get("dependencies", []))
+    if any(index >= len(packages) for index in indices):
+        raise ValueError("a dependency is not in the list")
+    used = (components.get(id(packages[index])) for index in indices)
+    return frozenset(component.ref for component in used if component is not None)
+
+
+def _component(package: Mapping[str, JSONValue], role: Role) -> Component:
+    name, version = as_name(package.get("name")), as_name(package.get("version"))
+    source = as_text(package.get("source"))
+    # Of a crate from elsewhere only the word `git`, `local` or `registry` is told, not the place.
+    place = _CRATES_IO if source == "crates.io" else None
+    purl = package_url(PackageId(name=name, version=version, source=place), None, None)
+    return Component(
+        ref=purl,
+        kind=Kind.APPLICATION if role is Role.CONTAINED else Kind.LIBRARY,
+        role=role,
+        name=name,
+        version=version,
+        purl=purl,
+        supplier=Party(name="crates.io") if place else None,
+        properties={"cargo:source": "registry" if place else source},
+    )

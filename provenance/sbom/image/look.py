@@ -1,0 +1,195 @@
+"""One look into an image: its files, the packages installed in it, and what its programs say of themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ...errors import VerificationError
+from . import auditable, golang, os_release, readers
+from .layer import Allowance, File, Layer, read_layer
+from .limits import Limits
+from .package import Package, Unread
+from .rootfs import Rootfs
+
+if TYPE_CHECKING:
+    from ...oci.layout import Layout
+    from ...oci.model import Descriptor, Manifest
+    from .linked import Linked
+    from .package import Distribution, Reader
+
+_ARCHIVE = re.compile(r"application/vnd\.(?:oci\.image\.layer|docker\.image\.rootfs)\..*(?:tar|tar[.+](?:gzip|zstd))")
+_TITLE = "org.opencontainers.image.title"
+_LIBRARY = re.compile(r"(?:.*/)?(?P<name>[^/]+\.so(?:\.[^/]*)?)")
+_LIBRARY_FOLDERS = re.compile(r"(?:usr/(?:local/)?)?lib(?:32|64)?/(?:[^/]+-linux-[^/]+/)?[^/]+")
+"""Where loaders look without being told to (ld.so(8), musl's `path`)."""
+_DATABASES = (*os_release.PATHS, "lib/apk/db/installed", "var/lib/dpkg/status", "var/lib/rpm/rpmdb.sqlite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was found in one image.
+
+    Attributes:
+        layers: digests, the lowest first.
+        files: by their path, as a container sees them.
+        packages: what package managers installed, the distribution's first.
+        linked: what programs say of themselves, by their path.
+        libraries: names of shared libraries that a loader finds by itself, to the path of the file.
+        owned: paths to the packages that say that a file is theirs, and the digest that they know it by.
+        unread: what lists packages and could not be read.
+    """
+
+    layers: tuple[str, ...]
+    files: Mapping[str, File]
+    distribution: Distribution | None
+    packages: tuple[Package, ...]
+    linked: Mapping[str, tuple[Linked, ...]]
+    libraries: Mapping[str, str]
+    owned: Mapping[str, tuple[tuple[Package, str | None], ...]]
+    unread: tuple[Unread, ...]
+
+
+def look(layout: Layout, manifest: Manifest, limits: Limits | None = None) -> Look:
+    """Read an image, each layer once.
+
+    Raises:
+        UnreadableError: a layer is missing, damaged, or larger than is read of one.
+        VerificationError: a layer's bytes are not those that the manifest names.
+    """
+    rootfs = _rootfs(layout, manifest, limits or Limits())
+    kept = _Kept(rootfs)
+    distribution = next(filter(None, (os_release.read(kept[p]) for p in os_release.PATHS if p in kept)), None)
+    unread = [*_missed(rootfs)]
+    packages = tuple(_read(kept, distribution, unread))
+    files = {path: file if file.data is None else replace(file, data=None) for path, file in sorted(rootfs.files())}
+    return Look(
+        layers=tuple(layer.digest for layer in manifest.layers),
+        files=files,
+        distribution=distribution,
+        packages=packages,
+        linked=dict(_linked(files, unread)),
+        libraries=_libraries(rootfs),
+        owned=_owned(rootfs, packages),
+        unread=tuple(dict.fromkeys(unread)),
+    )
+
+
+def _rootfs(layout: Layout, manifest: Manifest, limits: Limits) -> Rootfs:
+    rootfs, allowance = Rootfs(), Allowance.of(limits)
+    for index, descriptor in enumerate(manifest.layers):
+        if descriptor.lies_elsewhere:
+            continue
+        if _ARCHIVE.fullmatch(descriptor.media_type):
+            with layout.blob(descriptor) as blob:
+                found = read_layer(
+                    blob, index=index, digest=descriptor.digest, wanted=readers.wanted, allowance=allowance
+                )
+            if found.sha256 != descriptor.sha256:
+                raise VerificationError(f"layer `{descriptor.digest}` has other bytes: sha256:{found.sha256}")
+            rootfs.apply(found, descriptor.digest)
+        else:
+            rootfs.apply(_single(descriptor, index), descriptor.digest)
+    return rootfs
+
+
+def _single(descriptor: Descriptor, index: int) -> Layer:
+    """Return a layer that is no archive as the file that it is: so artifacts other than images hold what they hold."""
+    name = descriptor.annotations.get(_TITLE, descriptor.digest).strip("/").replace("/", "-") or descriptor.digest
+    file = File(size=descriptor.size, mode=0, sha256=descriptor.sha256, layer=index, program=False)
+    return Layer(entries=[(name, file)], sha256=descriptor.sha256)
+
+
+class _Kept(Mapping[str, bytes]):
+    """The bytes that were kept, by path; a path with links in it is followed as in a container."""
+
+    def __init__(self, rootfs: Rootfs) -> None:
+        self._rootfs = rootfs
+        self._paths = tuple(sorted(path for path, file in rootfs.files() if file.data is not None))
+
+    def __getitem__(self, path: str) -> bytes:
+        found = self._rootfs.find(path)
+        if found is None or found[1].data is None:
+            raise KeyError(path)
+        return found[1].data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+class _Chosen(Mapping[str, bytes]):
+    """Of what was kept the part that one reader wants; what it looks up by name it finds everywhere."""
+
+    def __init__(self, kept: _Kept, reader: Reader) -> None:
+        self._kept = kept
+        self._paths = tuple(path for path in kept if reader.WANTED.fullmatch(path))
+
+    def __getitem__(self, path: str) -> bytes:
+        return self._kept[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+def _read(kept: _Kept, distribution: Distribution | None, unread: list[Unread]) -> Iterator[Package]:
+    for reader in readers.READERS:
+        for found in reader.read(_Chosen(kept, reader), distribution):
+            if isinstance(found, Unread):
+                unread.append(found)
+            else:
+                yield found
+
+
+def _missed(rootfs: Rootfs) -> Iterator[Unread]:
+    """Yield what a reader wants and was not kept: too large, or behind a link from where it should lie."""
+    for path, file in rootfs.files():
+        if file.unread:
+            yield Unread(path=path, reason="larger than is read of such a file")
+    for path in _DATABASES:
+        found = rootfs.find(path)
+        if found is not None and found[1].data is None and not found[1].unread:
+            yield Unread(path=path, reason="a link to where such a file is not looked for")
+
+
+def _linked(files: Mapping[str, File], unread: list[Unread]) -> Iterator[tuple[str, tuple[Linked, ...]]]:
+    for path, file in files.items():
+        if (embedded := file.embedded) is None:
+            continue
+        found = []
+        try:
+            if embedded.go_version is not None and embedded.go_modules is not None:
+                found.append(golang.linked(embedded.go_version, embedded.go_modules))
+            if embedded.crates is not None:
+                found.append(auditable.linked(embedded.crates))
+        except ValueError as error:
+            unread.append(Unread(path=path, reason=f"what its linker wrote into it: {error}"))
+        if embedded.damaged:
+            unread.append(Unread(path=path, reason="what its linker wrote into it is damaged, or of an old kind"))
+        if found:
+            yield path, tuple(found)
+
+
+def _libraries(rootfs: Rootfs) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for path in sorted([*(path for path, _ in rootfs.files()), *rootfs.links()]):
+        match = _LIBRARY.fullmatch(path)
+        if match and _LIBRARY_FOLDERS.fullmatch(path) and (there := rootfs.find(path)):
+            found.setdefault(match["name"], there[0])
+    return found
+
+
+def _owned(rootfs: Rootfs, packages: tuple[Package, ...]) -> Mapping[str, tuple[tuple[Package, str | None], ...]]:
+    found: dict[str, list[tuple[Package, str | None]]] = {}
+    for package in packages:
+        for path, digest in package.files.items():
+            if there := rootfs.find(path):
+                found.setdefault(there[0], []).append((package, digest))
+    return {path: tuple(claims) for path, claims in found.items()}

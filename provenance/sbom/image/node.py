@@ -1,0 +1,129 @@
+"""Packages in `node_modules` (npm, package.json and folders)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ...json import JSONValue, read_json
+from .. import licence
+from ..inventory import Component, Kind, Role
+from ..party import Party
+from .package import Package, Unread, line, maintainer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .package import Distribution, Found
+
+_NAME = r"(?:@[^/]+/)?[^/@.][^/]*"
+WANTED = re.compile(rf"(?:.*/)?node_modules/{_NAME}/package\.json")
+_PLACE = re.compile(rf"(?P<above>(?:.*/)?)node_modules/{_NAME}\Z")
+_PREFIX = "npm:"
+_PACKAGE = re.compile(r"(?:@[^/]+/)?[^/]+")
+_LEVELS = 32
+_REPOSITORY = re.compile(r"(?:git\+)?(https?://\S+)")
+_GITHUB = re.compile(r"(?:github:)?([\w.-]+/[\w.-]+)")
+
+
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:  # noqa: ARG001 - one protocol
+    """Yield the packages that are installed; a `package.json` without a version is none of a package."""
+    for path, data in sorted(files.items()):
+        try:
+            fields = read_json(data.removeprefix(b"\xef\xbb\xbf"))
+        except ValueError as error:
+            yield Unread(path=path, reason=f"not JSON: {error}")
+            continue
+        if isinstance(fields, dict):
+            name, version = _text(fields.get("name")), _text(fields.get("version"))
+            if name and version and _PACKAGE.fullmatch(name):
+                yield _package(path, fields, name, version)
+
+
+def _package(path: str, fields: Mapping[str, JSONValue], name: str, version: str) -> Package:
+    folder = path.removesuffix("/package.json")
+    return Package(
+        component=_component(fields, name, version),
+        system=False,
+        database=path,
+        files={path: None},
+        folder=folder,
+        provides=frozenset({_PREFIX + folder}),
+        requires=tuple(_candidates(folder, wanted) for wanted in _wanted(fields)),
+    )
+
+
+def _component(fields: Mapping[str, JSONValue], name: str, version: str) -> Component:
+    from packageurl import PackageURL
+
+    scope, _, bare = name.rpartition("/")
+    purl = PackageURL("npm", scope or None, bare, version).to_string()
+    declared = _licence(fields)
+    author = _party(fields.get("author"))
+    return Component(
+        ref=purl,
+        kind=Kind.LIBRARY,
+        role=Role.CONTAINED,
+        name=name,
+        version=version,
+        purl=purl,
+        licence=licence.normalise(declared) if declared else None,
+        authors=(author,) if author else (),
+        description=line(_text(fields.get("description"))),
+        homepage=_text(fields.get("homepage")),
+        repository=_repository(fields.get("repository")),
+    )
+
+
+def _wanted(fields: Mapping[str, JSONValue]) -> list[str]:
+    found = set[str]()
+    for key in ("dependencies", "optionalDependencies", "peerDependencies"):
+        if isinstance(table := fields.get(key), dict):
+            found.update(table)
+    return sorted(found)
+
+
+def _candidates(folder: str, name: str) -> tuple[str, ...]:
+    """Return where node looks for a package (modules, loading from node_modules folders), the nearest place first."""
+    found = [f"{_PREFIX}{folder}/node_modules/{name}"]
+    while len(found) < _LEVELS and (place := _PLACE.match(folder)):
+        found.append(f"{_PREFIX}{place['above']}node_modules/{name}")
+        folder = place["above"].removesuffix("/")
+    return tuple(found)
+
+
+def _licence(fields: Mapping[str, JSONValue]) -> str | None:
+    found = list(_licences(fields.get("license") or fields.get("licenses")))
+    return " OR ".join(found) if found else None
+
+
+def _licences(value: JSONValue) -> Iterator[str]:
+    match value:
+        case str() if value.strip():
+            yield value
+        case {"type": str(name)} if name.strip():
+            yield name
+        case list():
+            for one in value:
+                yield from _licences(one)
+
+
+def _party(value: JSONValue) -> Party | None:
+    """Read a person, `NAME <ADDRESS> (URL)` or a table (package.json, people fields)."""
+    if isinstance(value, dict):
+        name, email = _text(value.get("name")), _text(value.get("email"))
+        return Party(name=line(name) or name, email=email) if name else None
+    text = line(_text(value))
+    return maintainer(text.partition(" (")[0]) if text else None
+
+
+def _repository(value: JSONValue) -> str | None:
+    text = _text(value.get("url") if isinstance(value, dict) else value) or ""
+    if match := _REPOSITORY.fullmatch(text):
+        return match[1]
+    match = _GITHUB.fullmatch(text)
+    return f"https://github.com/{match[1]}" if match else None
+
+
+def _text(value: JSONValue) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None

@@ -1,0 +1,148 @@
+"""Installed Python distributions: `.dist-info` (PyPA, Recording installed projects), `.egg-info` (setuptools)."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import posixpath
+import re
+from binascii import Error
+from typing import TYPE_CHECKING
+
+from .. import licence
+from ..inventory import Component, Kind, Role
+from ..party import Party
+from .fields import one, paragraph
+from .package import Package, Unread, line, maintainer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .package import Distribution, Found
+
+WANTED = re.compile(
+    r"(?:.*/)?[^/]+(?:\.dist-info/(?:METADATA|RECORD)|\.egg-info(?:/(?:PKG-INFO|installed-files\.txt))?)"
+)
+_METADATA = re.compile(r"(?P<folder>.*\.(?:dist-info|egg-info))(?:/(?:METADATA|PKG-INFO))?\Z")
+_PREFIX = "pypi:"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_EXTRA = re.compile(r";.*\bextra\b", re.DOTALL)
+_CLASSIFIER = "License :: OSI Approved :: "
+_CLASSIFIED = {
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+    "The Unlicense (Unlicense)": "Unlicense",
+    "zlib/libpng License": "Zlib",
+}
+_LONGEST_LICENCE = 120
+"""Characters of the field `License`; what is longer is the text of one."""
+_URL = re.compile(r"https?://\S+")
+
+
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:  # noqa: ARG001 - one protocol
+    """Yield the distributions that are installed, wherever they lie."""
+    for path in sorted(files):
+        if match := _METADATA.match(path):
+            yield _package(path, match["folder"], files)
+
+
+def _package(path: str, folder: str, files: Mapping[str, bytes]) -> Package | Unread:
+    fields = paragraph(files[path].decode("utf-8", "replace").replace("\r\n", "\n"))
+    name, version = one(fields, "name"), one(fields, "version")
+    if name is None or version is None or not _NAME.fullmatch(name):
+        return Unread(path=path, reason="it has no name or no version")
+    try:
+        owned = dict(_files(folder, files))
+    except (csv.Error, ValueError) as error:
+        return Unread(path=f"{folder}/RECORD", reason=f"not a list of files: {error}")
+    return Package(
+        component=_component(fields, name, version),
+        system=False,
+        database=path,
+        files={path: None} | owned,
+        folder=folder if folder != path else None,
+        provides=frozenset({_PREFIX + _normal(name)}),
+        requires=tuple((_PREFIX + wanted,) for wanted in _requirements(fields)),
+    )
+
+
+def _component(fields: Mapping[str, list[str]], name: str, version: str) -> Component:
+    from packageurl import PackageURL
+
+    purl = PackageURL("pypi", None, name, version).to_string()
+    links = _links(fields)
+    author = maintainer(one(fields, "author-email")) or maintainer(one(fields, "author"))
+    return Component(
+        ref=purl,
+        kind=Kind.LIBRARY,
+        role=Role.CONTAINED,
+        name=name,
+        version=version,
+        purl=purl,
+        licence=_licence(fields),
+        authors=(Party(name=line(author.name) or name, email=author.email),) if author else (),
+        description=line(one(fields, "summary")),
+        homepage=one(fields, "home-page") or links.get("homepage"),
+        repository=links.get("source") or links.get("repository") or links.get("sourcecode"),
+    )
+
+
+def _licence(fields: Mapping[str, list[str]]) -> str | None:
+    """Return the declared licence: the expression, else the field of old if it names one, else what is classified."""
+    if text := one(fields, "license-expression"):
+        return licence.normalise(text)
+    text = one(fields, "license")
+    if text and "\n" not in text and len(text) <= _LONGEST_LICENCE:
+        return licence.normalise(text)
+    names = [c.removeprefix(_CLASSIFIER) for c in fields.get("classifier", ()) if c.startswith(_CLASSIFIER)]
+    return licence.normalise(_CLASSIFIED.get(names[0], names[0])) if len(names) == 1 else None
+
+
+def _links(fields: Mapping[str, list[str]]) -> Mapping[str, str]:
+    """Return `Project-URL`s by their label, without what labels differ in (well-known labels, PEP 753)."""
+    found = {}
+    for entry in fields.get("project-url", ()):
+        label, _, url = entry.partition(",")
+        if _URL.fullmatch(url.strip()):
+            found[re.sub(r"[\W_]", "", label).lower()] = url.strip()
+    return found
+
+
+def _requirements(fields: Mapping[str, list[str]]) -> Iterator[str]:
+    for entry in fields.get("requires-dist", ()):
+        match = _NAME.match(entry)
+        if match and not _EXTRA.search(entry):
+            yield _normal(match[0])
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _files(folder: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, str | None]]:
+    base = posixpath.dirname(folder)
+    record = files.get(f"{folder}/RECORD", b"").decode("utf-8", "surrogateescape")
+    for row in csv.reader(record.splitlines()):
+        if row:
+            yield _inside(base, row[0]), _digest(row[1]) if len(row) > 1 else None
+    for name in files.get(f"{folder}/installed-files.txt", b"").decode("utf-8", "surrogateescape").splitlines():
+        yield _inside(folder, name), None
+
+
+def _inside(base: str, name: str) -> str:
+    """Return a path from the root; one that would lead out of it ends there, as for a container."""
+    return posixpath.normpath(posixpath.join("/", base, name)).lstrip("/")
+
+
+def _digest(text: str) -> str | None:
+    algorithm, _, encoded = text.partition("=")
+    if algorithm != "sha256":
+        return None
+    try:
+        return f"sha256:{base64.urlsafe_b64decode(encoded + '=' * (-len(encoded) % 4)).hex()}"
+    except (Error, ValueError):
+        return None

@@ -1,0 +1,149 @@
+"""RPM's database of installed packages: SQLite (rpm 4.16 and later), as Fedora, RHEL 9 and their like have it.
+
+The older ones, Berkeley DB and SUSE's ndb, are not read: that they are there is told.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from .. import licence
+from ..inventory import Component, Kind, Role
+from ..party import Party
+from .package import Package, Unread, is_name, line
+from .rpm_header import Header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .package import Distribution, Found
+
+_FOLDER = r"(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)"
+WANTED = re.compile(rf"{_FOLDER}/(?:rpmdb\.sqlite(?:-wal)?|Packages(?:\.db)?)|var/lib/rpmmanifest/container-manifest-2")
+_PREFIX = "rpm:"
+_NAME, _VERSION, _RELEASE, _EPOCH, _SUMMARY = 1000, 1001, 1002, 1003, 1004
+_VENDOR, _LICENCE, _URL, _ARCHITECTURE, _SOURCE = 1011, 1014, 1020, 1022, 1044
+_DIGESTS, _PROVIDES, _REQUIRES = 1035, 1047, 1049
+_FOLDER_OF, _NAMES, _FOLDERS, _ALGORITHM = 1116, 1117, 1118, 5011
+_ALGORITHMS = {1: "md5", 8: "sha256"}
+"""RFC 4880, 9.4; without the tag it is md5."""
+_MOST = 100_000
+_STEPS = 100_000
+"""Instructions of SQLite's machine between two looks at how many a query took; a package takes a dozen."""
+_VENDORS = {"rhel": "redhat"}
+"""Namespaces of package URLs that are not the distribution's id (purl-spec, type `rpm`)."""
+_EMPTY_WAL = 32
+"""Bytes of a write-ahead log's header: one that is no longer holds no changes."""
+
+
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:
+    """Yield the packages of each SQLite database."""
+    for path, data in sorted(files.items()):
+        if path.endswith("rpmdb.sqlite"):
+            if len(files.get(f"{path}-wal", b"")) > _EMPTY_WAL:
+                yield Unread(path=f"{path}-wal", reason="changes to the database that were not written into it")
+            yield from _database(path, data, distribution)
+        elif not path.endswith("-wal") and data:
+            yield Unread(path=path, reason="an RPM database of a kind that is not read: Berkeley DB, ndb or a manifest")
+
+
+def _database(path: str, data: bytes, distribution: Distribution | None) -> Found:
+    try:
+        headers = _blobs(data)
+    except sqlite3.Error as error:
+        yield Unread(path=path, reason=f"no whole SQLite database: {error}")
+        return
+    if len(headers) > _MOST:
+        yield Unread(path=path, reason=f"more than {_MOST:,} packages")
+        return
+    for blob in headers:
+        try:
+            header = Header.parse(blob)
+            package = _package(path, header, distribution)
+        except ValueError as error:
+            yield Unread(path=path, reason=str(error))
+            continue
+        if package is not None:
+            yield package
+
+
+def _blobs(data: bytes) -> list[bytes]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        # Bytes 18 and 19 say that there is a log beside the file, which there can't be beside memory (SQLite's file
+        # format, 1.3.3).
+        connection.deserialize(data[:18] + b"\1\1" + data[20:])
+        connection.execute("PRAGMA trusted_schema = OFF")
+        # A view in place of the table could go on without end.
+        connection.set_progress_handler(_Patience(), _STEPS)
+        rows = connection.execute("SELECT blob FROM Packages ORDER BY hnum LIMIT ?", (_MOST + 1,))
+        return [blob for (blob,) in rows if isinstance(blob, bytes)]
+
+
+class _Patience:
+    """Stops a query after so many calls."""
+
+    def __init__(self) -> None:
+        self._left = 1000
+
+    def __call__(self) -> int:
+        self._left -= 1
+        return self._left < 0
+
+
+def _package(path: str, header: Header, distribution: Distribution | None) -> Package | None:
+    name, version, release = (header.text(tag) for tag in (_NAME, _VERSION, _RELEASE))
+    if not is_name(name) or not name or not version:
+        raise ValueError("a package has no name or no version")
+    if name == "gpg-pubkey":
+        return None  # a key, which RPM keeps as if it were a package
+    return Package(
+        component=_component(header, name, f"{version}-{release}" if release else version, distribution),
+        system=True,
+        database=path,
+        files=dict(_files(header)),
+        provides=frozenset(_PREFIX + text for text in (name, *header.texts(_PROVIDES))),
+        requires=tuple((_PREFIX + text,) for text in dict.fromkeys(header.texts(_REQUIRES))),
+    )
+
+
+def _component(header: Header, name: str, version: str, distribution: Distribution | None) -> Component:
+    from packageurl import PackageURL
+
+    epoch = next(iter(header.numbers(_EPOCH)), 0)
+    source = header.text(_SOURCE)
+    qualifiers = {
+        "arch": header.text(_ARCHITECTURE) or "",
+        "distro": distribution.qualifier if distribution else "",
+        "epoch": str(epoch) if epoch else "",
+        "upstream": source or "",
+    }
+    namespace = _VENDORS.get(distribution.id, distribution.id) if distribution else None
+    purl = PackageURL("rpm", namespace, name, version, qualifiers).to_string()
+    declared, vendor = header.text(_LICENCE), line(header.text(_VENDOR))
+    return Component(
+        ref=purl,
+        kind=Kind.LIBRARY,
+        role=Role.CONTAINED,
+        name=name,
+        version=f"{epoch}:{version}" if epoch else version,
+        purl=purl,
+        licence=licence.normalise(declared) if declared else None,
+        supplier=Party(name=vendor) if vendor else (distribution.supplier if distribution else None),
+        description=line(header.text(_SUMMARY)),
+        homepage=header.text(_URL),
+        properties={"rpm:source": source} if source else {},
+    )
+
+
+def _files(header: Header) -> Iterator[tuple[str, str | None]]:
+    names, folders, places = header.texts(_NAMES), header.texts(_FOLDERS), header.numbers(_FOLDER_OF)
+    digests = header.texts(_DIGESTS)
+    algorithm = _ALGORITHMS.get(next(iter(header.numbers(_ALGORITHM)), 1))
+    if len(names) != len(places) or any(place >= len(folders) for place in places):
+        raise ValueError("a package's list of files is none")
+    for number, (name, place) in enumerate(zip(names, places, strict=True)):
+        digest = digests[number] if number < len(digests) else ""
+        yield (folders[place] + name).strip("/"), f"{algorithm}:{digest}" if digest and algorithm else None

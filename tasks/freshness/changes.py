@@ -26,6 +26,7 @@ _CODES = {
     Kind.FILE: Code.INPUT_CHANGED,
     Kind.FOLDER: Code.INPUT_CHANGED,
     Kind.GLOB: Code.INPUT_CHANGED,
+    Kind.CONTEXT: Code.INPUT_CHANGED,
 }
 
 
@@ -78,9 +79,10 @@ def _measured(of: str, values: tuple[str, str], recorded: Inputs, meter: Meter) 
         yield Reason(code=code, detail=name)
     elif kind is Kind.VARIABLE:
         yield Reason(code=Code.VARIABLE_CHANGED, detail=name)
-    else:  # the list of a folder or a pattern: what was removed says so itself, as a file
+    else:  # the list of a folder, a pattern or a context: what was removed says so itself, as a file
         added = [f for f in meter.files(of) if recorded.get(key(Kind.FILE, f), ABSENT) == ABSENT]
         for file in added:
             yield Reason(code=Code.INPUT_ADDED, detail=file)
         if not added:
-            yield Reason(code=Code.INPUT_REMOVED, detail=name)
+            # Of a context a link, an empty folder or a permission may have changed as well.
+            yield Reason(code=Code.INPUT_CHANGED if kind is Kind.CONTEXT else Code.INPUT_REMOVED, detail=name)

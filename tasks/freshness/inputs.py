@@ -40,6 +40,8 @@ class Kind(StrEnum):
     """Which files there are below a folder: sha256 of their paths. That of their bytes are inputs of their own."""
     GLOB = "glob"
     """Which files a pattern matches: sha256 of their paths; likewise."""
+    CONTEXT = "context"
+    """What a build context holds but for the bytes of its files: sha256 of names, kinds and targets of links."""
     VARIABLE = "variable"
     """An environment variable: sha256 of its value (never the value itself), or `unset`."""
     ARTIFACT = "artifact"
@@ -52,7 +54,7 @@ class Kind(StrEnum):
     """What a lock file comes to for this artifact alone, as its builder says."""
 
 
-MEASURED = frozenset({Kind.FILE, Kind.FOLDER, Kind.GLOB, Kind.VARIABLE})
+MEASURED = frozenset({Kind.FILE, Kind.FOLDER, Kind.GLOB, Kind.CONTEXT, Kind.VARIABLE})
 ABSENT = "absent"
 UNSET = "unset"
 
@@ -205,8 +207,12 @@ class Meter:
             ToolError: a folder can't be read.
         """
         kind, name = parts(of)
-        find = patterns.below if kind is Kind.FOLDER else patterns.expand
         with self._lock:
+            if kind is Kind.CONTEXT:
+                from .context import files
+
+                return tuple(files(self.root, name, self.made))
+            find = patterns.below if kind is Kind.FOLDER else patterns.expand
             return tuple(find(self.root, name, skipped=self.made))
 
     def forget(self) -> None:
@@ -214,10 +220,16 @@ class Meter:
         self._seen.clear()
         self._values.clear()
 
+    def _context(self, name: str) -> str:
+        from .context import digest, entries
+
+        return digest(entries(self.root, name, self.made))
+
     def _measurements(self) -> Mapping[Kind, Callable[[str], str]]:
         return {
             Kind.FOLDER: lambda name: names_digest(self.files(key(Kind.FOLDER, name))),
             Kind.GLOB: lambda name: names_digest(self.files(key(Kind.GLOB, name))),
+            Kind.CONTEXT: self._context,
             Kind.VARIABLE: variable,
         }
 

@@ -10,13 +10,14 @@ from ..provenance import links, lock, store
 from ..provenance.errors import ProvenanceError, VerificationError
 from .flow.outcome import Done, Outcome
 from .freshness.answer import Action, Answer, Code, Depends, Fallen, Fresh, Stale
-from .freshness.inputs import digest_of, to_json
+from .freshness.inputs import ABSENT, Kind, digest_of, parts, to_json
 from .freshness.judge import Judge
 from .progress.progress import LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from ..provenance.record import Record
     from .builder import Artifact, Builder, Built, Workspace
     from .flow.flow import Placed
     from .flow.signer import Signer
@@ -134,6 +135,12 @@ class Session:
             seconds=time.monotonic() - started,
             since="" if done is Done.BUILT else built_at(placed.provenance),
         )
+
+    def sources(self, record: Record) -> dict[str, str]:
+        """Return the files that an artifact was built from, by sha256 in hex; empty where nobody here knows."""
+        inputs = self._state.inputs(record.inputs) or {}
+        files = ((parts(of), value) for of, value in sorted(inputs.items(), reverse=True))
+        return {value: name for (kind, name), value in files if kind is Kind.FILE and value != ABSENT}
 
     def leave(self) -> None:
         """Note that this run leaves nothing half done; the next need not look for it."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...provenance import config
 from ...provenance.config import FILE
-from ...provenance.config.template import starter
+from ...provenance.config.template import Standing, starter
 from ...provenance.errors import ProvenanceError, StoreError
+from ..docker.propose import propose_images
 from ..graph import BUILDERS, open_session
 from .base import WorkspaceCommand
+
+if TYPE_CHECKING:
+    from ..builder import Workspace
 
 _DODO = '''\
 """Builds what this repository ships, each artifact with its SBOM, its provenance and their signatures."""
@@ -37,7 +41,12 @@ class Init(WorkspaceCommand):
         self.refuse_arguments(args)
         root = Path.cwd()
         sys.stdout.write(_write_new(root / "dodo.py", _DODO))
-        sys.stdout.write(f"kept    {FILE}\n" if (root / FILE).exists() else _write_new(root / FILE, _proposed(root)))
+        if (root / FILE).exists():
+            sys.stdout.write(f"kept    {FILE}\n")
+        else:
+            text, offered = _proposed(root)
+            sys.stdout.write(_write_new(root / FILE, text))
+            sys.stdout.writelines(f"{line}\n" for line in offered)
         session = open_session(root)
         worst = 0
         for make_builder in BUILDERS:
@@ -53,8 +62,11 @@ class Init(WorkspaceCommand):
         return worst
 
 
-def _proposed(root: Path) -> str:
-    """Return the starter file with what the builders see here; one that can't tell says so when it is asked next."""
+def _proposed(root: Path) -> tuple[str, list[str]]:
+    """Return the starter file with what the builders see here, and what to say of what is not simply set in it.
+
+    A builder that can't tell says so when it is asked next.
+    """
     session = open_session(root)
     found: dict[str, str | tuple[str, ...]] = {}
     notes: dict[str, tuple[str, ...]] = {}
@@ -66,7 +78,17 @@ def _proposed(root: Path) -> str:
             # Nothing but the folder names the project: said once, it is the same in everybody's checkout.
             found["project.name"] = root.name
             notes["project.name"] = ("Git has no remote to take it from; this is the folder's name.",)
-    return starter(found, notes=notes)
+    images = propose_images(root, _name_of(session.workspace), session.workspace.made)
+    offered = [one for one in images.proposed if one.standing is Standing.OFFERED]
+    lines = [f"offered {one.parent}:{one.name}, behind `#` in {FILE}" for one in offered]
+    return starter(found, notes=notes, proposed=images.proposed), [*lines, *(f"note    {line}" for line in images.said)]
+
+
+def _name_of(workspace: Workspace) -> str:
+    """Return what the project is called by its repository, else by its folder."""
+    with contextlib.suppress(ProvenanceError):
+        return workspace.project.name
+    return workspace.root.name
 
 
 def _write_new(path: Path, text: str) -> str:

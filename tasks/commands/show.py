@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ...provenance.attest.slsa import Provenance
     from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import VerifiedArtifact
+    from ..session import Session
 
 
 class Show(WorkspaceCommand):
@@ -38,22 +40,31 @@ class Show(WorkspaceCommand):
     def run(self, params: Any, args: list[str]) -> int:
         """Verify each artifact, then show it."""
         trust = trust_of(params["keys"])
-        wanted: list[tuple[Path, str | None]] = [
-            (f, None) for a in args if os.path.lexists(a) for f in _folders(Path(a))
-        ]
+        wanted = [_Wanted(folder=f) for a in args if os.path.lexists(a) for f in _folders(Path(a))]
         names = [a for a in args if not os.path.lexists(a)]
         if names or not args:
-            wanted += [(s.workspace.output / a.folder, a.id) for s, a in self.artifacts(names)]
+            wanted += [
+                _Wanted(folder=s.workspace.output / a.folder, id=a.id, session=s) for s, a in self.artifacts(names)
+            ]
         worst = 0
-        for folder, expected in wanted:
+        for one in wanted:
             try:
-                lines = steady(folder, functools.partial(_shown, folder, trust, expected))
+                lines = steady(one.folder, functools.partial(_shown, one, trust))
             except ProvenanceError as error:
                 sys.stdout.write(f"not verified  {error}\n\n")
                 worst = max(worst, error.exit_code)
                 continue
             sys.stdout.write("".join(f"{printable(line)}\n" for line in lines) + "\n")
         return worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What is to be shown: a folder, and where it was asked for by its name the id and who knows the workspace."""
+
+    folder: Path
+    id: str | None = None
+    session: Session | None = None
 
 
 def _folders(path: Path) -> list[Path]:
@@ -66,11 +77,18 @@ def _folders(path: Path) -> list[Path]:
     return [path.parent]
 
 
-def _shown(folder: Path, trust: Trust, expected: str | None) -> list[str]:
-    found = verified(folder, trust, expected)
+def _shown(wanted: _Wanted, trust: Trust) -> list[str]:
+    folder = wanted.folder
+    found = verified(folder, trust, wanted.id)
     inventory = _inventory(folder, found)
     output = folder.parents[place_of("", "", "").count("/")]
-    return [*_lines(folder, found, inventory), *_lineage(lineage(found, output, trust))]
+    lines = [*_lines(folder, found, inventory), *_lineage(lineage(found, output, trust))]
+    if found.record.media_type is not None:
+        from .show_image import explanations
+
+        sources = wanted.session.sources(found.record) if wanted.session else {}
+        lines += (f"  {line}" for line in explanations(folder / found.record.file, inventory, sources))
+    return lines
 
 
 def _inventory(folder: Path, found: VerifiedArtifact) -> Inventory:

@@ -1,11 +1,14 @@
-"""What `doit show` says of an image beyond what it says of every artifact: its layers, or its platforms."""
+"""What `doit show` says of an image beyond what it says of every artifact: its layers, and who explains its files."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ...provenance.oci.layout import opened_layout
-from ...provenance.oci.model import Index
+from ...provenance.oci.model import Index, Manifest
+from ...provenance.sbom.image.package import shown
+from ...provenance.sbom.image.survey import By, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -13,10 +16,15 @@ if TYPE_CHECKING:
 
     from ...provenance.json import JSONValue
     from ...provenance.oci.layout import Layout
-    from ...provenance.oci.model import Descriptor, Manifest
+    from ...provenance.oci.model import Descriptor
+    from ...provenance.sbom.image.survey import Explained
+    from ...provenance.sbom.inventory import Inventory
 
 _COMMAND = 100
 """Characters of a step that are shown."""
+_NAMED = 5
+"""Files that are named of those that one thing explains; nobody's are named up to `_UNKNOWN`."""
+_UNKNOWN = 50
 
 
 def rows(path: Path) -> Iterator[tuple[str, str]]:
@@ -32,6 +40,40 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
             yield from (("platform", f"{_platform(one)}  {one.digest}") for one in root.manifests)
         else:
             yield from _layers(layout, root)
+
+
+def explanations(path: Path, inventory: Inventory, sources: Mapping[str, str]) -> Iterator[str]:
+    """Yield lines that say who explains the files of the image at `path`; of an index nothing.
+
+    Args:
+        path: of its layout, which was verified.
+        inventory: of the image, which says which artifacts of the workspace are in it.
+        sources: the files that it was built from, by sha256 in hex, as far as they are known here.
+
+    Raises:
+        ProvenanceError: it changed since, or is larger than what is looked into.
+    """
+    known = {part.hashes["sha256"]: part.sbom.artifact for part in inventory.components if part.sbom and part.hashes}
+    with opened_layout(path) as layout:
+        manifest = layout.manifest(layout.root)
+        if not isinstance(manifest, Manifest):
+            return
+        files = survey(layout, manifest, known, sources).files
+    yield f"who explains its files ({len(files):,}):"
+    order = list(By)
+    named = sorted(files, key=lambda file: (order.index(file.by), _title(file), file.path))
+    for (by, title), group in groupby(named, key=lambda file: (file.by, _title(file))):
+        yield f"  {title}: {_listed(list(group), _UNKNOWN if by is By.NOBODY else _NAMED)}"
+
+
+def _title(file: Explained) -> str:
+    return file.name or file.by.value if file.by in {By.ARTIFACT, By.SYSTEM, By.LANGUAGE, By.PROGRAM} else file.by.value
+
+
+def _listed(files: list[Explained], most: int) -> str:
+    more = len(files) - most
+    names = ", ".join(f"{shown(file.path)} (layer {file.layer + 1})" for file in files[:most])
+    return names + (f", and {more:,} more" if more > 0 else "")
 
 
 def _layers(layout: Layout, manifest: Manifest) -> Iterator[tuple[str, str]]:

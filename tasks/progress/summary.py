@@ -80,13 +80,15 @@ def _reused(outcome: Outcome) -> str:
 
 def _packages(outcome: Outcome) -> tuple[str, str]:
     """Return how many packages are in an artifact, and why that may not be all there is to say."""
-    from ...provenance.sbom.inventory import Completeness, Role
+    from ...provenance.sbom.inventory import Completeness, Kind, Role
 
     inventory = outcome.inventory
     if inventory is None:
         return "", ""
-    count = len(inventory.of_role(Role.LINKED))
-    packages = f"{count} package{'' if count == 1 else 's'}"
+    inside = [*inventory.of_role(Role.LINKED), *inventory.of_role(Role.CONTAINED)]
+    images = sum(part.kind is Kind.CONTAINER for part in inside)
+    count = images or sum(part.kind is not Kind.FILE for part in inside)
+    packages = f"{count} {'image' if images else 'package'}{'' if count == 1 else 's'}"
     match inventory.completeness:
         case Completeness.UNKNOWN:
             return f"at most {packages}" if count else "contents unknown", inventory.note

@@ -21,10 +21,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SECONDS = re.compile(r"[0-9]{1,11}\Z")
 _LATEST = 253_402_300_799
 """The last second of the year 9999: what RFC 3339 can say."""
-_STATUS = (
-    *("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none"),
-    *("--", ".", ":(exclude,glob)**/__pycache__/**"),
-)
+_CHANGES = ("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none", "--")
+_STATUS = (*_CHANGES, ".", ":(exclude,glob)**/__pycache__/**")
 """Reading a `dodo.py` leaves Python's cache beside it, which is no change of the sources."""
 _BATCH = 64 << 10
 """Characters of paths on one command line, far below what systems allow."""
@@ -111,6 +109,32 @@ def time_of(source: Source, files: list[str]) -> datetime:
     else:
         seconds = max((_mtime(source.root / f) for f in files), default=0)
     return datetime.fromtimestamp(seconds or 0, UTC)
+
+
+def revision_of(source: Source, files: list[str]) -> str | None:
+    """Return the commit that stands in images: the last one that touched `files`, as `time_of` takes its time.
+
+    Where git knows none of them (archives that were built, and are ignored) it is HEAD, if the whole tree is that.
+
+    Returns:
+        `None` where there is no such commit, or the files are not as it has them: a revision names exactly the sources.
+
+    Raises:
+        ToolError: git can't tell.
+    """
+    if source.commit is None:
+        return None
+    touched: list[tuple[int, str]] = []
+    for batch in _batches([f for f in files if not f.startswith("../")]):
+        if _git(source.root, _environment(), *_CHANGES, *batch, literal=True):
+            return None
+        last = _git(source.root, _environment(), "log", "-1", "--format=%ct %H", "HEAD", "--", *batch, literal=True)
+        if last:
+            seconds, _, commit = last.partition(" ")
+            touched.append((int(seconds), commit))
+    if touched:
+        return max(touched)[1]
+    return None if source.dirty else source.commit
 
 
 def _last_commit(root: Path, files: list[str]) -> int | None:

@@ -22,13 +22,14 @@ from .cargo.builder import CargoBuilder
 from .command.builder import CommandBuilder
 from .database import BACKEND, own
 from .freshness.state import State
+from .oci.builder import OciBuilder
 from .reporter import META, Reporter
 from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder, CommandBuilder)
+BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder, CommandBuilder, OciBuilder)
 """One line per build tool."""
 
 Task = dict[str, Any]

@@ -1,0 +1,70 @@
+"""The images that a docker engine holds: what they are, and saving one."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ...provenance.errors import ToolError, quoted
+from ...provenance.oci.tree import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from docker import DockerClient
+
+_CHUNK = 1 << 20
+_TIMEOUT = 300
+"""Seconds that the engine may say nothing: it puts an archive together before it sends it."""
+
+
+def image_id(name: str) -> str:
+    """Return an engine's id of an image, `sha256:…`.
+
+    Raises:
+        ToolError: there is no engine, or no such image in it.
+    """
+    with _engine() as client:
+        return str(client.images.get(name).id)
+
+
+def save(name: str, target: Path) -> str:
+    """Save an image into an archive, and return the engine's id of it.
+
+    It is the very image of that id that is saved, whatever the name comes to stand for meanwhile.
+
+    Raises:
+        ToolError: there is no engine, no such image in it, or the engine ends before the archive does.
+        StoreError: the archive can't be written.
+    """
+    with _engine() as client:
+        found = str(client.images.get(name).id)
+        with writing(target), target.open("wb") as archive:
+            for chunk in client.api.get_image(found, chunk_size=_CHUNK):
+                archive.write(chunk)
+    return found
+
+
+@contextmanager
+def _engine() -> Iterator[DockerClient]:
+    """Yield a client of the engine that the environment names, as the docker command has it."""
+    import docker
+    from docker.errors import DockerException, ImageNotFound
+    from requests import RequestException
+
+    try:
+        client = docker.from_env(timeout=_TIMEOUT)
+    except DockerException as error:
+        raise ToolError(
+            f"no docker engine can be reached: {error}",
+            hint="start it, or set DOCKER_HOST to where it listens",
+        ) from error
+    try:
+        yield client
+    except ImageNotFound as error:
+        raise ToolError(f"the docker engine has no such image: {error.explanation}", hint="build or pull it") from error
+    except (DockerException, RequestException) as error:
+        raise ToolError(f"the docker engine failed: {quoted(str(error))}") from error
+    finally:
+        client.close()

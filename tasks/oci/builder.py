@@ -1,0 +1,115 @@
+"""The oci builder: `[oci.NAME]` to an OCI image for each platform, and to the index over them."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ...provenance.config import FILE
+from ...provenance.errors import ConfigError
+from . import BUILDER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ...provenance.attest.resource import ResourceDescriptor
+    from ...provenance.digest import Digest
+    from ...provenance.sbom.inventory import Inventory
+    from ..builder import Artifact, Built, Declared, Workspace
+    from .take import Taken
+    from .units import Unit
+
+_LISTED = 100
+
+
+class OciBuilder:
+    """Takes over the images of `[oci.NAME]`."""
+
+    name = BUILDER
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._units: dict[str, Unit] = {}
+        self._taken: dict[str, Taken] = {}
+
+    def discover(self) -> Sequence[Artifact]:
+        """Return the artifacts of every configured image; archives that are artifacts must have been discovered.
+
+        Raises:
+            ConfigError: a table is wrong; the message has a line for each mistake.
+        """
+        ocis = self.workspace.config.ocis
+        if not ocis:
+            return ()
+        from ..references import Ids
+        from .check import mistakes
+        from .units import unit
+
+        ids = Ids(self.workspace.artifacts)
+        wrong = list(islice(mistakes(ocis, ids, self.workspace.artifacts, self.workspace.untold), _LISTED))
+        if wrong:
+            raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))
+        self._units = {oci.name: unit(oci, ids) for oci in ocis}
+        return [artifact for one in self._units.values() for artifact in one.artifacts]
+
+    def declare(self, artifact: Artifact) -> Declared:
+        """Return where an image is taken from, and what it shall say of itself."""
+        one = self._units[artifact.name]
+        if artifact == one.index:
+            from ..image.index import declare_index
+
+            return declare_index(self.workspace, one.index_of)
+        from .inputs import declare
+
+        return declare(self.workspace, one)
+
+    def propose(self) -> Mapping[str, tuple[str, ...]]:
+        """Propose nothing: an archive that lies about need not be what ships."""
+        return {}
+
+    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
+        """Take an image over for all platforms that are asked for, or join them in an index."""
+        one = self._units[artifacts[0].name]
+        if artifacts[0] == one.index:
+            from ..image.index import build_index
+
+            index = artifacts[0]
+            return {index: build_index(self.workspace, index, one.index_of, self._held(index))}
+        from .take import take
+
+        scratch = self.workspace.state / BUILDER / f"{group.partition(':')[2]}.source"
+        taken = take(self.workspace, one, {artifact: self._held(artifact) for artifact in artifacts}, scratch)
+        self._taken.update({artifact.id: each for artifact, each in taken.items()})
+        return {artifact: each.built for artifact, each in taken.items()}
+
+    def release(self, artifact: Artifact) -> None:
+        """Remove the layout that was made of an artifact."""
+        self._taken.pop(artifact.id, None)
+        shutil.rmtree(self._held(artifact), ignore_errors=True)
+
+    def describe(
+        self, artifact: Artifact, path: Path, digest: Digest
+    ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
+        """Return what is in an image, and what it was taken from, by digest."""
+        if artifact == self._units[artifact.name].index:
+            from ..image.index import describe
+
+            return describe(self.workspace, artifact, path, digest)
+        from ..image.describe import describe_image
+
+        taken = self._taken[artifact.id]
+        inventory = describe_image(
+            self.workspace,
+            artifact,
+            path,
+            digest,
+            created=taken.created,
+            sources={},
+            upstream=(),
+        )
+        return inventory, taken.materials
+
+    def _held(self, artifact: Artifact) -> Path:
+        return self.workspace.state / BUILDER / f"{artifact.name}@{artifact.platform}".replace("/", "-")

@@ -1,0 +1,74 @@
+"""What can be wrong with `[oci.NAME]` beyond the words of provenance.toml: a line for each mistake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...provenance.errors import UsageError, quoted
+from ...provenance.oci.reference import Reference
+from ...provenance.platform import Platform
+from ..builder import Form
+from ..references import unknown
+from . import BUILDER
+from .units import Place, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Mapping, Sequence
+
+    from ...provenance.config import Oci
+    from ..builder import Artifact
+    from ..references import Ids
+
+
+def mistakes(
+    ocis: Sequence[Oci], ids: Ids, artifacts: Mapping[str, Artifact], untold: Container[str] = ()
+) -> Iterator[str]:
+    """Yield what is wrong, as `oci.wash.platforms[0]: …`.
+
+    Args:
+        ocis: the tables.
+        ids: of all artifacts that were discovered so far; an image of this builder is made of none of its own.
+        artifacts: the same, by their ids.
+        untold: the builders that could not tell what they build.
+    """
+    for oci in ocis:
+        at = f"oci.{oci.name}"
+        yield from _platforms(oci, at)
+        if oci.source is None and oci.artifact is None:
+            yield f"{at}: missing; `source` or `artifact` has to say where the image is"
+        elif oci.source is not None and oci.artifact is not None:
+            yield f"{at}: `source` and `artifact` both say where the image is; leave one out"
+        elif oci.artifact is not None:
+            yield from _artifact(oci.artifact, f"{at}.artifact", ids, artifacts, untold)
+        elif (source := source_of(oci)).place is Place.REGISTRY:
+            try:
+                Reference.parse(source.name)
+            except UsageError as error:
+                yield f"{at}.source: {error.message}"
+
+
+def _platforms(oci: Oci, at: str) -> Iterator[str]:
+    seen: dict[Platform, str] = {}
+    for index, text in enumerate(oci.platforms):
+        try:
+            platform = Platform.parse(text)
+        except ValueError as error:
+            yield f"{at}.platforms[{index}]: {error}"
+            continue
+        if platform in seen:
+            yield f"{at}.platforms[{index}]: {quoted(text)} is the same platform as {quoted(seen[platform])}"
+        seen[platform] = text
+
+
+def _artifact(
+    reference: str, at: str, ids: Ids, artifacts: Mapping[str, Artifact], untold: Container[str]
+) -> Iterator[str]:
+    meant = ids.standing_for(reference)
+    if not meant:
+        for line in unknown(at, [reference], ids, untold):
+            yield line.replace(f"{at}[0]", at, 1)
+    elif len(meant) > 1:
+        several = ", ".join(f"`{id_}`" for id_ in meant)
+        yield f"{at}: {quoted(reference)} stands for {len(meant)} artifacts; write one of {several}"
+    elif artifacts[meant[0]].form is not Form.FILE:
+        yield f"{at}: {quoted(reference)} is an image already, not an archive; `{BUILDER}` takes archives"

@@ -1,0 +1,221 @@
+"""Taking an image over: everything it holds into one layout, and of that an OCI image for each platform."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...provenance.attest.resource import ResourceDescriptor
+from ...provenance.errors import BuildError, InputChangedError
+from ...provenance.oci import annotate
+from ...provenance.oci.archive import read_archive
+from ...provenance.oci.convert import to_oci
+from ...provenance.oci.copy import copy_layout
+from ...provenance.oci.layout import LayoutWriter
+from ...provenance.oci.model import Manifest
+from ...provenance.oci.select import select
+from ...provenance.platform import Platform
+from ...provenance.record import IMAGE
+from ...provenance.source import time_of
+from ..builder import Built
+from ..freshness.inputs import Kind, key
+from ..image.annotations import wanted
+from ..upstream import read_upstream
+from .inputs import declare, measure, remember, resolution
+from .units import ARCHIVES, BUILD_TYPE, REMOTE, Place, external, platforms_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...provenance.oci.model import Descriptor
+    from ...provenance.oci.select import Selection
+    from ..builder import Artifact, Workspace
+    from ..freshness.inputs import Inputs
+    from .inputs import Measured
+    from .units import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """An image that was taken over.
+
+    Attributes:
+        created: the time of its sources.
+        materials: what it was made of, by digest.
+    """
+
+    built: Built
+    created: datetime
+    materials: tuple[ResourceDescriptor, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """What the source held, in a layout of its own.
+
+    Attributes:
+        inputs: all of them, as they were before and after.
+        files: those that are files, by their paths from the repository's root.
+        materials: the source, by digest.
+    """
+
+    writer: LayoutWriter
+    selection: Selection
+    inputs: Inputs
+    files: Mapping[str, str]
+    materials: tuple[ResourceDescriptor, ...]
+
+
+def take(workspace: Workspace, unit: Unit, folders: Mapping[Artifact, Path], scratch: Path) -> dict[Artifact, Taken]:
+    """Take an image over.
+
+    Args:
+        workspace: of the image.
+        unit: the image.
+        folders: the artifacts that are wanted, to the folder that receives the layout of each; what was there goes.
+        scratch: a folder for what the source holds; nothing of it is needed afterwards.
+
+    Raises:
+        BuildError: there is no such source, or it holds other platforms than provenance.toml says.
+        InputChangedError: the source changed meanwhile.
+        ProvenanceError: it can't be read, is damaged, or can't be written.
+    """
+    started = datetime.now(UTC)
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        source = _read(workspace, unit, scratch)
+        images = {artifact: _image(workspace, unit, artifact, source, folder) for artifact, folder in folders.items()}
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    created = time_of(workspace.source, sorted(source.files))
+    finished = datetime.now(UTC)
+    return {
+        artifact: Taken(
+            built=Built(
+                path=path,
+                build_type=BUILD_TYPE,
+                external=external(unit.oci),
+                internal={"platform": artifact.platform},
+                files=source.files,
+                inputs=source.inputs,
+                started=started,
+                finished=finished,
+            ),
+            created=created,
+            materials=source.materials,
+        )
+        for artifact, path in images.items()
+    }
+
+
+def _read(workspace: Workspace, unit: Unit, scratch: Path) -> _Source:
+    declared = declare(workspace, unit)
+    before = measure(workspace, declared)
+    upstream = read_upstream(workspace, unit.images[0].upstream)
+    writer = LayoutWriter(scratch / "source")
+    digest, entries = _bring(workspace, unit, writer, scratch)
+    selection = select_from(unit, entries, writer)
+    measure(workspace, declared).refuse_changes_since(before)
+    if read_upstream(workspace, unit.images[0].upstream) != upstream:
+        raise InputChangedError(f"`{unit.source.name}` changed while it was read", hint="run again")
+    resolved: Inputs = {}
+    if unit.source.place in REMOTE:
+        remember(workspace, unit.source, digest)
+        resolved = {resolution(unit.source): digest}
+    artifacts = {key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in upstream.items()}
+    return _Source(
+        writer=writer,
+        selection=selection,
+        inputs={**declared.values, **before.values, **artifacts, **resolved},
+        files=_from_repository(workspace, before),
+        materials=(
+            ResourceDescriptor(
+                name=unit.oci.source or unit.oci.artifact or "",
+                digest={"sha256": selection.root.sha256},
+                media_type=selection.root.media_type,
+            ),
+            *(
+                ResourceDescriptor(name=id_, digest=dict(one.digest.as_digest_set()), annotations={"file": one.file})
+                for id_, one in upstream.items()
+            ),
+        ),
+    )
+
+
+def _bring(workspace: Workspace, unit: Unit, writer: LayoutWriter, scratch: Path) -> tuple[str, tuple[Descriptor, ...]]:
+    """Bring all that the source holds into a layout; return a remote one's digest, and the entries."""
+    source = unit.source
+    if source.place in REMOTE:
+        from .remote import bring
+
+        return bring(source, writer, scratch / "engine.tar")
+    if source.place is Place.LAYOUT:
+        return "", copy_layout((workspace.root / source.name).resolve(), writer)
+    path = workspace.root / source.name
+    if source.place not in ARCHIVES:
+        (one,) = read_upstream(workspace, unit.images[0].upstream).values()
+        path = workspace.root / one.path
+    return "", read_archive(path, writer)
+
+
+def select_from(unit: Unit, entries: Sequence[Descriptor], writer: LayoutWriter) -> Selection:
+    """Return the image of a source, which has to hold the platforms of provenance.toml and no others.
+
+    Raises:
+        BuildError: it holds others.
+        ProvenanceError: it holds no image, or several.
+    """
+    selection = select(entries, writer)
+    asked = set(platforms_of(unit.oci))
+    missing = sorted(map(str, asked - selection.images.keys()))
+    beyond = sorted(map(str, selection.images.keys() - asked))
+    if missing or beyond:
+        said = [
+            *([f"it does not hold {_listed(missing)}"] if missing else []),
+            *([f"it holds {_listed(beyond)} beyond these"] if beyond else []),
+        ]
+        held = ", ".join(f'"{platform}"' for platform in sorted(map(str, selection.images)))
+        raise BuildError(
+            f"`oci:{unit.oci.name}` is for {_listed(sorted(map(str, asked)))}, and its source is not: "
+            + "; ".join(said),
+            hint=f"write `platforms = [{held}]`, or make the source hold the others" if held else None,
+        )
+    return selection
+
+
+def _image(workspace: Workspace, unit: Unit, artifact: Artifact, source: _Source, folder: Path) -> Path:
+    """Write the layout of one platform."""
+    shutil.rmtree(folder, ignore_errors=True)
+    writer = LayoutWriter(folder / IMAGE)
+    held = source.selection.images[Platform.parse(artifact.platform)]
+    found = source.writer.manifest(held)
+    if not isinstance(found, Manifest):  # pragma: no cover - `select` selects nothing else
+        raise BuildError(f"`{artifact.id}` is no image")
+    for one in (held, *found.references):
+        if not one.lies_elsewhere or source.writer.has(one):
+            writer.take(source.writer, one)
+    said = wanted(
+        workspace,
+        unit.oci.name,
+        unit.oci.annotations,
+        labels=annotate.labels(writer.config(found)),
+        files=source.files,
+    )
+    writer.finish(annotate.annotate(to_oci(held, writer), said, writer))
+    return writer.folder
+
+
+def _from_repository(workspace: Workspace, measured: Measured) -> dict[str, str]:
+    """Return files by their paths from the repository's root."""
+    top = workspace.source.root
+    return {
+        Path(os.path.relpath(workspace.root / name, top)).as_posix(): sha256 for name, sha256 in measured.files.items()
+    }
+
+
+def _listed(platforms: Sequence[str]) -> str:
+    return ", ".join(f"`{platform}`" for platform in platforms)

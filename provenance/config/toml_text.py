@@ -36,23 +36,28 @@ def dotted(*names: str) -> str:
     return ".".join(name if _BARE_KEY.match(name) else rendered(name) for name in names)
 
 
-def assignments(key: Key, value: Value) -> Iterator[str]:
+def assignments(key: Key, value: Value, *, name: str | None = None) -> Iterator[str]:
     """Yield the lines that set `key` to `value` below the header of its top-level table.
 
     Each line stands for itself: a dotted key keeps its meaning when the lines around it are commented out.
+
+    Args:
+        key: what is set.
+        value: what to.
+        name: the user's own, where the key is in a table that the user names; `None`: an example.
     """
-    names = _names(key)
+    names = _names(key, name)
     if isinstance(value, Mapping):
         yield from (f"{dotted(*names, name)} = {rendered(item)}" for name, item in value.items())
     else:
         yield f"{dotted(*names)} = {rendered(value)}"
 
 
-def _names(key: Key) -> Sequence[str]:
-    """Return the parts of the key's path below its top-level table, with an example where the user gives the name."""
+def _names(key: Key, name: str | None) -> Sequence[str]:
+    """Return the parts of the key's path below its top-level table, with a name where the user gives it."""
     parts = key.path.split(".")
     for index, part in enumerate(parts):
         if part == ANY:
             named = definition(".".join(parts[:index])).kind
-            parts[index] = named.example if isinstance(named, NamedTables) else part
+            parts[index] = name or (named.example if isinstance(named, NamedTables) else part)
     return parts[1:]

@@ -1,0 +1,1 @@
+"""Images from Dockerfiles, built by BuildKit through `docker buildx`."""

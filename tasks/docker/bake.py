@@ -66,10 +66,9 @@ def read_bake(root: Path, files: Sequence[str]) -> tuple[Target, ...]:
     Raises:
         ToolError: buildx is missing or takes the files for wrong, or its plan can't be understood.
     """
-    default = set(_targets(_plan(root, files, ())))
+    default = _targets(_plan(root, files, ()))
     names = [name for name in _listed(root, files) if name not in default]
-    others = _targets(_plan(root, files, names)) if names else {}
-    found = _targets(_plan(root, files, sorted(default))) | others if default else others
+    found = default | (_targets(_plan(root, files, names)) if names else {})
     return tuple(_target(name, found[name], is_default=name in default) for name in sorted(found)[:_MOST])
 
 

@@ -118,3 +118,22 @@ def test_starter_says_what_a_builder_proposes(run: Run, root: Path, kettle: Any)
     kettle.proposal = {"cargo.manifests": ("pots/Cargo.toml",)}
     assert run("init").code == 0
     assert load(root).cargo.manifests == ("pots/Cargo.toml",)
+
+
+def test_dockerfiles_are_offered(run: Run, root: Path) -> None:
+    (root / "Dockerfile.pot").write_text("FROM scratch\n")
+    ended = run("init")
+    assert ended.code == 0
+    assert "wrote   provenance.toml\noffered docker:pot, behind `#` in provenance.toml\n" in ended.out
+    assert '#pot.dockerfile = "Dockerfile.pot"\n' in (root / "provenance.toml").read_text()
+    assert load(root).dockers == ()
+
+
+def test_what_could_not_be_proposed_is_said(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "docker-bake.hcl").touch()
+    monkeypatch.setenv("PATH", str(root))
+    ended = run("init")
+    assert ended.code == 0
+    assert (
+        "note    docker-bake.hcl was not read, so its targets are not proposed: `docker` is not installed" in ended.out
+    )

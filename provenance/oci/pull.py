@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from contextlib import ExitStack, contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ..errors import RegistryError, UnreadableError, VerificationError
@@ -36,6 +35,7 @@ _MOST = 10_000
 _RESUMED = 3
 """Times that the connection of one blob may break."""
 _WINDOW = 1 << 20
+_PARTIAL = 206
 
 
 def resolve(registry: Registry, reference: Reference) -> Descriptor:
@@ -205,7 +205,7 @@ class _Blob(io.RawIOBase):
         """Ask again: for the rest, or, of a registry that does not give parts (RFC 9110, 14.2), for all of it."""
         self._open.close()
         self._answer = self._asked()
-        skipped = self._at if self._answer.status != HTTPStatus.PARTIAL_CONTENT else 0
+        skipped = self._at if self._answer.status != _PARTIAL else 0
         while skipped and (piece := self._answer.read(min(skipped, _WINDOW))):
             skipped -= len(piece)
 

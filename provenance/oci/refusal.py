@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ..errors import RegistryError, quoted
@@ -12,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .reference import Reference
+
+_PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
 
 MOST_SAID = 8 << 10
 """Bytes of a refusal that are read."""
@@ -31,21 +32,21 @@ def refused(status: int, headers: Mapping[str, str], body: bytes, *, reference: 
     because = f": {said}" if said else ""
     login = f"`docker login {reference.registry}` with a user who may read it"
     match status:
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+        case 401 | 403:
             return RegistryError(
                 f"`{reference.registry}` does not let you read `{reference.repository}`{because}", hint=login
             )
-        case HTTPStatus.NOT_FOUND:
+        case 404:
             what = f"`{reference}`" if path.startswith("manifests/") else f"{quoted(path)} of `{reference}`"
             hint = f"is the name right? Where it is private: {login}"
             return RegistryError(f"`{reference.registry}` has no {what}{because}", hint=hint)
-        case HTTPStatus.TOO_MANY_REQUESTS:
+        case 429:
             wait = headers.get("Retry-After", "")
             later = f"in {wait} seconds" if wait.isascii() and wait.isdigit() else "later"
             hint = f"try again {later}; who is logged in may often ask more: {login}"
             return RegistryError(f"`{reference.registry}` was asked too often{because}", hint=hint)
-    name = next((f" {one.phrase}" for one in HTTPStatus if one == status), "")
-    return RegistryError(f"`{reference.registry}` answered {status}{name} when asked for `{reference}`{because}")
+    phrase = f" {_PHRASES[status]}" if status in _PHRASES else ""
+    return RegistryError(f"`{reference.registry}` answered {status}{phrase} when asked for `{reference}`{because}")
 
 
 def unreachable(host: str, error: Exception) -> RegistryError:

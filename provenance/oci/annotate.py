@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .keys import KEYS
 from .model import Descriptor, Index, Manifest, encode
 
 if TYPE_CHECKING:
@@ -15,26 +16,6 @@ if TYPE_CHECKING:
 
     from ..json import JSONValue
     from .writer import LayoutWriter
-
-PREFIX = "org.opencontainers.image."
-CREATED = f"{PREFIX}created"
-AUTHORS = f"{PREFIX}authors"
-URL = f"{PREFIX}url"
-DOCUMENTATION = f"{PREFIX}documentation"
-SOURCE = f"{PREFIX}source"
-VERSION = f"{PREFIX}version"
-REVISION = f"{PREFIX}revision"
-VENDOR = f"{PREFIX}vendor"
-LICENSES = f"{PREFIX}licenses"
-TITLE = f"{PREFIX}title"
-DESCRIPTION = f"{PREFIX}description"
-BASE_NAME = f"{PREFIX}base.name"
-BASE_DIGEST = f"{PREFIX}base.digest"
-KEYS = (
-    *(CREATED, AUTHORS, URL, DOCUMENTATION, SOURCE, VERSION, REVISION, VENDOR, LICENSES, TITLE, DESCRIPTION),
-    *(BASE_NAME, BASE_DIGEST),
-)
-"""Those of the specification that say something of the image; `ref.name` says something of a layout."""
 
 
 def labels(config: Mapping[str, JSONValue]) -> dict[str, str]:

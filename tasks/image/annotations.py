@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ...provenance.oci import annotate
-from ...provenance.source import revision_of, time_of
+from ...provenance.oci import keys
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ...provenance.json import JSONValue
     from ..builder import Workspace
+
+
+class Origin(StrEnum):
+    """Where an image was built."""
+
+    WORKSPACE = "workspace"
+    """From this workspace's sources: what git says of them is said of it."""
+    ELSEWHERE = "elsewhere"
+    """Nobody knows from what: it is said when it was made, as its configuration has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,19 +38,22 @@ class Base:
     digest: str
 
 
-def settled(workspace: Workspace, name: str, configured: Mapping[str, str]) -> dict[str, str]:
+def settled(
+    workspace: Workspace, name: str, configured: Mapping[str, str], origin: Origin = Origin.WORKSPACE
+) -> dict[str, str]:
     """Return the annotations that follow from provenance.toml and the repository's address alone.
 
     Args:
         workspace: of the image.
         name: the image's, which is its title where nothing else is said.
         configured: `annotations` of its table.
+        origin: where it was built.
     """
     supplier = workspace.config.project.supplier
     own = {
-        annotate.TITLE: name,
-        annotate.SOURCE: workspace.source_url,
-        annotate.VENDOR: supplier.name if supplier else None,
+        keys.TITLE: name,
+        keys.SOURCE: workspace.source_url if origin is Origin.WORKSPACE else None,
+        keys.VENDOR: supplier.name if supplier else None,
     }
     return {key: value for key, value in {**own, **configured}.items() if value}
 
@@ -55,32 +68,47 @@ def wanted(
     name: str,
     configured: Mapping[str, str],
     *,
-    labels: Mapping[str, str],
+    config: Mapping[str, JSONValue],
     files: Collection[str],
     base: Base | None = None,
 ) -> dict[str, str]:
     """Return the annotations that an image's manifest shall have where it has none of that key.
 
     provenance.toml counts more than labels, and labels more than what is known without them. The time is that of
-    `files`, and so is the revision: equal sources give equal annotations, whatever was committed beside them since.
+    `files`, and so is the revision, which is left out where git does not know each of them as it is: equal sources give
+    equal annotations, whatever was committed beside them since.
 
     Args:
-        workspace: of the image.
+        workspace: whose sources it was built from.
         name: the image's.
         configured: `annotations` of its table.
-        labels: of its configuration (`annotate.labels`).
+        config: its configuration.
         files: the user's that went in, as paths from the repository's root.
         base: what it is built on.
 
     Raises:
         ProvenanceError: SOURCE_DATE_EPOCH is no time, or git can't tell.
     """
+    from ...provenance.oci.annotate import labels, rendered
+    from ...provenance.source import revision_of, time_of
+
     listed = sorted(files)
-    revision = revision_of(workspace.source, listed)
-    known = {
-        **settled(workspace, name, {}),
-        annotate.CREATED: annotate.rendered(time_of(workspace.source, listed)),
-        **({annotate.REVISION: revision} if revision else {}),
-        **({annotate.BASE_NAME: base.name, annotate.BASE_DIGEST: base.digest} if base else {}),
-    }
-    return {**known, **labels, **configured}
+    known = {**settled(workspace, name, {}), keys.CREATED: rendered(time_of(workspace.source, listed))}
+    if workspace.committed.issuperset(listed) and (revision := revision_of(workspace.source, listed)):
+        known[keys.REVISION] = revision
+    if base is not None:
+        known |= {keys.BASE_NAME: base.name, keys.BASE_DIGEST: base.digest}
+    return {**known, **labels(config), **configured}
+
+
+def wanted_elsewhere(
+    workspace: Workspace, name: str, configured: Mapping[str, str], *, config: Mapping[str, JSONValue]
+) -> dict[str, str]:
+    """Return the same of an image that was not built from the workspace's sources, of which these say nothing."""
+    from ...provenance.oci.annotate import labels
+
+    known = settled(workspace, name, {}, Origin.ELSEWHERE)
+    created = config.get("created")
+    if isinstance(created, str) and created:
+        known[keys.CREATED] = created
+    return {**known, **labels(config), **configured}

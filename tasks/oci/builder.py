@@ -60,7 +60,7 @@ class OciBuilder:
         if artifact == one.index:
             from ..image.index import declare_index
 
-            return declare_index(self.workspace, one.index_of)
+            return declare_index(one.index_of(self.workspace))
         from .inputs import declare
 
         return declare(self.workspace, one)
@@ -73,10 +73,10 @@ class OciBuilder:
         """Take an image over for all platforms that are asked for, or join them in an index."""
         one = self._units[artifacts[0].name]
         if artifacts[0] == one.index:
-            from ..image.index import build_index
+            from ..image.join import build_index
 
             index = artifacts[0]
-            return {index: build_index(self.workspace, index, one.index_of, self._held(index))}
+            return {index: build_index(self.workspace, index, one.index_of(self.workspace), self._held(index))}
         from .take import take
 
         scratch = self.workspace.state / BUILDER / f"{group.partition(':')[2]}.source"
@@ -94,7 +94,7 @@ class OciBuilder:
     ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
         """Return what is in an image, and what it was taken from, by digest."""
         if artifact == self._units[artifact.name].index:
-            from ..image.index import describe
+            from ..image.join import describe
 
             return describe(self.workspace, artifact, path, digest)
         from ..image.describe import describe_image

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import UsageError, quoted
-from ...provenance.oci.reference import Reference
 from ...provenance.platform import Platform
 from ..builder import Form
 from ..references import unknown
@@ -41,10 +40,7 @@ def mistakes(
         elif oci.artifact is not None:
             yield from _artifact(oci.artifact, f"{at}.artifact", ids, artifacts, untold)
         elif (source := source_of(oci)).place is Place.REGISTRY:
-            try:
-                Reference.parse(source.name)
-            except UsageError as error:
-                yield f"{at}.source: {error.message}"
+            yield from _reference(source.name, f"{at}.source")
 
 
 def _platforms(oci: Oci, at: str) -> Iterator[str]:
@@ -58,6 +54,15 @@ def _platforms(oci: Oci, at: str) -> Iterator[str]:
         if platform in seen:
             yield f"{at}.platforms[{index}]: {quoted(text)} is the same platform as {quoted(seen[platform])}"
         seen[platform] = text
+
+
+def _reference(text: str, at: str) -> Iterator[str]:
+    from ...provenance.oci.reference import Reference
+
+    try:
+        Reference.parse(text)
+    except UsageError as error:
+        yield f"{at}: {error.message}"
 
 
 def _artifact(

@@ -39,7 +39,7 @@ def declare(workspace: Workspace, unit: Unit) -> Declared:
     source = unit.source
     values = {
         _SOURCE: json.dumps([source.place, source.name]),
-        _ANNOTATIONS: as_input(settled(workspace, unit.oci.name, unit.oci.annotations)),
+        _ANNOTATIONS: as_input(settled(workspace, unit.oci.name, unit.oci.annotations, unit.origin)),
     }
     measured: tuple[str, ...] = ()
     if source.place in ARCHIVES:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import BuildError, InputChangedError
-from ...provenance.oci import annotate
+from ...provenance.oci.annotate import annotate
 from ...provenance.oci.archive import read_archive
 from ...provenance.oci.convert import to_oci
 from ...provenance.oci.copy import copy_layout
@@ -23,7 +23,7 @@ from ...provenance.record import IMAGE
 from ...provenance.source import time_of
 from ..builder import Built
 from ..freshness.inputs import Kind, key
-from ..image.annotations import wanted
+from ..image.annotations import Origin, wanted, wanted_elsewhere
 from ..upstream import read_upstream
 from .inputs import declare, measure, remember, resolution
 from .units import ARCHIVES, BUILD_TYPE, REMOTE, Place, external, platforms_of
@@ -198,14 +198,12 @@ def _image(workspace: Workspace, unit: Unit, artifact: Artifact, source: _Source
     for one in (held, *found.references):
         if not one.lies_elsewhere or source.writer.has(one):
             writer.take(source.writer, one)
-    said = wanted(
-        workspace,
-        unit.oci.name,
-        unit.oci.annotations,
-        labels=annotate.labels(writer.config(found)),
-        files=source.files,
-    )
-    writer.finish(annotate.annotate(to_oci(held, writer), said, writer))
+    config, name, configured = writer.config(found), unit.oci.name, unit.oci.annotations
+    if unit.origin is Origin.WORKSPACE:
+        said = wanted(workspace, name, configured, config=config, files=source.files)
+    else:
+        said = wanted_elsewhere(workspace, name, configured, config=config)
+    writer.finish(annotate(to_oci(held, writer), said, writer))
     return writer.folder
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from ...provenance.platform import Platform
 from ...provenance.record import IMAGE
 from ..builder import Artifact, Form
+from ..image.annotations import Origin, settled
 from ..image.index import IndexOf, index_artifact
 from . import BUILDER
 
 if TYPE_CHECKING:
     from ...provenance.config import Oci
     from ...provenance.json import JSONValue
+    from ..builder import Workspace
     from ..references import Ids
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/oci.v1.md"
@@ -67,10 +69,17 @@ class Unit:
         return (*self.images, self.index) if self.index else self.images
 
     @property
-    def index_of(self) -> IndexOf:
-        """What the index is made of."""
+    def origin(self) -> Origin:
+        """Where the image was built, as far as anybody knows."""
+        return Origin.ELSEWHERE if self.source.place in REMOTE else Origin.WORKSPACE
+
+    def index_of(self, workspace: Workspace) -> IndexOf:
+        """Return what the index is made of."""
         return IndexOf(
-            name=self.oci.name, annotations=self.oci.annotations, build_type=BUILD_TYPE, external=external(self.oci)
+            name=self.oci.name,
+            annotations=settled(workspace, self.oci.name, self.oci.annotations, self.origin),
+            build_type=BUILD_TYPE,
+            external=external(self.oci),
         )
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
 from doit_provenance.provenance.oci import model
-from doit_provenance.provenance.oci.annotate import CREATED, TITLE, annotate, labels, rendered
+from doit_provenance.provenance.oci.annotate import annotate, labels, rendered
 from doit_provenance.provenance.oci.compose import Part, compose
 from doit_provenance.provenance.oci.convert import to_oci
 from doit_provenance.provenance.oci.copy import Means, copy_layout
+from doit_provenance.provenance.oci.keys import CREATED, TITLE
 from doit_provenance.provenance.oci.layout import LayoutWriter, opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import Descriptor, Index, Manifest, encode, platform_json
 from doit_provenance.provenance.oci.select import select

@@ -94,7 +94,8 @@ def wanted(
 
     listed = sorted(files)
     known = {**settled(workspace, name, {}), keys.CREATED: rendered(time_of(workspace.source, listed))}
-    if workspace.committed.issuperset(listed) and (revision := revision_of(workspace.source, listed)):
+    is_known = workspace.source.commit is not None and workspace.committed.issuperset(listed)
+    if is_known and (revision := revision_of(workspace.source, listed)):
         known[keys.REVISION] = revision
     if base is not None:
         known |= {keys.BASE_NAME: base.name, keys.BASE_DIGEST: base.digest}

@@ -33,6 +33,8 @@ class Rootfs:
 
     _root: _Node = field(default_factory=lambda: _Node(below={}))
     _folders: dict[str, str | None] = field(default_factory=dict)
+    _doubled: bool = False
+    """Somewhere a folder and a symbolic link stand at one path."""
 
     def apply(self, layer: Layer, digest: str) -> None:
         """Put a layer on top; `digest` names it in messages.
@@ -42,7 +44,6 @@ class Rootfs:
         Raises:
             UnreadableError: a hard link in it leads to no file.
         """
-        self._folders.clear()
         for path in layer.opaque:
             if (node := self._literal(path)) is not None and node.below is not None:
                 node.below = {}
@@ -58,6 +59,7 @@ class Rootfs:
                     self._put(path, self._linked(path, entry.target, digest))
                 case File() | Link():
                     self._put(path, entry)
+        self._folders.clear()
 
     def files(self) -> Iterator[tuple[str, File]]:
         """Yield every regular file with its path."""
@@ -83,8 +85,8 @@ class Rootfs:
             return None
         whole = f"{base}/{name}" if base else name
         node = self._literal(whole)
-        if node is not None and isinstance(node.here, Link) and node.below is None:
-            return self._resolved(whole)
+        if (node is not None and isinstance(node.here, Link) and node.below is None) or (node is None and self._doubled):
+            return self._resolved(path)
         return whole if node is not None else None
 
     def _resolved(self, path: str) -> str | None:
@@ -128,6 +130,7 @@ class Rootfs:
         node = self._literal(clean)
         if node is not None and node.here is not None:
             return node.here  # of a symbolic link it is another name too
+        self._folders.clear()
         found = self.find(clean)
         if found is None:
             raise UnreadableError(
@@ -146,6 +149,7 @@ class Rootfs:
             node = node.below.setdefault(part, _Node())
             if isinstance(node.here, File):
                 node.here = None
+            self._doubled = self._doubled or node.here is not None
         if node.below is None:
             node.below = {}
         return node.below, name

@@ -86,7 +86,7 @@ class _Patience:
     """Stops a query after so many calls."""
 
     def __init__(self) -> None:
-        self._left = 1000
+        self._left = 100
 
     def __call__(self) -> int:
         self._left -= 1

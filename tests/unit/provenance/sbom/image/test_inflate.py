@@ -1,0 +1,110 @@
+"""Blobs of layers: plain, gzip and zstd, damaged ones, and those that expand without end."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import random
+import tracemalloc
+import zlib
+
+import pytest
+import zstandard
+
+from doit_provenance.provenance.errors import UnreadableError
+from doit_provenance.provenance.sbom.image.inflate import Budget, Source, inflated
+from doit_provenance.provenance.sbom.image.limits import Limits
+
+NOISE = random.Random(20240517).randbytes(300_000)  # noqa: S311 - no secret: the same bytes each time
+SKIPPED = b"\x50\x2a\x4d\x18\x04\x00\x00\x00tail"
+"""A frame that readers pass over, as zstd:chunked layers end with."""
+
+
+def expand(data: bytes, limits: Limits | None = None, budget: Budget | None = None) -> bytes:
+    source = Source(io.BytesIO(data))
+    return b"".join(inflated(source, "sha256:tea", limits or Limits(), budget or Budget(left=1 << 40)))
+
+
+def zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(data)
+
+
+def test_plain_bytes_stay() -> None:
+    assert expand(NOISE * 8) == NOISE * 8
+    assert expand(b"") == b""
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstd])
+def test_compressed_bytes_come_out(compress: object) -> None:
+    assert callable(compress)
+    assert expand(compress(NOISE + bytes(5_000_000))) == NOISE + bytes(5_000_000)
+
+
+def test_several_members_and_frames_belong_together() -> None:
+    assert expand(gzip.compress(NOISE) + gzip.compress(b"tea") + bytes(100)) == NOISE + b"tea"
+    assert expand(zstd(NOISE) + SKIPPED + zstd(b"tea") + SKIPPED) == NOISE + b"tea"
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstd])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_cut_off(compress: object, part: float) -> None:
+    assert callable(compress)
+    whole = compress(NOISE)
+    with pytest.raises(UnreadableError, match="layer `sha256:tea` is cut off"):
+        expand(whole[: int(len(whole) * part)])
+
+
+def test_damaged() -> None:
+    packed = bytearray(gzip.compress(NOISE))
+    packed[-6] ^= 1
+    with pytest.raises(UnreadableError, match="no whole gzip stream"):
+        expand(bytes(packed))
+    with pytest.raises(UnreadableError, match="no whole gzip stream"):
+        expand(gzip.compress(b"tea") + b"something else")
+    with pytest.raises(UnreadableError, match="no whole zstd stream"):
+        expand(zstd(b"tea") + b"something else")
+
+
+def bomb(size: int) -> bytes:
+    """Return a gzip member of this many mebibytes of zeros."""
+    packer = zlib.compressobj(9, wbits=31)
+    return b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(size)), packer.flush()])
+
+
+@pytest.mark.parametrize("data", [bomb(64), zstd(bytes(64 << 20))], ids=["gzip", "zstd"])
+def test_a_layer_that_expands_without_end(data: bytes) -> None:
+    with pytest.raises(UnreadableError, match="expands to more than 100 times its size") as caught:
+        expand(data, Limits(ratio=100, unsuspicious=16 << 20))
+    assert caught.value.hint
+    with pytest.raises(UnreadableError, match="expands to more than the 33,554,432 bytes that are read of one"):
+        expand(data, Limits(layer=32 << 20))
+
+
+def test_layers_draw_on_one_budget() -> None:
+    budget = Budget(left=10 << 20)
+    expand(bytes(6 << 20), budget=budget)
+    with pytest.raises(UnreadableError, match="and those below it expand to more than"):
+        expand(bytes(6 << 20), budget=budget)
+
+
+def test_memory_does_not_grow_with_the_layer() -> None:
+    data = bomb(48)
+    tracemalloc.start()
+    try:
+        for _ in inflated(Source(io.BytesIO(data)), "sha256:tea", Limits(), Budget(left=1 << 40)):
+            pass
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 16 << 20
+
+
+def test_the_digest_is_that_of_the_whole_blob() -> None:
+    """Also of what is never expanded."""
+    data = gzip.compress(NOISE * 4)
+    source = Source(io.BytesIO(data))
+    pieces = inflated(source, "sha256:tea", Limits(), Budget(left=1 << 40))
+    next(pieces)
+    pieces.close()
+    assert source.sha256() == hashlib.sha256(data).hexdigest()

@@ -1,0 +1,169 @@
+"""Members of archives: those of the standard library's writer, those by hand, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import Any
+
+import pytest
+
+from doit_provenance.provenance.errors import UnreadableError
+from doit_provenance.provenance.sbom.image.limits import Limits
+from doit_provenance.provenance.sbom.image.tar import Archive, Member, Type
+
+LONG = "/".join(["folder-with-a-name"] * 12)
+
+
+def read(data: bytes, *, limits: Limits | None = None, piece: int = 1 << 16) -> list[tuple[Member, bytes]]:
+    pieces = (data[start : start + piece] for start in range(0, len(data), piece))
+    archive = Archive(pieces, "sha256:tea", limits or Limits())
+    return [(m, b"".join(map(bytes, archive.content(m.size)))) for m in archive.members()]
+
+
+def header(name: bytes = b"tea", size: bytes = b"00000000003\0", kind: bytes = b"0", **fields: bytes) -> bytes:
+    """Return one header with a true checksum."""
+    parts = [name.ljust(100, b"\0"), b"0000755\0", b"0000000\0", b"0000000\0", size, b"00000000000\0", b" " * 8, kind]
+    parts += [fields.get("link", b"").ljust(100, b"\0"), fields.get("magic", b"ustar\00000"), bytes(80)]
+    parts += [fields.get("prefix", b"").ljust(155, b"\0"), bytes(12)]
+    block = b"".join(parts)
+    checksum = f"{sum(block):06o}\0 ".encode()
+    return block[:148] + checksum + block[156:]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("piece", [1, 511, 1 << 16])
+def test_members_of_each_format(images: Any, form: int, piece: int) -> None:
+    hard = tarfile.TarInfo()
+    hard.type, hard.linkname = tarfile.LNKTYPE, "bin/tea"
+    device = tarfile.TarInfo()
+    device.type = tarfile.CHRTYPE
+    files = {"./": None, "./bin/": None, "bin/tea": (b"tea" * 400, 0o4755), "empty": b"", "a": "bin/tea", "b": hard}
+    found = read(images.pack(files | {"dev/null": device, "last": b"x" * 512}, form), piece=piece)
+    assert [(m.path, m.type, m.link) for m, _ in found] == [
+        ("", Type.FOLDER, ""),
+        ("bin", Type.FOLDER, ""),
+        ("bin/tea", Type.FILE, ""),
+        ("empty", Type.FILE, ""),
+        ("a", Type.SYMBOLIC_LINK, "bin/tea"),
+        ("b", Type.HARD_LINK, "bin/tea"),
+        ("dev/null", Type.SPECIAL, ""),
+        ("last", Type.FILE, ""),
+    ]
+    assert (found[2][0].mode, found[2][1]) == (0o4755, b"tea" * 400)
+    assert found[-1][1] == b"x" * 512
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_long_names(images: Any, form: int) -> None:
+    found = read(images.pack({f"{LONG}/tea": b"x"} | ({} if form == tarfile.USTAR_FORMAT else {"l": LONG}), form))
+    assert found[0][0].path == f"{LONG}/tea"
+    assert form == tarfile.USTAR_FORMAT or found[1][0].link == LONG
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_that_are_no_text_stay_apart(form: int) -> None:
+    """Bytes that are no UTF-8 and the text that escapes them are two files."""
+    names = [b"caf\xe9", rb"caf\xe9", "café".encode()]
+    if form == tarfile.PAX_FORMAT:
+        records = [b"path=" + name + b"\n" for name in names]
+        bodies = [f"{len(r) + 3} ".encode() + r for r in records]
+        data = b"".join(
+            header(b"x", f"{len(b):011o}\0".encode(), b"x") + b.ljust(512, b"\0") + header(b"y", b"0" * 11 + b"\0")
+            for b in bodies
+        )
+    else:
+        data = b"".join(header(name, b"0" * 11 + b"\0") for name in names)
+    paths = [m.path for m, _ in read(data)]
+    assert [path.encode("utf-8", "surrogateescape") for path in paths] == names
+
+
+def test_prefix_counts_in_ustar_alone() -> None:
+    assert read(header(prefix=b"usr/bin", size=b"0" * 12))[0][0].path == "usr/bin/tea"
+    gnu = header(prefix=b"00000000000\0", size=b"0" * 12, magic=b"ustar  \0")
+    assert read(gnu)[0][0].path == "tea"
+
+
+def test_sizes_in_binary_and_in_extended_headers() -> None:
+    binary = header(size=b"\x80" + (3).to_bytes(11, "big")) + b"tea".ljust(512, b"\0")
+    assert read(binary)[0][1] == b"tea"
+    record = b"10 size=3\n"
+    extended = header(b"x", f"{len(record):011o}\0".encode(), b"x") + record.ljust(512, b"\0")
+    assert read(extended + header(size=b"0" * 12) + b"tea".ljust(512, b"\0"))[0][1] == b"tea"
+
+
+def test_what_is_said_of_all_members_means_nothing() -> None:
+    record = b"13 path=evil\n"
+    every = header(b"x", f"{len(record):011o}\0".encode(), b"g") + record.ljust(512, b"\0")
+    assert read(every + header(size=b"0" * 12))[0][0].path == "tea"
+
+
+def test_the_end_need_not_be_marked(images: Any) -> None:
+    """As engines have it; what follows the mark is nothing."""
+    whole = images.pack({"tea": b"x"})
+    assert [m.path for m, _ in read(whole[:1024])] == ["tea"]
+    assert [m.path for m, _ in read(whole + header())] == ["tea"]
+    assert read(b"") == []
+
+
+@pytest.mark.parametrize("length", [1, 511, 513, 1023])
+def test_cut_off(length: int) -> None:
+    with pytest.raises(UnreadableError, match="`sha256:tea` is cut off"):
+        read((header() + b"tea".ljust(512, b"\0"))[:length])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"no archive".ljust(512, b"."), "is no tar archive"),
+        (header()[:200] + b"x" + header()[201:], "wrong checksum"),
+        (header(kind=b"S"), "a member of type `S`"),
+        (header(b"../etc/passwd", b"0" * 12), "has a member `../etc/passwd`, whose name leads out"),
+        (header(b"a/../../b", b"0" * 12), "leads out"),
+        (header(size=b"\xff" * 12), "negative or too large"),
+        (header(size=b"12x        \0"), "has a header that is none"),
+        (header(b"x", b"0" * 9 + b"12\0", b"x") + b"10 size=x\n".ljust(512, b"\0") + header(), "extended header"),
+        (header(b"x", b"0" * 9 + b"12\0", b"x") + b"99 size=1\n".ljust(512, b"\0") + header(), "extended header"),
+        (header(b"x", b"0" * 9 + b"12\0", b"x") + b"0 path=ab\n".ljust(512, b"\0") + header(), "extended header"),
+        (header(b"x", b"0" * 9 + b"12\0", b"x") + b"nothing...".ljust(512, b"\0") + header(), "extended header"),
+        (
+            header(b"x", b"0" * 9 + b"26\0", b"x") + b"22 GNU.sparse.major=1\n".ljust(512, b"\0") + header(),
+            "a member with holes",
+        ),
+        (
+            header(b"x", b"0" * 9 + b"12\0", b"x") + b"10 path=a\n".ljust(512, b"\0"),
+            "ends where a member should follow",
+        ),
+    ],
+)
+def test_refuses(data: bytes, message: str) -> None:
+    with pytest.raises(UnreadableError, match=message.replace("(", "\\(")):
+        read(data)
+
+
+def test_an_absolute_name_is_one_below_the_root(images: Any) -> None:
+    found = read(images.pack({"/etc//./tea": b"x"}))
+    assert [m.path for m, _ in found] == ["etc/tea"]
+
+
+def test_bounds(images: Any) -> None:
+    small = Limits(path=20, extension=100)
+    with pytest.raises(UnreadableError, match="a name longer than the 20 characters"):
+        read(images.pack({"a" * 21: b""}), limits=small)
+    with pytest.raises(UnreadableError, match="a name longer than the 20 characters"):
+        read(images.pack({"a": "b" * 21}), limits=small)
+    with pytest.raises(UnreadableError, match="a header longer than the 100 bytes"):
+        read(images.pack({"a" * 101: b""}), limits=small)
+
+
+def test_reads_what_the_standard_library_reads() -> None:
+    """Any damage to a header is refused, or what is read is what it says to others, too."""
+    data = bytearray(header() + b"tea".ljust(512, b"\0"))
+    for place in range(512):
+        damaged = bytes(data[:place]) + bytes([data[place] ^ 1]) + bytes(data[place + 1 :])
+        try:
+            ours = [m.path for m, _ in read(damaged)]
+        except UnreadableError:
+            continue
+        with tarfile.open(fileobj=io.BytesIO(damaged)) as archive:
+            assert ours == archive.getnames()

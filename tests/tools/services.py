@@ -39,6 +39,7 @@ PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 CANNOT_RUN = 3
+TRIES = 3
 
 # The password is `secret`, hashed with bcrypt, the one kind that the registry takes. It guards nothing.
 HTPASSWD = "tester:$2y$05$0jZzq4w8VjwP497WX0XmVO1Puk2Q2GKRBdawxm3VPywm21bNII3aa\n"
@@ -241,7 +242,7 @@ def wait_until_ready(daemon: Daemon, process: subprocess.Popen[bytes], log: Path
         RuntimeError: it ended, or did not answer in time; the end of its log.
     """
     end = time.monotonic() + READY_SECONDS
-    while not daemon.answers():
+    while process.poll() is not None or not daemon.answers():
         if process.poll() is not None or time.monotonic() > end:
             tail = log.read_text(encoding="utf-8", errors="replace")[-4000:]
             raise RuntimeError(f"`{Path(daemon.argv[0]).name}` does not answer; its log ends with:\n{tail}")
@@ -250,6 +251,8 @@ def wait_until_ready(daemon: Daemon, process: subprocess.Popen[bytes], log: Path
 
 def stop(process: subprocess.Popen[bytes], *, isolated: bool) -> None:
     """Ask the service to end; insist when it does not. Its mounts and containers go with its namespaces."""
+    if process.poll() is not None:
+        return
     if isolated:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
         for child in children:
@@ -263,12 +266,27 @@ def stop(process: subprocess.Popen[bytes], *, isolated: bool) -> None:
         process.wait()
 
 
+def begin(name: str, tools: Path, folder: Path) -> tuple[Daemon, subprocess.Popen[bytes]]:
+    """Start a service that answers; again where somebody else may have taken its port in between."""
+    log = folder / "log"
+    for left in reversed(range(TRIES)):
+        daemon = SERVICES[name](folder, tools)
+        process = started(daemon, log)
+        try:
+            wait_until_ready(daemon, process, log)
+        except BaseException as error:
+            stop(process, isolated=daemon.isolated)
+            if left and not daemon.isolated and isinstance(error, RuntimeError):
+                continue
+            raise
+        return daemon, process
+    raise AssertionError  # the last turn returns or raises
+
+
 def serve(name: str, tools: Path, folder: Path) -> None:
     """Run a service until stdin ends."""
-    daemon, log = SERVICES[name](folder, tools), folder / "log"
-    process = started(daemon, log)
+    daemon, process = begin(name, tools, folder)
     try:
-        wait_until_ready(daemon, process, log)
         sys.stdout.write(json.dumps({**daemon.finish(), "folder": str(folder)}) + "\n")
         sys.stdout.flush()
         while sys.stdin.buffer.read(4096):

@@ -135,7 +135,7 @@ def _build(build: Provenance) -> Iterator[str]:
             files = material.annotations.get("files")
             counted = f"{files} file{'' if files == 1 else 's'}"
             yield _row("inputs", f"{counted}, sha256:{material.digest.get('sha256')}")
-    chosen = {k: v for k, v in definition.external_parameters.items() if v not in (None, False, [], "")}
+    chosen = {k: v for k, v in definition.external_parameters.items() if v not in (None, False, [], {}, "")}
     yield _row("built as", ", ".join(f"{k}: {_text(v)}" for k, v in chosen.items()))
     yield _row("built by", f"{run.builder_id}{f', {run.started:%Y-%m-%d %H:%M:%S} UTC' if run.started else ''}")
 

@@ -79,7 +79,9 @@ def _listed(files: list[Explained], most: int) -> str:
 def _layers(layout: Layout, manifest: Manifest) -> Iterator[tuple[str, str]]:
     config = layout.config(manifest)
     size = sum(layer.size for layer in manifest.layers)
-    what = f"{config.get('os')}/{config.get('architecture')}, {len(manifest.layers)} layers, {size:,} bytes"
+    count = len(manifest.layers)
+    layers = f"{count} layer{'' if count == 1 else 's'}"
+    what = f"{config.get('os')}/{config.get('architecture')}, {layers}, {size:,} bytes"
     yield "image", what
     steps = _steps(config)
     for number, layer in enumerate(manifest.layers):

@@ -41,7 +41,7 @@ class Base:
 def settled(
     workspace: Workspace, name: str, configured: Mapping[str, str], origin: Origin = Origin.WORKSPACE
 ) -> dict[str, str]:
-    """Return the annotations that follow from provenance.toml and the repository's address alone.
+    """Return the annotations that follow from provenance.toml alone; git, which takes its time, is not asked.
 
     Args:
         workspace: of the image.
@@ -52,15 +52,21 @@ def settled(
     supplier = workspace.config.project.supplier
     own = {
         keys.TITLE: name,
-        keys.SOURCE: workspace.source_url if origin is Origin.WORKSPACE else None,
+        keys.SOURCE: workspace.config.project.source if origin is Origin.WORKSPACE else None,
         keys.VENDOR: supplier.name if supplier else None,
     }
     return {key: value for key, value in {**own, **configured}.items() if value}
 
 
-def as_input(annotations: Mapping[str, str]) -> str:
-    """Return `settled` annotations as the value of an input."""
-    return json.dumps(dict(annotations), sort_keys=True, ensure_ascii=True)
+def as_input(workspace: Workspace, name: str, configured: Mapping[str, str]) -> str:
+    """Return what the user has chosen of annotations, as the value of an input.
+
+    Git is not asked, which takes time in every run: an address that is that of the remote, and changes, is said of an
+    image when something else changes.
+    """
+    supplier = workspace.config.project.supplier
+    own = [name, workspace.config.project.source, supplier.name if supplier else None]
+    return json.dumps([*own, dict(sorted(configured.items()))], ensure_ascii=True)
 
 
 def wanted(
@@ -94,6 +100,8 @@ def wanted(
 
     listed = sorted(files)
     known = {**settled(workspace, name, {}), keys.CREATED: rendered(time_of(workspace.source, listed))}
+    if workspace.source_url:
+        known[keys.SOURCE] = workspace.source_url
     is_known = workspace.source.commit is not None and workspace.committed.issuperset(listed)
     if is_known and (revision := revision_of(workspace.source, listed)):
         known[keys.REVISION] = revision

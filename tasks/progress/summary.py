@@ -10,6 +10,7 @@ from .progress import duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ...provenance.sbom.inventory import Component
     from ..flow.outcome import Outcome
 
 _FEW = 3
@@ -93,9 +94,19 @@ def _packages(outcome: Outcome) -> tuple[str, str]:
         case Completeness.UNKNOWN:
             return f"at most {packages}" if count else "contents unknown", inventory.note
         case Completeness.INCOMPLETE:
-            return packages, f"incomplete: {inventory.note}"
+            return packages, f"incomplete: {_unknown(inventory.subject) or inventory.note}"
         case _:
             return packages, ""
+
+
+def _unknown(subject: Component) -> str:
+    """Say of an image in few words what is not known of it; `doit show` has the rest. Empty: it is no image."""
+    found = subject.properties
+    counted = (("image:unexplained-programs", "program"), ("image:unexplained-files", "other file"))
+    counts = [(int(found.get(key, "0")), word) for key, word in counted]
+    files = " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count)
+    unread = f"not all could be read: {found['image:unread'].partition(chr(10))[0]}" if "image:unread" in found else ""
+    return "; ".join(text for text in (f"{files} that nobody explains" if files else "", unread) if text)
 
 
 def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:

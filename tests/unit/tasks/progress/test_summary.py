@@ -82,6 +82,47 @@ def test_count_claims_no_more_than_is_known(completeness: Completeness, linked: 
     assert [words[3], *words[5:]] == said
 
 
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        (
+            {"image:unexplained-programs": "2", "image:unexplained-files": "1"},
+            "2 programs and 1 other file that nobody explains",
+        ),
+        ({"image:unexplained-programs": "1", "image:unexplained-files": "0"}, "1 program that nobody explains"),
+        ({"image:unread": "var/lib/rpm: old\nother"}, "not all could be read: var/lib/rpm: old"),
+        ({}, "some leaves"),
+    ],
+)
+def test_image_says_in_few_words_what_is_not_known(properties: dict[str, str], said: str) -> None:
+    inventory = _inventory(Completeness.INCOMPLETE, 0)
+    subject = replace(inventory.subject, kind=Kind.CONTAINER, properties=properties)
+    found = _outcome("tea", Done.BUILT, 1.0)
+    (line,) = table([replace(found, inventory=replace(inventory, subject=subject))], width=None).splitlines()
+    assert line.endswith(f"  incomplete: {said}")
+
+
+def test_installed_packages_count_and_files_do_not() -> None:
+    inventory = _inventory(Completeness.COMPLETE, 1)
+    parts = [
+        replace(inventory.components[0], ref=kind.value, kind=kind, role=Role.CONTAINED)
+        for kind in (Kind.LIBRARY, Kind.FILE)
+    ]
+    components = tuple(sorted([*inventory.components, *parts], key=lambda part: part.ref))
+    dependencies = dict.fromkeys(["tea", *(part.ref for part in components)], ())
+    found = replace(inventory, components=components, dependencies=dependencies)
+    (line,) = table([replace(_outcome("tea", Done.BUILT, 1.0), inventory=found)], width=None).splitlines()
+    assert "  2 packages  " in line
+
+
+def test_index_counts_its_images() -> None:
+    inventory = _inventory(Completeness.COMPLETE, 2)
+    images = tuple(replace(part, kind=Kind.CONTAINER, role=Role.CONTAINED) for part in inventory.components)
+    found = replace(_outcome("tea", Done.BUILT, 1.0), inventory=replace(inventory, components=images))
+    (line,) = table([found], width=None).splitlines()
+    assert "  2 images  " in line
+
+
 def test_many_fresh_are_counted() -> None:
     lines = table([*_fresh(4), _outcome("tea", Done.BUILT)], width=None).splitlines()
     assert [line.split()[0] for line in lines] == ["kettle:tea@any", "4"]

@@ -204,6 +204,9 @@ class LayoutWriter:
     def finish(self, root: Descriptor) -> None:
         """Make it a layout that holds `root` and what belongs to it; other blobs that were added are removed.
 
+        What the descriptor says beside type, digest and size is said of a place in another index, and not of the image:
+        a name, a time. It is left out, so that equal images are equal folders.
+
         Raises:
             UnreadableError: something that belongs to it is missing or malformed.
             StoreError: it can't be written.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ...provenance.record import IMAGE
 from ..builder import Artifact, Declared, Form
 from ..freshness.inputs import Kind, key
-from .annotations import as_input
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,12 +25,14 @@ class IndexOf:
     Attributes:
         name: the image's.
         annotations: that it shall have beside those that its images share.
+        chosen: what they come from, as the value of an input (`annotations.as_input`).
         build_type: URI of the page that says what the parameters mean.
         external: what the user chose (SLSA v1, externalParameters).
     """
 
     name: str
     annotations: Mapping[str, str]
+    chosen: str
     build_type: str
     external: Mapping[str, JSONValue]
 
@@ -50,6 +51,6 @@ def index_artifact(images: Sequence[Artifact]) -> Artifact:
     )
 
 
-def declare_index(of: IndexOf) -> Declared:
-    """Return the inputs of an index that are no artifacts."""
-    return Declared(values={key(Kind.SETTING, "annotations"): as_input(of.annotations)})
+def declare_index(annotations: str) -> Declared:
+    """Return the inputs of an index that are no artifacts: what its annotations come from (`annotations.as_input`)."""
+    return Declared(values={key(Kind.SETTING, "annotations"): annotations})

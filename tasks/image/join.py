@@ -61,7 +61,7 @@ def build_index(workspace: Workspace, artifact: Artifact, of: IndexOf, folder: P
         internal={},
         files={},
         inputs={
-            **declare_index(of).values,
+            **declare_index(of.chosen).values,
             **{key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in before.items()},
         },
         started=started,

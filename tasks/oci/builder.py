@@ -60,7 +60,7 @@ class OciBuilder:
         if artifact == one.index:
             from ..image.index import declare_index
 
-            return declare_index(one.index_of(self.workspace))
+            return declare_index(one.chosen(self.workspace))
         from .inputs import declare
 
         return declare(self.workspace, one)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import BuildError, InputChangedError, quoted
 from ..builder import Declared
 from ..freshness.inputs import ABSENT, Kind, Meter, key, names_digest, parts
-from ..image.annotations import as_input, settled
 from .units import ARCHIVES, REMOTE, Place
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def declare(workspace: Workspace, unit: Unit) -> Declared:
     source = unit.source
     values = {
         _SOURCE: json.dumps([source.place, source.name]),
-        _ANNOTATIONS: as_input(settled(workspace, unit.oci.name, unit.oci.annotations, unit.origin)),
+        _ANNOTATIONS: unit.chosen(workspace),
     }
     measured: tuple[str, ...] = ()
     if source.place in ARCHIVES:

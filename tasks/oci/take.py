@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.attest.resource import ResourceDescriptor
@@ -26,16 +24,16 @@ from ..freshness.inputs import Kind, key
 from ..image.annotations import Origin, wanted, wanted_elsewhere
 from ..upstream import read_upstream
 from .inputs import declare, measure, remember, resolution
-from .units import ARCHIVES, BUILD_TYPE, REMOTE, Place, external, platforms_of
+from .units import ARCHIVES, BUILD_TYPE, REMOTE, Place, external, from_repository, platforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from ...provenance.oci.model import Descriptor
     from ...provenance.oci.select import Selection
     from ..builder import Artifact, Workspace
     from ..freshness.inputs import Inputs
-    from .inputs import Measured
     from .units import Unit
 
 
@@ -98,7 +96,7 @@ def take(workspace: Workspace, unit: Unit, folders: Mapping[Artifact, Path], scr
             built=Built(
                 path=path,
                 build_type=BUILD_TYPE,
-                external=external(unit.oci),
+                external=external(workspace, unit.oci),
                 internal={"platform": artifact.platform},
                 files=source.files,
                 inputs=source.inputs,
@@ -131,7 +129,7 @@ def _read(workspace: Workspace, unit: Unit, scratch: Path) -> _Source:
         writer=writer,
         selection=selection,
         inputs={**declared.values, **before.values, **artifacts, **resolved},
-        files=_from_repository(workspace, before),
+        files={from_repository(workspace, name): sha256 for name, sha256 in before.files.items()},
         materials=(
             ResourceDescriptor(
                 name=unit.oci.source or unit.oci.artifact or "",
@@ -205,14 +203,6 @@ def _image(workspace: Workspace, unit: Unit, artifact: Artifact, source: _Source
         said = wanted_elsewhere(workspace, name, configured, config=config)
     writer.finish(annotate(to_oci(held, writer), said, writer))
     return writer.folder
-
-
-def _from_repository(workspace: Workspace, measured: Measured) -> dict[str, str]:
-    """Return files by their paths from the repository's root."""
-    top = workspace.source.root
-    return {
-        Path(os.path.relpath(workspace.root / name, top)).as_posix(): sha256 for name, sha256 in measured.files.items()
-    }
 
 
 def _listed(platforms: Sequence[str]) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.platform import Platform
 from ...provenance.record import IMAGE
 from ..builder import Artifact, Form
-from ..image.annotations import Origin, settled
+from ..image.annotations import Origin, as_input, settled
 from ..image.index import IndexOf, index_artifact
 from . import BUILDER
 
@@ -73,20 +75,31 @@ class Unit:
         """Where the image was built, as far as anybody knows."""
         return Origin.ELSEWHERE if self.source.place in REMOTE else Origin.WORKSPACE
 
+    def chosen(self, workspace: Workspace) -> str:
+        """Return what the annotations come from, as the value of an input."""
+        return as_input(workspace, self.oci.name, self.oci.annotations)
+
     def index_of(self, workspace: Workspace) -> IndexOf:
         """Return what the index is made of."""
         return IndexOf(
             name=self.oci.name,
             annotations=settled(workspace, self.oci.name, self.oci.annotations, self.origin),
+            chosen=self.chosen(workspace),
             build_type=BUILD_TYPE,
-            external=external(self.oci),
+            external=external(workspace, self.oci),
         )
 
 
-def external(oci: Oci) -> dict[str, JSONValue]:
+def from_repository(workspace: Workspace, name: str) -> str:
+    """Return the path from the repository's root of a path from the workspace's."""
+    return Path(os.path.relpath(workspace.root / name, workspace.source.root)).as_posix()
+
+
+def external(workspace: Workspace, oci: Oci) -> dict[str, JSONValue]:
     """Return what the user chose (SLSA v1, externalParameters); `docs/build-types/oci.v1.md` explains each."""
     return {
         "builder": BUILDER,
+        "workspace": from_repository(workspace, "."),
         "image": oci.name,
         "source": oci.source,
         "artifact": oci.artifact,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -307,6 +308,27 @@ class TestWriter:
         assert (tmp_path / "x" / "blobs" / "sha256" / single.layer.sha256).read_bytes() == b"layer"
         with pytest.raises(StoreError, match="can't write"):
             writer.link(tmp_path / "nothing", single.config)
+
+    def test_what_another_index_said_of_the_image_is_left_out(self, tmp_path: Path) -> None:
+        writer = LayoutWriter(tmp_path / "x")
+        root = writer.add(encode({"schemaVersion": 2, "manifests": []}), OCI_INDEX)
+        writer.finish(replace(root, annotations={"name": "tea", "created": "now"}, rest={"data": "e30="}))
+        assert verify_layout(tmp_path / "x").descriptor == root
+
+    def test_what_does_not_belong_to_it_is_removed(self, tmp_path: Path) -> None:
+        writer = LayoutWriter(tmp_path / "x")
+        writer.add(b"replaced", OCI_LAYER)
+        writer.finish(writer.add(encode({"schemaVersion": 2, "manifests": []}), OCI_INDEX))
+        assert len(verify_layout(tmp_path / "x").files) == 3
+
+    def test_incomplete_image_is_not_finished(self, tmp_path: Path) -> None:
+        writer = LayoutWriter(tmp_path / "x")
+        missing = Descriptor.of(b"x", OCI_MANIFEST).to_json()
+        root = writer.add(encode({"schemaVersion": 2, "manifests": [missing]}), OCI_INDEX)
+        with pytest.raises(UnreadableError, match="is missing: the image is not complete"):
+            writer.finish(root)
+        with pytest.raises(UnreadableError, match="no OCI image layout"):
+            verify_layout(tmp_path / "x")
 
     def test_unfinished_layout_is_none(self, tmp_path: Path) -> None:
         LayoutWriter(tmp_path / "x").add(b"layer", OCI_LAYER)

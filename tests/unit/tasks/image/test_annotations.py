@@ -8,7 +8,7 @@ import pytest
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.oci.keys import BASE_DIGEST, BASE_NAME, CREATED, REVISION, SOURCE, TITLE, VENDOR
 from doit_provenance.tasks.builder import Workspace
-from doit_provenance.tasks.image.annotations import Base, as_input, settled, wanted
+from doit_provenance.tasks.image.annotations import Base, as_input, wanted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +101,13 @@ def test_base(repository: Workspace) -> None:
 
 
 def test_as_an_input_order_is_of_no_matter(repository: Workspace) -> None:
-    one = settled(repository, "tea", {"x": "1", "y": "2"})
-    assert as_input(one) == as_input(dict(reversed(one.items())))
-    assert as_input(one) != as_input(settled(repository, "tea", {"x": "1"}))
+    chosen = {"x": "1", "y": "2"}
+    one = as_input(repository, "tea", chosen)
+    assert one == as_input(repository, "tea", dict(reversed(chosen.items())))
+    assert one != as_input(repository, "tea", {"x": "1"})
+    assert one != as_input(repository, "pot", chosen)
+
+
+def test_input_is_told_without_git(repository: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "https://example.com/tea" in as_input(repository, "tea", {})

@@ -21,6 +21,7 @@ from .builder import STATE, Artifact, Builder, Workspace
 from .cargo.builder import CargoBuilder
 from .command.builder import CommandBuilder
 from .database import BACKEND, own
+from .docker.builder import DockerBuilder
 from .freshness.state import State
 from .oci.builder import OciBuilder
 from .reporter import META, Reporter
@@ -29,7 +30,7 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder, CommandBuilder, OciBuilder)
+BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder, CommandBuilder, DockerBuilder, OciBuilder)
 """One line per build tool."""
 
 Task = dict[str, Any]

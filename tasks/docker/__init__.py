@@ -1,1 +1,3 @@
 """Images from Dockerfiles, built by BuildKit through `docker buildx`."""
+
+BUILDER = "docker"

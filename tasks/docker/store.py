@@ -25,7 +25,7 @@ def image_id(name: str) -> str:
     Raises:
         ToolError: there is no engine, or no such image in it.
     """
-    with _engine() as client:
+    with opened_engine() as client:
         return str(client.images.get(name).id)
 
 
@@ -38,7 +38,7 @@ def save(name: str, target: Path) -> str:
         ToolError: there is no engine, no such image in it, or the engine ends before the archive does.
         StoreError: the archive can't be written.
     """
-    with _engine() as client:
+    with opened_engine() as client:
         found = str(client.images.get(name).id)
         with writing(target), target.open("wb") as archive:
             for chunk in client.api.get_image(found, chunk_size=_CHUNK):
@@ -47,7 +47,7 @@ def save(name: str, target: Path) -> str:
 
 
 @contextmanager
-def _engine() -> Iterator[DockerClient]:
+def opened_engine() -> Iterator[DockerClient]:
     """Yield a client of the engine that the environment names, as the docker command has it."""
     import docker
     from docker.errors import DockerException, ImageNotFound

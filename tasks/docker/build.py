@@ -1,0 +1,207 @@
+"""One image, built between two looks at all that it is made from, as an OCI layout of ours."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ...provenance.errors import BuildError, InputChangedError, StoreError, quoted
+from ...provenance.oci.annotate import annotate
+from ...provenance.oci.archive import read_archive
+from ...provenance.oci.convert import to_oci
+from ...provenance.oci.copy import Means, copy_layout
+from ...provenance.oci.layout import LayoutWriter
+from ...provenance.oci.model import Manifest
+from ...provenance.oci.select import select
+from ...provenance.platform import Platform
+from ...provenance.record import IMAGE
+from ...provenance.source import time_of
+from ..builder import Built
+from ..freshness.inputs import ABSENT, Kind, key
+from ..image.annotations import Base, wanted
+from ..upstream import read_upstream
+from .buildx import Call, build
+from .dockerfile import parse
+from .inputs import Measured, declared, from_repository, measure, read_dockerfile
+from .materials import Material, refuse_unpinned
+from .stages import named_by
+from .staging import Staged, remove, stage
+from .units import BUILD_TYPE, dockerfile_of, external, image_contexts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ...provenance.config import Docker
+    from ...provenance.oci.model import Descriptor
+    from ..builder import Artifact, Workspace
+    from ..upstream import Upstream
+    from .pins import Pins
+    from .stages import Named
+    from .tool import Tool
+
+_SECONDS = re.compile(r"[0-9]{1,11}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """An image that was built.
+
+    Attributes:
+        created: the time of its sources.
+        materials: what BuildKit has used beside the context.
+        upstream: the artifacts that were put into the context, by their ids.
+    """
+
+    built: Built
+    created: datetime
+    tool: Tool
+    materials: tuple[Material, ...]
+    upstream: Mapping[str, Upstream]
+
+
+def make(workspace: Workspace, docker: Docker, artifact: Artifact, tool: Tool, pins: Pins, folder: Path) -> Made:
+    """Build an image.
+
+    Args:
+        workspace: of the image.
+        docker: its table.
+        artifact: the image for one platform.
+        tool: what builds.
+        pins: the digests of this run.
+        folder: receives the layout; what was there goes.
+
+    Raises:
+        BuildError: the build failed, or used what nobody had pinned.
+        InputChangedError: an input changed meanwhile.
+        ProvenanceError: something can't be read or written.
+    """
+    remove(folder)
+    scratch = folder / "scratch"
+    try:
+        return _Making(workspace=workspace, docker=docker, artifact=artifact, tool=tool, pins=pins).run(folder, scratch)
+    except BaseException:
+        remove(folder)
+        raise
+    finally:
+        remove(scratch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Making:
+    workspace: Workspace
+    docker: Docker
+    artifact: Artifact
+    tool: Tool
+    pins: Pins
+
+    def run(self, folder: Path, scratch: Path) -> Made:
+        before = measure(self.workspace, self.docker)
+        named = self._named()
+        pins = self.pins.of(named.images, self.tool)
+        upstream = read_upstream(self.workspace, self.artifact.upstream)
+        files = from_repository(self.workspace, before)
+        created = time_of(self.workspace.source, sorted(files))
+        started = datetime.now(UTC)
+        try:
+            scratch.mkdir(parents=True)
+        except OSError as error:
+            raise StoreError(f"no image can be built in `{scratch}`: {error.strerror}") from error
+        staged = stage(self.workspace, self.docker, upstream.values(), int(created.timestamp()), scratch / "staged")
+        _refuse_others(staged, before)
+        call = Call(
+            docker=self.docker,
+            artifact=self.artifact,
+            tool=self.tool,
+            staged=staged,
+            pins=pins,
+            epoch=int(created.timestamp()),
+            folder=scratch,
+        )
+        materials, writer, root = self._build(call, folder)
+        self._refuse_changes(before, upstream)
+        texts = [staged.text.decode(), *self.docker.args.values(), *image_contexts_of(self.docker).values()]
+        refuse_unpinned(materials, pins.values(), texts, dockerfile_of(self.docker))
+        path = self._finish(writer, root, files, named, pins)
+        values = declared(self.workspace, self.docker, self.tool.value, pins).values
+        artifacts = {key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in upstream.items()}
+        return Made(
+            built=Built(
+                path=path,
+                build_type=BUILD_TYPE,
+                external=external(self.docker),
+                internal={
+                    "platform": self.artifact.platform,
+                    "driver": self.tool.driver,
+                    "version": self.tool.version,
+                    "sourceDateEpoch": call.epoch,
+                },
+                files=files,
+                inputs={**values, **before.values, **artifacts},
+                started=started,
+                finished=datetime.now(UTC),
+            ),
+            created=created,
+            tool=self.tool,
+            materials=tuple(materials),
+            upstream=upstream,
+        )
+
+    def _named(self) -> Named:
+        text = read_dockerfile(self.workspace, self.docker)
+        dockerfile = parse(text, dockerfile_of(self.docker))
+        return named_by(dockerfile, self.docker, Platform.parse(self.artifact.platform))
+
+    def _build(self, call: Call, folder: Path) -> tuple[list[Material], LayoutWriter, Descriptor]:
+        """Build, and take what was built into a layout of ours; return what was used, and the image in the layout."""
+        writer = LayoutWriter(folder / IMAGE)
+        if call.tool.argv:
+            materials = build(self.workspace, call)
+            entries = copy_layout(call.layout, writer, Means.LINK)
+        else:
+            from . import engine
+
+            archive = call.folder / "engine.tar"
+            materials = engine.build(self.workspace, call, archive)
+            entries = read_archive(archive, writer)
+        images = select(entries, writer).images
+        asked = Platform.parse(self.artifact.platform)
+        if images.keys() != {asked}:
+            there = ", ".join(f"`{one}`" for one in images)
+            raise BuildError(f"the build left an image for {there}, and `{asked}` was asked for")
+        return materials, writer, images[asked]
+
+    def _refuse_changes(self, before: Measured, upstream: Mapping[str, Upstream]) -> None:
+        measure(self.workspace, self.docker).refuse_changes_since(before)
+        for id_, one in read_upstream(self.workspace, self.artifact.upstream).items():
+            if one != upstream[id_]:
+                raise InputChangedError(f"an input changed while it was being built: `{id_}`", hint="run again")
+
+    def _finish(
+        self, writer: LayoutWriter, root: Descriptor, files: Mapping[str, str], named: Named, pins: Mapping[str, str]
+    ) -> Path:
+        """Convert and annotate the image, which settles its digest."""
+        found = writer.manifest(root)
+        if not isinstance(found, Manifest):  # pragma: no cover - `select` selects nothing else
+            raise BuildError(f"`{self.artifact.id}` is no image")
+        said = wanted(
+            self.workspace,
+            self.docker.name,
+            self.docker.annotations,
+            config=writer.config(found),
+            files=files,
+            base=Base(name=named.base.partition("@")[0], digest=pins[named.base]) if named.base else None,
+        )
+        bare = replace(root, annotations={})  # of BuildKit's index: a time, and a name that nobody gave
+        writer.finish(annotate(to_oci(bare, writer), said, writer))
+        return writer.folder
+
+
+def _refuse_others(staged: Staged, before: Measured) -> None:
+    """See that what was copied is what was measured."""
+    measured = {name: sha256 for name, sha256 in before.files.items() if sha256 != ABSENT}
+    for name in sorted(measured.keys() | staged.files.keys()):
+        if measured.get(name) != staged.files.get(name):
+            raise InputChangedError(f"an input changed while it was copied: {quoted(name)}", hint="run again")

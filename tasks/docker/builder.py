@@ -1,0 +1,145 @@
+"""The docker builder: `[docker.NAME]` to an OCI image for each platform, and to the index over them."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ...provenance.config import FILE
+from ...provenance.errors import ConfigError
+from . import BUILDER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ...provenance.attest.resource import ResourceDescriptor
+    from ...provenance.digest import Digest
+    from ...provenance.sbom.inventory import Inventory
+    from ..builder import Artifact, Built, Declared, Workspace
+    from .build import Made
+    from .pins import Pins
+    from .tool import Tool
+    from .units import Unit
+
+_LISTED = 100
+
+
+class DockerBuilder:
+    """Builds the images of `[docker.NAME]`."""
+
+    name = BUILDER
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._units: dict[str, Unit] = {}
+        self._made: dict[str, Made] = {}
+        self._asking = threading.Lock()
+        self._tool: Tool | None = None
+        self._engine = threading.Lock()
+
+    def discover(self) -> Sequence[Artifact]:
+        """Return the artifacts of every configured image; what is put into them must have been discovered before.
+
+        Raises:
+            ConfigError: a table is wrong; the message has a line for each mistake.
+        """
+        dockers = self.workspace.config.dockers
+        if not dockers:
+            return ()
+        from ..references import Ids
+        from .check import mistakes
+        from .units import unit
+
+        ids = Ids(self.workspace.artifacts)
+        wrong = list(islice(mistakes(dockers, ids, self.workspace.artifacts, self.workspace.untold), _LISTED))
+        if wrong:
+            raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))
+        self._units = {docker.name: unit(docker, ids) for docker in dockers}
+        return [artifact for one in self._units.values() for artifact in one.artifacts]
+
+    def declare(self, artifact: Artifact) -> Declared:
+        """Return the settings, the tool and the digests of the images that an image is built from, and its contexts."""
+        one = self._units[artifact.name]
+        if artifact == one.index:
+            from ..image.annotations import as_input
+            from ..image.index import declare_index
+
+            docker = one.docker
+            return declare_index(as_input(self.workspace, docker.name, docker.annotations))
+        from .inputs import declare
+
+        return declare(self.workspace, one.docker, artifact, self._pins)
+
+    def propose(self) -> Mapping[str, tuple[str, ...]]:
+        """Propose no settings of fixed names; `doit init` writes tables for what it sees (`propose.py`)."""
+        return {}
+
+    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:  # noqa: ARG002 - an image's group is the image
+        """Build the image of one platform, or join those of all in an index."""
+        (artifact,) = artifacts
+        one = self._units[artifact.name]
+        if artifact == one.index:
+            from ..image.join import build_index
+
+            return {artifact: build_index(self.workspace, artifact, one.index_of(self.workspace), self._held(artifact))}
+        from .build import make
+
+        tool = self._find_tool()
+        args = (self.workspace, one.docker, artifact, tool, self._pins, self._held(artifact))
+        if tool.argv:
+            made = make(*args)
+        else:
+            with self._engine:  # it knows images by names, of which one means one image at a time
+                made = make(*args)
+        self._made[artifact.id] = made
+        return {artifact: made.built}
+
+    def release(self, artifact: Artifact) -> None:
+        """Remove the layout that was made of an artifact."""
+        self._made.pop(artifact.id, None)
+        shutil.rmtree(self._held(artifact), ignore_errors=True)
+
+    def describe(
+        self, artifact: Artifact, path: Path, digest: Digest
+    ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
+        """Return what is in an image, and what it was built from, by digest."""
+        if artifact == self._units[artifact.name].index:
+            from ..image.join import describe
+
+            return describe(self.workspace, artifact, path, digest)
+        from ..image.describe import describe_image
+        from .describe import materials
+
+        made = self._made[artifact.id]
+        inventory = describe_image(
+            self.workspace,
+            artifact,
+            path,
+            digest,
+            created=made.created,
+            sources={sha256: name for name, sha256 in sorted(made.built.files.items(), reverse=True)},
+            upstream=made.upstream,
+        )
+        return inventory, materials(made)
+
+    @cached_property
+    def _pins(self) -> Pins:
+        from .pins import Pins
+
+        return Pins(self.workspace)
+
+    def _find_tool(self) -> Tool:
+        """Return what builds in this run: it is asked once."""
+        from .tool import find_tool
+
+        with self._asking:
+            if self._tool is None:
+                self._tool = find_tool(self.workspace)
+            return self._tool
+
+    def _held(self, artifact: Artifact) -> Path:
+        return self.workspace.state / BUILDER / f"{artifact.name}@{artifact.platform}".replace("/", "-")

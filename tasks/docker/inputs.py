@@ -1,0 +1,168 @@
+"""What the inputs of an image are, and their values at one moment."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...provenance.digest import read_limited
+from ...provenance.errors import BuildError, InputChangedError, quoted
+from ...provenance.platform import Platform
+from ..builder import Declared
+from ..freshness.context import name_of
+from ..freshness.inputs import ABSENT, Kind, Meter, key, parts
+from ..image.annotations import as_input
+from .dockerfile import LIMIT, parse
+from .pins import resolution
+from .stages import named_by
+from .tool import TOOL, tool_value
+from .units import dockerfile_of, folders_of, secret_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...provenance.config import Docker
+    from ..builder import Artifact, Workspace
+    from ..freshness.inputs import Inputs
+    from .pins import Pins
+    from .tool import Tool
+
+POLICY_SUFFIX = ".rego"
+"""A file of this ending beside a Dockerfile is buildx's policy for it."""
+
+
+def declare(workspace: Workspace, docker: Docker, artifact: Artifact, pins: Pins) -> Declared:
+    """Return the inputs of an image that are known without building it; no registry is asked unless `pull` says so.
+
+    Raises:
+        ProvenanceError: the Dockerfile can't be understood, or docker has to be asked and does not answer.
+    """
+    return declared(workspace, docker, tool_value(workspace), _resolutions(workspace, docker, artifact, pins))
+
+
+def declared(workspace: Workspace, docker: Docker, tool: str, pins: Mapping[str, str]) -> Declared:
+    """Return the same, where tool and digests are known."""
+    settings = {
+        "context": docker.context,
+        "dockerfile": dockerfile_of(docker),
+        "args": _rendered(docker.args),
+        "target": docker.target or "",
+        "secrets": " ".join(secret_ids(docker)),
+        "contexts": _rendered(docker.contexts),
+        "annotations": as_input(workspace, docker.name, docker.annotations),
+    }
+    dockerfile = dockerfile_of(docker)
+    return Declared(
+        values={
+            **{key(Kind.SETTING, name): value for name, value in settings.items()},
+            **{resolution(reference): digest for reference, digest in pins.items()},
+            TOOL: tool,
+        },
+        measured=[
+            key(Kind.FILE, dockerfile),
+            key(Kind.FILE, f"{dockerfile}{POLICY_SUFFIX}"),
+            *contexts(docker),
+            key(Kind.VARIABLE, "SOURCE_DATE_EPOCH"),
+        ],
+    )
+
+
+def contexts(docker: Docker) -> list[str]:
+    """Return the keys of an image's contexts, the main one first."""
+    found = [name_of(docker.context, dockerfile_of(docker)), *sorted(set(folders_of(docker).values()))]
+    return [key(Kind.CONTEXT, name) for name in found]
+
+
+def _resolutions(workspace: Workspace, docker: Docker, artifact: Artifact, pins: Pins) -> dict[str, str]:
+    path = workspace.root / dockerfile_of(docker)
+    if not path.is_file():
+        return {}  # which is why it is to be built, and why that fails
+    dockerfile = parse(read_limited(path, LIMIT), dockerfile_of(docker))
+    named = named_by(dockerfile, docker, Platform.parse(artifact.platform))
+    tool: Tool | None = None
+    if docker.pull and named.images:
+        from .tool import find_tool
+
+        tool = find_tool(workspace)
+    return pins.of(named.images, tool)
+
+
+def _rendered(table: Mapping[str, str]) -> str:
+    return json.dumps(dict(table), sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The inputs that can be measured, at one moment.
+
+    Attributes:
+        values: by their keys.
+        files: path from the workspace's root to sha256, or `absent`.
+    """
+
+    values: Inputs
+    files: Mapping[str, str]
+
+    def refuse_changes_since(self, before: Measured) -> None:
+        """Compare with the same inputs before the build.
+
+        Raises:
+            InputChangedError: one of them differs.
+        """
+        differing = (of for of in {**before.values, **self.values} if self.values.get(of) != before.values.get(of))
+        for of in sorted(differing, key=lambda of: of.startswith(Kind.CONTEXT)):  # a file says more than its context
+            raise InputChangedError(
+                f"an input changed while it was being built: {quoted(parts(of)[1])}",
+                hint="run again when it holds still; what the build itself writes, exclude in `.dockerignore`",
+            )
+
+
+def measure(workspace: Workspace, docker: Docker) -> Measured:
+    """Measure all inputs of an image that anyone can measure.
+
+    Raises:
+        ProvenanceError: one can't be read.
+    """
+    meter = Meter(workspace.root, made=workspace.made)
+    values: dict[str, str] = {}
+    names = [dockerfile_of(docker), f"{dockerfile_of(docker)}{POLICY_SUFFIX}"]
+    for of in contexts(docker):
+        values[of] = meter.measure(of)
+        names += meter.files(of)
+    files = {name: meter.measure(key(Kind.FILE, name)) for name in names}
+    variable = key(Kind.VARIABLE, "SOURCE_DATE_EPOCH")
+    return Measured(
+        values={**values, **{key(Kind.FILE, name): value for name, value in files.items()}}
+        | {variable: meter.measure(variable)},
+        files=files,
+    )
+
+
+def from_repository(workspace: Workspace, measured: Measured) -> dict[str, str]:
+    """Return the files that are there, by their paths from the repository's root."""
+    top = workspace.source.root
+    return {
+        Path(os.path.relpath(workspace.root / name, top)).as_posix(): sha256
+        for name, sha256 in measured.files.items()
+        if sha256 != ABSENT
+    }
+
+
+def read_dockerfile(workspace: Workspace, docker: Docker) -> bytes:
+    """Return the bytes of an image's Dockerfile.
+
+    Raises:
+        BuildError: there is none.
+        UnreadableError: it is larger than a Dockerfile can be.
+    """
+    name = dockerfile_of(docker)
+    path = workspace.root / name
+    if not path.resolve().is_relative_to(workspace.root.resolve()) or not path.is_file():
+        raise BuildError(
+            f"the Dockerfile {quoted(name)} is no file of the workspace",
+            hint=f"correct `dockerfile` or `context` of `[docker.{docker.name}]` in provenance.toml",
+        )
+    return read_limited(path, LIMIT)

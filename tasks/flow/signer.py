@@ -69,13 +69,19 @@ class Signer:
             return None
         return TrustedKey.from_pem(pem, origin=f"`{self.path}` (your own key)")
 
-    @cached_property
+    @property
     def trust(self) -> Trust | None:
-        """The keys whose signatures count; `None`: there are none.
+        """The keys whose signatures count; `None`: there are none yet.
+
+        Once something was signed, they are those of `signing`: the first run of all makes its key when it first signs.
 
         Raises:
             UnreadableError: a public key can't be read.
         """
+        return self._signing.trust if "_signing" in vars(self) else self._known
+
+    @cached_property
+    def _known(self) -> Trust | None:
         from ...provenance.verify.trust import Trust, trust_for
 
         configured = self._settings.public_keys

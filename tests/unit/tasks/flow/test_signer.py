@@ -74,10 +74,10 @@ def test_no_key_is_none_and_asking_makes_none(sign: Any, keys: Path) -> None:
     assert signer.own is None
     assert signer.trust is None
     assert signer.expected("a").trust is None
-    made = signer.signing()
-    assert signer.trust == made.trust, "what this run signs, it trusts from then on"
     assert signer.identity
     assert list(keys.iterdir()) == []
+    made = signer.signing()
+    assert signer.trust == made.trust, "what this run signs, it trusts from then on"
 
 
 def test_without_an_own_key_the_teams_are_trusted(sign: Any, keys: Path, root: Path, key: LocalKey) -> None:

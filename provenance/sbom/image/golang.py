@@ -85,6 +85,7 @@ def _module(module: _Module) -> Component:
         name=path,
         version=version,
         purl=purl,
+        supplier=_supplier(path),
         properties={key: value for key, value in properties.items() if value},
     )
 
@@ -99,6 +100,7 @@ def _main(path: str, module: _Module, settings: dict[str, str]) -> Component:
         name=name,
         version=version,
         purl=_purl(name, version),
+        supplier=_supplier(name),
         properties=properties | ({"go:package": path} if path else {}),
     )
 
@@ -120,6 +122,12 @@ def _standard(version: str) -> Component:
         homepage=_GO.url,
         properties={"go:version": version},
     )
+
+
+def _supplier(path: str) -> Party | None:
+    """Return where a module is from, which its path says (Go Modules Reference, module paths): a host and an owner."""
+    host, _, rest = path.partition("/")
+    return Party(name=f"{host}/{rest.partition('/')[0]}") if "." in host.strip(".") and rest else None
 
 
 def _purl(path: str, version: str | None) -> str:

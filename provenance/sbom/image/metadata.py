@@ -10,7 +10,7 @@ _KNOWN = re.compile(
     r"|var/log/(?:apt/.*|dpkg\.log|alternatives\.log|bootstrap\.log)|etc/alternatives/.*|var/lib/shells\.state"
     r"|(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm|var/lib/dnf|var/cache/dnf|var/lib/yum|var/cache/yum)/.*"
     r"|var/log/(?:dnf.*|hawkey\.log|yum\.log)"
-    r"|etc/ld\.so\.cache|etc/(?:passwd|group|shadow|gshadow|subuid|subgid)-?|etc/ssl/certs/ca-certificates\.crt"
+    r"|(?:etc|usr/lib)/os-release|etc/ld\.so\.cache|etc/(?:passwd|group|shadow|gshadow|subuid|subgid)-?|etc/ssl/certs/ca-certificates\.crt"
     r"|etc/(?:hosts|hostname|resolv\.conf|machine-id|\.pwd\.lock)|\.dockerenv"
 )
 

@@ -68,6 +68,7 @@ def _component(fields: Mapping[str, JSONValue], name: str, version: str) -> Comp
         version=version,
         purl=purl,
         licence=licence.normalise(declared) if declared else None,
+        supplier=author,  # whence it was installed is not recorded; NTIA's supplier is who made it
         authors=(author,) if author else (),
         description=line(_text(fields.get("description"))),
         homepage=_text(fields.get("homepage")),

@@ -75,7 +75,8 @@ def _component(fields: Mapping[str, list[str]], name: str, version: str) -> Comp
 
     purl = PackageURL("pypi", None, name, version).to_string()
     links = _links(fields)
-    author = maintainer(one(fields, "author-email")) or maintainer(one(fields, "author"))
+    named = maintainer(one(fields, "author-email")) or maintainer(one(fields, "author"))
+    author = Party(name=line(named.name) or name, email=named.email) if named else None
     return Component(
         ref=purl,
         kind=Kind.LIBRARY,
@@ -84,7 +85,8 @@ def _component(fields: Mapping[str, list[str]], name: str, version: str) -> Comp
         version=version,
         purl=purl,
         licence=_licence(fields),
-        authors=(Party(name=line(author.name) or name, email=author.email),) if author else (),
+        supplier=author,  # whence it was installed is not recorded; NTIA's supplier is who made it
+        authors=(author,) if author else (),
         description=line(one(fields, "summary")),
         homepage=one(fields, "home-page") or links.get("homepage"),
         repository=links.get("source") or links.get("repository") or links.get("sourcecode"),

@@ -85,7 +85,9 @@ class Rootfs:
             return None
         whole = f"{base}/{name}" if base else name
         node = self._literal(whole)
-        if (node is not None and isinstance(node.here, Link) and node.below is None) or (node is None and self._doubled):
+        if (node is not None and isinstance(node.here, Link) and node.below is None) or (
+            node is None and self._doubled
+        ):
             return self._resolved(path)
         return whole if node is not None else None
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
+from doit_provenance.provenance.sbom.reference import CycloneDXReference, Reference, SPDXReference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +40,28 @@ _LICENCES = st.one_of(
         ["MIT", "MIT/Apache-2.0", "MPL-2.0+ OR Zlib", "GPL-2.0", "Tea WITH LLVM-exception", "LicenseRef-x"]
     ),
 )
+_SHA256 = st.sampled_from(["0" * 64, "1" * 64])
+_REFERENCES = st.builds(
+    Reference,
+    artifact=_NAMES,
+    spdx=st.builds(
+        SPDXReference,
+        namespace=st.sampled_from(["https://spdx.org/spdxdocs/a", "https://spdx.org/spdxdocs/b"]),
+        id=st.sampled_from(["SPDXRef-tea", "SPDXRef-pot.1"]),
+        sha256=_SHA256,
+    ),
+    cyclonedx=st.builds(
+        CycloneDXReference,
+        serial=st.just("3e671687-395b-41f5-a30f-a58921a69b79"),
+        version=st.integers(1, 3),
+        ref=_NAMES,
+        sha256=_SHA256,
+    ),
+)
 _OTHER_ROLES = st.sampled_from([role for role in Role if role is not Role.SUBJECT])
 
 
-@pytest.fixture(params=["teapot", "mug"])
+@pytest.fixture(params=["teapot", "mug", "shop"])
 def golden(request: pytest.FixtureRequest) -> Callable[[str], bytes]:
     """Return the bytes of the golden file `NAME.{argument}.json`."""
     return lambda kind: (_GOLDEN / f"{request.param}.{kind}.json").read_bytes()
@@ -99,5 +118,6 @@ def _components(ref: str, roles: st.SearchStrategy[Role]) -> st.SearchStrategy[C
         repository=_ADDRESSES,
         download=_ADDRESSES,
         filename=texts,
+        sbom=st.one_of(st.none(), _REFERENCES),
         properties=st.dictionaries(_NAMES, st.text(max_size=8), max_size=2),
     )

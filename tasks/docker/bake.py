@@ -30,6 +30,10 @@ _WITHOUT_EFFECT = frozenset(
 )
 """What does not change the image, or is said in another place here."""
 _NEEDED = frozenset({"PATH", "HOME", "DOCKER_CONFIG", "BUILDX_CONFIG", "XDG_RUNTIME_DIR", "TMPDIR", "SSH_AUTH_SOCK"})
+_OWN = "local"
+"""The platform of whoever builds, which is what no platform means."""
+_IMAGES = frozenset({"image", "registry", "docker", "oci"})
+"""The outputs that are images (buildx, `--output`)."""
 _LEVELS = frozenset({"manifest", "index"})
 
 
@@ -41,6 +45,7 @@ class Target:
         settings: of `[docker.NAME]`, by their names.
         dockerfile: its path from the root.
         left_out: what of it no setting can say, as `ssh`, in its own words.
+        is_image: it makes an image, and not only files, a cache or a check.
         unfit: why it can be no `[docker.NAME]` at all; empty: it can.
         is_default: `docker buildx bake` builds it when nothing is named.
     """
@@ -49,6 +54,7 @@ class Target:
     settings: Mapping[str, Value]
     dockerfile: str
     left_out: tuple[str, ...]
+    is_image: bool
     unfit: str
     is_default: bool
 
@@ -68,7 +74,8 @@ def read_bake(root: Path, files: Sequence[str]) -> tuple[Target, ...]:
     """
     default = _targets(_plan(root, files, ()))
     names = [name for name in _listed(root, files) if name not in default]
-    found = default | (_targets(_plan(root, files, names)) if names else {})
+    # A plan has the targets that others use as contexts too, without their own outputs.
+    found = (_targets(_plan(root, files, names)) if names else {}) | default
     return tuple(_target(name, found[name], is_default=name in default) for name in sorted(found)[:_MOST])
 
 
@@ -134,7 +141,7 @@ def _target(name: str, said: Mapping[str, JSONValue], *, is_default: bool) -> Ta
     contexts, foreign = _contexts(said)
     annotations, unknown = _annotations(said)
     settings |= {
-        "platforms": _texts(said, "platforms"),
+        "platforms": tuple(one for one in _texts(said, "platforms") if one != _OWN),
         "args": _table(said, "args"),
         "target": _text(said, "target"),
         "secrets": _secrets(said),
@@ -147,6 +154,7 @@ def _target(name: str, said: Mapping[str, JSONValue], *, is_default: bool) -> Ta
         settings={key: value for key, value in settings.items() if value},
         dockerfile=dockerfile,
         left_out=(*left_out, *foreign, *unknown),
+        is_image=_is_image(said),
         unfit=_unfit(said, written),
         is_default=is_default,
     )
@@ -159,6 +167,26 @@ def _unfit(said: Mapping[str, JSONValue], context: str) -> str:
         return f"its context, {quoted(context)}, is elsewhere"
     if context.startswith("/") or posixpath.normpath(context).split("/")[0] == "..":
         return f"its context, {quoted(context)}, is outside the workspace"
+    return ""
+
+
+def _is_image(said: Mapping[str, JSONValue]) -> bool:
+    if _text(said, "call") not in {"", "build"}:
+        return False
+    listed = said.get("output")
+    outputs = listed if isinstance(listed, list) else []
+    types = [_output(one) for one in outputs]
+    return not types or not _IMAGES.isdisjoint(types)
+
+
+def _output(said: JSONValue) -> str:
+    """Return the type of an output; buildx plans it as a text or as a table, and a path alone is a folder's."""
+    match said:
+        case {"type": str(kind)}:
+            return kind
+        case str(text):
+            fields = dict(part.partition("=")[::2] for part in text.split(","))
+            return fields.get("type", "local")
     return ""
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PARENT = "docker"
 _MOST = 30
 """Dockerfiles that are offered: who has more wants few of them."""
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,13 @@ def propose_images(root: Path, project: str, made: Iterable[Path]) -> Images:
 
 def _from_bake(targets: Iterable[Target], files: Sequence[str], said: list[str]) -> Iterator[Proposed]:
     where = ", ".join(files)
+    others = [target.name for target in targets if not target.is_image]
+    if others:
+        more = f", and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        said.append(f"targets of {where} that make no image are not proposed: {', '.join(others[:_NAMED])}{more}")
     for target in targets:
+        if not target.is_image:
+            continue
         if target.unfit:
             said.append(f"target `{target.name}` of {where} is not proposed: {target.unfit}")
             continue

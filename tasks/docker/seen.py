@@ -24,8 +24,8 @@ _OTHER_KINDS = frozenset(
     {"dockerignore", "j2", "jinja", "jinja2", "tmpl", "tpl", "template", "in", "erb", "m4", "orig", "rej", "bak", "swp"}
     | {"md", "txt", "py", "sh", "go", "js", "ts", "rs", "json", "yaml", "yml"}
 )
-_OTHERS_FOLDERS = frozenset({"target", "node_modules", "vendor", "third_party"})
-"""Where other people's sources lie, and what is built; so do folders that begin with a dot, of tools."""
+_OTHERS_FOLDERS = frozenset({"target", "node_modules", "vendor", "third_party", "testdata", "testfiles", "fixtures"})
+"""Where other people's sources lie, what is built, and what tests read; folders that begin with a dot are of tools."""
 _FROM = re.compile(rb"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
 _COPY = re.compile(r"^[ \t]*(?:COPY|ADD)[ \t]+(?P<words>.+)$", re.IGNORECASE | re.MULTILINE)
 _CONTINUED = re.compile(r"[\\`][ \t]*\r?\n")

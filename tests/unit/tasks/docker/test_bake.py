@@ -151,6 +151,33 @@ def test_what_can_be_no_image_here(
     assert one(said).unfit == why
 
 
+@pytest.mark.parametrize(
+    ("said", "is_image"),
+    [
+        ({}, True),
+        ({"output": [{"type": "registry"}]}, True),
+        ({"output": [{"type": "local", "dest": "out"}, {"type": "docker"}]}, True),
+        ({"output": ["type=oci,dest=x.tar"]}, True),
+        ({"output": [{"type": "local", "dest": "out"}]}, False),
+        ({"output": [{"type": "cacheonly"}]}, False),
+        ({"output": ["out"]}, False),
+        ({"output": [1]}, False),
+        ({"call": "check"}, False),
+        ({"call": "build"}, True),
+    ],
+)
+def test_what_makes_an_image(
+    one: Callable[[Mapping[str, Any]], Target],
+    said: Mapping[str, Any],
+    is_image: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    assert one(said).is_image is is_image
+
+
+def test_the_builders_own_platform_is_no_setting(one: Callable[[Mapping[str, Any]], Target]) -> None:
+    assert one({"platforms": ["local"]}).settings == {"context": "."}
+
+
 def test_no_secret_of_the_environment_gets_into_a_plan(
     one: Callable[[Mapping[str, Any]], Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

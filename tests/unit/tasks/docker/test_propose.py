@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def _target(name: str, **changes: Any) -> Target:
-    known = {"settings": {"context": "."}, "dockerfile": "Dockerfile", "left_out": (), "unfit": "", "is_default": True}
-    return Target(name=name, **{**known, **changes})
+    known = {"settings": {"context": "."}, "dockerfile": "Dockerfile", "left_out": (), "unfit": ""}
+    return Target(name=name, **{**known, "is_default": True, "is_image": True, **changes})
 
 
 @pytest.fixture
@@ -79,6 +79,14 @@ def test_a_target_that_can_be_no_image_is_said(root: Path, baked: list[Target]) 
     found = propose_images(root, "pots", ())
     assert [one.name for one in found.proposed] == ["pots"]
     assert found.said == ("target `tea` of docker-bake.hcl is not proposed: its Dockerfile stands in the bake file",)
+
+
+def test_targets_that_make_no_image_are_counted(root: Path, baked: list[Target]) -> None:
+    baked += [_target(f"check-{number}", is_image=False) for number in range(7)]
+    found = propose_images(root, "pots", ())
+    assert [one.name for one in found.proposed] == ["pots"]
+    (line,) = found.said
+    assert line.endswith("make no image are not proposed: check-0, check-1, check-2, check-3, check-4, and 2 more")
 
 
 def test_what_the_configuration_does_not_take_is_said(root: Path, baked: list[Target]) -> None:

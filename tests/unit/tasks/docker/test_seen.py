@@ -46,7 +46,16 @@ def test_by_their_names(root: Path) -> None:
 
 
 def test_not_other_peoples_nor_what_is_built(root: Path) -> None:
-    folders = ("target/x", "node_modules/y", "vendor/z", "third_party/y", ".devcontainer", "a/.github", "dist/a")
+    folders = (
+        "target/x",
+        "node_modules/y",
+        "vendor/z",
+        "third_party/y",
+        ".devcontainer",
+        "a/.github",
+        "dist/a",
+        "a/testdata/b",
+    )
     _write(root, *(f"{folder}/Dockerfile" for folder in folders), "dist-files/Dockerfile")
     assert _seen(root) == ["dist-files/Dockerfile"]
 

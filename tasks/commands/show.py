@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...provenance.digest import digest_bytes, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from ...provenance.record import place_of
-from ...provenance.sbom.inventory import Component, Inventory, Role
+from ...provenance.sbom.inventory import Component, Inventory, Kind, Role
 from ...provenance.verify.evidence import INVENTORY_LIMIT
 from ...provenance.verify.folder import steady
 from ...provenance.verify.lineage import Line, lineage
@@ -160,6 +160,9 @@ def _text(value: object) -> str:
 
 
 def _component(component: Component) -> str:
+    if component.kind is Kind.CONTAINER:
+        platform = component.properties.get("image:platform", "")
+        return f"{component.name} {platform}  sha256:{component.hashes.get('sha256', '')}"
     version = f" {component.version}" if component.version else ""
     return f"{component.name}{version}" + (f"  ({component.licence})" if component.licence else "")
 

@@ -33,11 +33,11 @@ def compose(parts: Sequence[Part], annotations: Mapping[str, str], writer: Layou
     """Write an index over images, and all that belongs to them; return its descriptor.
 
     The same images give the same index, in whatever order they come. It has the annotations that all images share, and
-    those given here.
+    of those given here the ones that they don't.
 
     Args:
         parts: one for each platform.
-        annotations: of the index; they win over shared ones.
+        annotations: of the index.
         writer: receives everything, by links where the filesystem has them.
 
     Raises:
@@ -66,7 +66,7 @@ def compose(parts: Sequence[Part], annotations: Mapping[str, str], writer: Layou
         )
         images.append(image)
     document: dict[str, JSONValue] = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
-    said: dict[str, JSONValue] = {**shared(tuple(images)), **annotations}
+    said: dict[str, JSONValue] = {**annotations, **shared(tuple(images))}
     if said:
         document["annotations"] = {key: said[key] for key in sorted(said)}
     return writer.add(encode(document), OCI_INDEX)

@@ -24,7 +24,7 @@ class IndexOf:
 
     Attributes:
         name: the image's.
-        annotations: that it shall have beside those that its images share.
+        annotations: that it shall have where its images share none of that key.
         chosen: what they come from, as the value of an input (`annotations.as_input`).
         build_type: URI of the page that says what the parameters mean.
         external: what the user chose (SLSA v1, externalParameters).

@@ -287,14 +287,14 @@ class TestCompose:
         images = []
         for number, parts in enumerate(([amd64, arm64], [arm64, amd64])):
             writer = LayoutWriter(tmp_path / str(number))
-            writer.finish(compose(parts, {TITLE: "x"}, writer))
+            writer.finish(compose(parts, {TITLE: "x", "both": "2", "differs": "c"}, writer))
             images.append(verify_layout(writer.folder))
         assert images[0] == images[1]
         with opened_layout(tmp_path / "0") as layout:
             index = layout.manifest(layout.root)
             assert isinstance(index, Index)
             assert [one.platform for one in index.manifests] == [AMD64, ARM64]
-            assert index.annotations == {"both": "1", TITLE: "x"}
+            assert index.annotations == {"both": "1", "differs": "c", TITLE: "x"}
             assert len(list(layout.images())) == 2
 
     def test_blobs_are_linked(self, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def _buildx(root: Path) -> tuple[str, ...]:
             capture(["docker", "buildx", "version"], cwd=root, env=environment(), timeout=_ASK)
         except ToolError as error:
             if not any(text in str(error) for text in _NO_BUILDX):
-                raise
+                raise unreachable(error) from error
         else:
             return ("docker", "buildx")
     return ("buildx",) if shutil.which("buildx") else ()

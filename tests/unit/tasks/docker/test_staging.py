@@ -1,0 +1,161 @@
+"""What BuildKit is given holds what was measured and nothing else, and is the same on every machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doit_provenance.provenance.config import Docker
+from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.provenance.errors import BuildError, InputChangedError
+from doit_provenance.tasks.docker.inputs import from_repository, measure
+from doit_provenance.tasks.docker.staging import Staged, stage
+from doit_provenance.tasks.upstream import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from doit_provenance.tasks.builder import Workspace
+    from doit_provenance.tasks.docker.builder import DockerBuilder
+
+EPOCH = 1_700_000_000
+
+
+@pytest.fixture
+def workspace(images: Callable[[str], DockerBuilder]) -> Workspace:
+    found = images("").workspace
+    write(found.root, {"app/Dockerfile": "FROM scratch\n", "app/src/a": "a", "app/run": "r", "app/x.log": "x"})
+    write(found.root, {"app/.dockerignore": "*.log\n"})
+    (found.root / "app/run").chmod(0o700)
+    (found.root / "app/link").symlink_to("src/a")
+    (found.root / "app/empty").mkdir()
+    return found
+
+
+def write(root: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def staged(workspace: Workspace, *upstream: Upstream, docker: Docker | None = None, to: str = "staged") -> Staged:
+    docker = docker or Docker(name="x", context="app")
+    return stage(workspace, docker, upstream, EPOCH, workspace.state / to)
+
+
+def looks(folder: Path) -> dict[str, tuple[str, int, str]]:
+    """Return mode, time and content of all that lies in a folder."""
+    return {
+        str(path.relative_to(folder)): (
+            stat.filemode(path.lstat().st_mode),
+            path.lstat().st_mtime_ns,
+            str(path.readlink()) if path.is_symlink() else path.read_text() if path.is_file() else "",
+        )
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def upstream(workspace: Workspace, file: str, text: str) -> Upstream:
+    write(workspace.root, {f"dist/{file}": text})
+    (workspace.root / f"dist/{file}").chmod(0o755)
+    return Upstream(id=f"cargo:{file}@x", name=file, path=f"dist/{file}", digest=digest_bytes(text.encode()))
+
+
+def test_nothing_else_is_in_it(workspace: Workspace) -> None:
+    found = staged(workspace, upstream(workspace, "wash", "w"))
+    time = EPOCH * 1_000_000_000
+    assert looks(found.context) == {
+        ".dockerignore": ("-rw-r--r--", time, "*.log\n"),
+        "Dockerfile": ("-rw-r--r--", time, "FROM scratch\n"),
+        "empty": ("drwxr-xr-x", time, ""),
+        "link": ("lrwxrwxrwx", time, "src/a"),
+        "run": ("-rwxr-xr-x", time, "r"),
+        "src": ("drwxr-xr-x", time, ""),
+        "src/a": ("-rw-r--r--", time, "a"),
+        "wash": ("-rwxr-xr-x", time, "w"),
+    }
+    assert found.dockerfile.read_text() == "FROM scratch\n"
+    assert sorted(path.name for path in found.dockerfile.parent.iterdir()) == ["Dockerfile", "Dockerfile.dockerignore"]
+
+
+def test_what_was_copied_is_what_is_measured(workspace: Workspace) -> None:
+    found = staged(workspace, upstream(workspace, "wash", "w"))
+    measured = measure(workspace, Docker(name="x", context="app"))
+    assert found.files == from_repository(workspace, measured)
+    assert "context:app !app/Dockerfile" in measured.values
+    assert measured.values["file:app/Dockerfile.rego"] == "absent"
+
+
+@pytest.mark.parametrize("mask", [0o077, 0o002])
+def test_umask_and_times_of_a_checkout_count_for_nothing(workspace: Workspace, mask: int) -> None:
+    one = staged(workspace, to="one")
+    for path in (workspace.root / "app").rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~mask | 0o400)
+        os.utime(path, (5, 5), follow_symlinks=False)
+    before = os.umask(mask)
+    try:
+        other = staged(workspace, to="other")
+    finally:
+        os.umask(before)
+    assert looks(one.context) == looks(other.context)
+    assert one.context.name == other.context.name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "app/src/a").write_text("b"),
+        lambda root: (root / "app/run").chmod(0o600),
+        lambda root: ((root / "app/link").unlink(), (root / "app/link").symlink_to("src/b")),
+        lambda root: (root / "app/empty").rmdir(),
+        lambda root: (root / "app/src/a").rename(root / "app/src/b"),
+    ],
+)
+def test_another_content_has_another_name(workspace: Workspace, change: Callable[[Path], object]) -> None:
+    """BuildKit takes a file of equal size and time for unchanged, in a context of the same name."""
+    one = staged(workspace, to="one")
+    change(workspace.root)
+    assert staged(workspace, to="other").context.name != one.context.name
+
+
+def test_another_artifact_has_another_name(workspace: Workspace) -> None:
+    one = staged(workspace, upstream(workspace, "wash", "1"), to="one")
+    assert staged(workspace, upstream(workspace, "wash", "2"), to="other").context.name != one.context.name
+
+
+def test_artifact_takes_no_place_that_is_taken(workspace: Workspace) -> None:
+    with pytest.raises(BuildError, match="`cargo:src@x` is put into the context as `src`, and there is one already"):
+        staged(workspace, upstream(workspace, "src", "s"))
+
+
+def test_artifact_that_changed_meanwhile(workspace: Workspace) -> None:
+    one = upstream(workspace, "wash", "w")
+    write(workspace.root, {"dist/wash": "other"})
+    with pytest.raises(InputChangedError, match="`cargo:wash@x` changed while it was copied"):
+        staged(workspace, one)
+
+
+def test_named_contexts_and_policy(workspace: Workspace) -> None:
+    """Each folder is copied once, by the rules of its own `.dockerignore`; the Dockerfile's policy comes along."""
+    write(
+        workspace.root, {"web/a": "a", "web/b": "b", "web/.dockerignore": "b", "app/Dockerfile.rego": "package docker"}
+    )
+    docker = Docker(name="x", context="app", contexts={"one": "web", "two": "web", "image": "docker-image://a"})
+    found = staged(workspace, docker=docker)
+    assert found.named.keys() == {"one", "two"}
+    assert found.named["one"] == found.named["two"]
+    assert sorted(looks(found.named["one"])) == [".dockerignore", "a"]
+    assert found.dockerfile.with_name("Dockerfile.rego").read_text() == "package docker"
+
+
+@pytest.mark.parametrize("name", ["app/Nowhere", "app/src", "out"])
+def test_dockerfile_that_is_none(workspace: Workspace, name: str) -> None:
+    (workspace.root / "out").symlink_to("/etc/hostname")
+    with pytest.raises(BuildError, match=f"the Dockerfile `{name}` is no file of the workspace"):
+        staged(workspace, docker=Docker(name="x", context="app", dockerfile=name))

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from .freshness.state import State
 
 
+_FROM_ELSEWHERE = frozenset({Code.INPUTS_UNKNOWN, Code.SIGNER_CHANGED})
+"""All that stands against evidence that holds, and that another machine has made."""
+
+
 class Session:
     """Builds each group once, and leads each of its artifacts to its place.
 
@@ -167,13 +171,14 @@ class Session:
     def _refuse_unproven(self, upstream: Iterable[str]) -> None:
         """Let nothing be made of what this run has neither built nor found to hold, as with `doit run --single`.
 
-        What it was built from need not be known here: images of several platforms come from several machines, each with
-        evidence that holds, and are joined on one that has only their folders.
+        What it was built from need not be known here, nor need it be signed by this run's own key, if by a trusted one:
+        images of several platforms come from several machines, each with evidence that holds, and are joined on one
+        that has only their folders.
         """
         for id_ in upstream:
             if id_ not in self.outcomes and id_ in self.artifacts:
                 found = self.judge.freshness.held(self.artifacts[id_])
-                if isinstance(found, Fallen) and {reason.code for reason in found.reasons} != {Code.INPUTS_UNKNOWN}:
+                if isinstance(found, Fallen) and not {reason.code for reason in found.reasons} <= _FROM_ELSEWHERE:
                     from .plan import in_words
 
                     why = "; ".join(map(in_words, found.reasons))

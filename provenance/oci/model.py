@@ -141,8 +141,8 @@ class Descriptor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """The manifest of an image for one platform, or of another artifact (manifest.md).
+class Document:
+    """What a manifest and an index have in common.
 
     Attributes:
         raw: its bytes, of which the digest is.
@@ -151,12 +151,18 @@ class Manifest:
 
     raw: bytes
     media_type: str
-    config: Descriptor
-    layers: tuple[Descriptor, ...]
     annotations: Mapping[str, str]
     subject: Descriptor | None
     artifact_type: str | None
     document: Mapping[str, JSONValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(Document):
+    """The manifest of an image for one platform, or of another artifact (manifest.md)."""
+
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
 
     @property
     def references(self) -> tuple[Descriptor, ...]:
@@ -165,21 +171,10 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
-    """A list of manifests, most often of one image for several platforms (image-index.md).
+class Index(Document):
+    """A list of manifests, most often of one image for several platforms (image-index.md)."""
 
-    Attributes:
-        raw: its bytes, of which the digest is.
-        document: all that they say, unknown members included.
-    """
-
-    raw: bytes
-    media_type: str
     manifests: tuple[Descriptor, ...]
-    annotations: Mapping[str, str]
-    subject: Descriptor | None
-    artifact_type: str | None
-    document: Mapping[str, JSONValue]
 
     @property
     def references(self) -> tuple[Descriptor, ...]:
@@ -254,16 +249,8 @@ def platform_json(platform: Platform) -> dict[str, JSONValue]:
 
 def platform_of(config: Mapping[str, JSONValue]) -> Platform | None:
     """Return the platform that an image's configuration names (config.md); `None`: it names none."""
-    match config:
-        case {"os": str(system), "architecture": str(architecture)} if system and architecture:
-            variant, version = config.get("variant"), config.get("os.version")
-            return Platform(
-                os=system,
-                architecture=architecture,
-                variant=variant if isinstance(variant, str) else None,
-                os_version=version if isinstance(version, str) else None,
-            )
-    return None
+    said = {name: value for name in _PLATFORM if isinstance(value := config.get(name), str) and value}
+    return _as_platform(said) if {"os", "architecture"} <= said.keys() else None
 
 
 def _index(found: JSONObject, data: bytes, media_type: str) -> Index:
@@ -306,9 +293,13 @@ def _platform(found: JSONObject) -> Platform:
     read = {name: found.text(name) for name in _PLATFORM if found.found.get(name) is not None}
     if not read.get("os") or not read.get("architecture"):
         raise found.error("architecture", "and `os` must both be there")
+    return _as_platform(read)
+
+
+def _as_platform(said: Mapping[str, str]) -> Platform:
     return Platform(
-        os=read["os"],
-        architecture=read["architecture"],
-        variant=read.get("variant"),
-        os_version=read.get("os.version"),
+        os=said["os"],
+        architecture=said["architecture"],
+        variant=said.get("variant"),
+        os_version=said.get("os.version"),
     )

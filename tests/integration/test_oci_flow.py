@@ -226,7 +226,6 @@ def built_by_engine(context: Path, engine: Service) -> None:
 
 class TestElsewhere:
     def test_engines_store(self, tmp_path: Path, context: Path, engine: Service) -> None:
-        pytest.importorskip("docker")
         built_by_engine(context, engine)
         made = workspace(tmp_path / "pot", "source = 'docker-daemon:pot:1'", **engine.env)
         made.doit().ok()
@@ -238,7 +237,6 @@ class TestElsewhere:
         made.doit(env=gone).failed(1, "no docker engine can be reached")
 
     def test_image_that_no_engine_has(self, tmp_path: Path, engine: Service) -> None:
-        pytest.importorskip("docker")
         made = workspace(tmp_path / "pot", "source = 'docker-daemon:nothing:1'", **engine.env)
         made.doit().failed(1, "the docker engine has no such image")
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .package import Distribution, Found
 
 _NAME = r"(?:@[^/]+/)?[^/@.][^/]*"
-WANTED = re.compile(rf"(?:.*/)?node_modules/{_NAME}/package\.json")
+_INSTALLED = re.compile(rf"(?:.*/)?node_modules/{_NAME}/package\.json")
+WANTED = re.compile(rf"{_INSTALLED.pattern}|(?!(?:.*/)?node_modules/)(?:.*/)?package\.json")
+"""Of what is installed in `node_modules`, and of applications themselves; not the many inside of packages."""
 _PLACE = re.compile(rf"(?P<above>(?:.*/)?)node_modules/{_NAME}\Z")
 _PREFIX = "npm:"
 _PACKAGE = re.compile(r"(?:@[^/]+/)?[^/]+")
@@ -41,13 +43,13 @@ def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found
 
 
 def _package(path: str, fields: Mapping[str, JSONValue], name: str, version: str) -> Package:
-    folder = path.removesuffix("/package.json")
+    folder = path.removesuffix("package.json").rstrip("/")
     return Package(
         component=_component(fields, name, version),
         system=False,
         database=path,
         files={path: None},
-        folder=folder,
+        folder=folder if _INSTALLED.fullmatch(path) else None,  # beside an application may lie anything
         provides=frozenset({_PREFIX + folder}),
         requires=tuple(_candidates(folder, wanted) for wanted in _wanted(fields)),
     )
@@ -86,7 +88,7 @@ def _wanted(fields: Mapping[str, JSONValue]) -> list[str]:
 
 def _candidates(folder: str, name: str) -> tuple[str, ...]:
     """Return where node looks for a package (modules, loading from node_modules folders), the nearest place first."""
-    found = [f"{_PREFIX}{folder}/node_modules/{name}"]
+    found = [f"{_PREFIX}{folder}/node_modules/{name}".replace(":/", ":")]
     while len(found) < _LEVELS and (place := _PLACE.match(folder)):
         found.append(f"{_PREFIX}{place['above']}node_modules/{name}")
         folder = place["above"].removesuffix("/")

@@ -98,6 +98,16 @@ def test_what_is_no_json_is_told(data: bytes) -> None:
     assert isinstance(found, Unread)
 
 
-@pytest.mark.parametrize("path", ["package.json", "node_modules/.bin/package.json", "node_modules/a/b/package.json"])
-def test_looks_at_installed_packages_alone(path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["node_modules/.bin/package.json", "app/node_modules/a/b/package.json", "a/package.jsonx"]
+)
+def test_does_not_look_inside_of_packages(path: str) -> None:
     assert not node.WANTED.fullmatch(path)
+
+
+@pytest.mark.parametrize(("path", "folder"), [("package.json", ""), ("srv/app/package.json", "srv/app/")])
+def test_an_application_is_a_package_that_does_not_own_what_lies_beside_it(path: str, folder: str) -> None:
+    (found,) = read({path: {"name": "shop", "version": "1", "dependencies": {"tea": "1"}}})
+    assert isinstance(found, Package)
+    assert (found.folder, set(found.files)) == (None, {path})
+    assert found.requires[0][0] == f"npm:{folder}node_modules/tea"

@@ -213,11 +213,9 @@ def parse_manifest(data: bytes, media_type: str | None) -> Manifest | Index:
     if said and media_type and said != media_type:
         raise found.error("mediaType", f"is {quoted(said)}, where {quoted(media_type)} is referred to")
     kind = media_type or said or (OCI_INDEX if "manifests" in found.found else OCI_MANIFEST)
-    if kind in INDEXES:
-        return _index(found, data, kind)
-    if kind in MANIFESTS:
-        return _manifest(found, data, kind)
-    raise UnreadableError(f"{quoted(kind)} is the media type of neither a manifest nor an index")
+    if kind not in INDEXES | MANIFESTS:
+        raise UnreadableError(f"{quoted(kind)} is the media type of neither a manifest nor an index")
+    return _index(found, data, kind) if kind in INDEXES else _manifest(found, data, kind)
 
 
 def refuse_others(data: bytes, descriptor: Descriptor) -> None:
@@ -297,9 +295,4 @@ def _platform(found: JSONObject) -> Platform:
 
 
 def _as_platform(said: Mapping[str, str]) -> Platform:
-    return Platform(
-        os=said["os"],
-        architecture=said["architecture"],
-        variant=said.get("variant"),
-        os_version=said.get("os.version"),
-    )
+    return Platform(**{name.replace(".", "_"): value for name, value in said.items()})

@@ -40,9 +40,12 @@ def save(name: str, target: Path) -> str:
     """
     with opened_engine() as client:
         found = str(client.images.get(name).id)
-        with writing(target), target.open("wb") as archive:
+        with writing(target):
+            archive = target.open("wb", buffering=0)
+        with archive:
             for chunk in client.api.get_image(found, chunk_size=_CHUNK):
-                archive.write(chunk)
+                with writing(target):  # and not around the loop: what breaks there is the engine
+                    archive.write(chunk)
     return found
 
 

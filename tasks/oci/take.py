@@ -201,6 +201,8 @@ def _image(workspace: Workspace, unit: Unit, artifact: Artifact, source: _Source
         said = wanted(workspace, name, configured, config=config, files=source.files)
     else:
         said = wanted_elsewhere(workspace, name, configured, config=config)
+    # What the source says of all its images goes with each, and from there back to the index over them.
+    said |= source.selection.annotations
     writer.finish(annotate(to_oci(held, writer), said, writer))
     return writer.folder
 

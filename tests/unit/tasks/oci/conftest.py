@@ -93,7 +93,7 @@ def archive(path: Path, *, platform: str = "linux/amd64", labels: dict[str, str]
             written.addfile(header, io.BytesIO(content))
 
 
-def layout(path: Path, *platforms: str, created: str | None = None) -> Descriptor:
+def layout(path: Path, *platforms: str, created: str | None = None, **annotations: str) -> Descriptor:
     """Write a layout of an index over images, and return its root."""
     writer = LayoutWriter(path)
     entries: list[JSONValue] = []
@@ -108,6 +108,8 @@ def layout(path: Path, *platforms: str, created: str | None = None) -> Descripto
         }
         found = writer.add(encode(document), OCI_MANIFEST)
         entries.append({**found.to_json(), "platform": platform_json(platform)})
-    root = writer.add(encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}), OCI_INDEX)
+    said: dict[str, JSONValue] = {**annotations}
+    index: dict[str, JSONValue] = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+    root = writer.add(encode({**index, "annotations": said} if said else index), OCI_INDEX)
     writer.finish(root)
     return root

@@ -211,6 +211,11 @@ class TestLayout:
                 assert opened.config(manifest)["architecture"] == platform.rpartition("/")[2]
             assert len(verify_layout(one.path).files) == 5
 
+    def test_annotations_of_its_index_are_kept(self, images: Images, root: Path) -> None:
+        layout(root / "tea", "linux/amd64", "linux/arm64", **{TITLE: "Theirs", "com.example": "kept"})
+        for one in build(images(f"{BOTH}annotations = {{ '{TITLE}' = 'Mine' }}")).values():
+            assert (annotations(one)[TITLE], annotations(one)["com.example"]) == ("Theirs", "kept")
+
     def test_every_file_of_it_is_an_input(self, images: Images, root: Path) -> None:
         layout(root / "tea", "linux/amd64", "linux/arm64")
         built = build(images(BOTH))["linux/amd64"]

@@ -157,7 +157,9 @@ def engine(folder: Path, _: Path) -> Daemon:
     (folder / "daemon.json").write_text("{}\n", encoding="utf-8")
     argv = [program("dockerd"), f"--config-file={folder / 'daemon.json'}", f"--host=unix://{address}"]
     argv += [f"--data-root={folder / 'data'}", f"--exec-root={folder / 'exec'}", f"--pidfile={folder / 'docker.pid'}"]
-    argv += ["--storage-driver=vfs", "--iptables=false", "--bridge=none", "--shutdown-timeout=2"]
+    argv += ["--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none", "--shutdown-timeout=2"]
+    # systemd would look for the processes of our namespace in its own.
+    argv += ["--exec-opt=native.cgroupdriver=cgroupfs"]
     argv += ["--containerd-namespace=doit-tests", "--containerd-plugins-namespace=doit-tests-plugins"]
 
     def answers() -> bool:

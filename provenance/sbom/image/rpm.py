@@ -1,18 +1,14 @@
-"""RPM's database of installed packages: SQLite (rpm 4.16 and later), as Fedora, RHEL 9 and their like have it.
-
-The older ones, Berkeley DB and SUSE's ndb, are not read: that they are there is told.
-"""
+"""RPM's database of installed packages, of each kind that there has been: Fedora, RHEL, SUSE and their like."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from .. import licence
 from ..inventory import Component, Kind, Role
 from ..party import Party
+from . import rpm_database
 from .package import Package, Unread, is_name, line
 from .rpm_header import Header
 
@@ -23,6 +19,13 @@ if TYPE_CHECKING:
 
 _FOLDER = r"(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)"
 WANTED = re.compile(rf"{_FOLDER}/(?:rpmdb\.sqlite(?:-wal)?|Packages(?:\.db)?)|var/lib/rpmmanifest/container-manifest-2")
+_KINDS = {
+    "rpmdb.sqlite": rpm_database.of_sqlite,
+    "Packages": rpm_database.of_berkeley,
+    "Packages.db": rpm_database.of_ndb,
+}
+_MANIFEST = "container-manifest-2"
+"""What Azure Linux' distroless images have in place of a database."""
 _PREFIX = "rpm:"
 _NAME, _VERSION, _RELEASE, _EPOCH, _SUMMARY = 1000, 1001, 1002, 1003, 1004
 _VENDOR, _LICENCE, _URL, _ARCHITECTURE, _SOURCE = 1011, 1014, 1020, 1022, 1044
@@ -30,9 +33,6 @@ _DIGESTS, _PROVIDES, _REQUIRES = 1035, 1047, 1049
 _FOLDER_OF, _NAMES, _FOLDERS, _ALGORITHM = 1116, 1117, 1118, 5011
 _ALGORITHMS = {1: "md5", 8: "sha256"}
 """RFC 4880, 9.4; without the tag it is md5."""
-_MOST = 100_000
-_STEPS = 100_000
-"""Instructions of SQLite's machine between two looks at how many a query took; a package takes a dozen."""
 _VENDORS = {"rhel": "redhat"}
 """Namespaces of package URLs that are not the distribution's id (purl-spec, type `rpm`)."""
 _EMPTY_WAL = 32
@@ -40,57 +40,34 @@ _EMPTY_WAL = 32
 
 
 def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:
-    """Yield the packages of each SQLite database."""
+    """Yield the packages of each database."""
     for path, data in sorted(files.items()):
-        if path.endswith("rpmdb.sqlite"):
-            if len(files.get(f"{path}-wal", b"")) > _EMPTY_WAL:
-                yield Unread(path=f"{path}-wal", reason="changes to the database that were not written into it")
+        name = path.rpartition("/")[2]
+        if name in _KINDS:
             yield from _database(path, data, distribution)
-        elif not path.endswith("-wal") and data:
-            yield Unread(path=path, reason="an RPM database of a kind that is not read: Berkeley DB, ndb or a manifest")
+        elif name.endswith("-wal") and len(data) > _EMPTY_WAL:
+            yield Unread(path=path, reason="changes to the database that were not written into it")
+        elif name == _MANIFEST and data:
+            yield Unread(path=path, reason="a list of packages without a database, which is not read")
 
 
 def _database(path: str, data: bytes, distribution: Distribution | None) -> Found:
     try:
-        headers = _blobs(data)
-    except sqlite3.Error as error:
-        yield Unread(path=path, reason=f"no whole SQLite database: {error}")
+        headers = _KINDS[path.rpartition("/")[2]](data)
+    except ValueError as error:
+        yield Unread(path=path, reason=str(error))
         return
-    if len(headers) > _MOST:
-        yield Unread(path=path, reason=f"more than {_MOST:,} packages")
+    if len(headers) > rpm_database.MOST:
+        yield Unread(path=path, reason=f"more than {rpm_database.MOST:,} packages")
         return
     for blob in headers:
         try:
-            header = Header.parse(blob)
-            package = _package(path, header, distribution)
+            package = _package(path, Header.parse(blob), distribution)
         except ValueError as error:
             yield Unread(path=path, reason=str(error))
             continue
         if package is not None:
             yield package
-
-
-def _blobs(data: bytes) -> list[bytes]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        # Bytes 18 and 19 say that there is a log beside the file, which there can't be beside memory (SQLite's file
-        # format, 1.3.3).
-        connection.deserialize(data[:18] + b"\1\1" + data[20:])
-        connection.execute("PRAGMA trusted_schema = OFF")
-        # A view in place of the table could go on without end.
-        connection.set_progress_handler(_Patience(), _STEPS)
-        rows = connection.execute("SELECT blob FROM Packages ORDER BY hnum LIMIT ?", (_MOST + 1,))
-        return [blob for (blob,) in rows if isinstance(blob, bytes)]
-
-
-class _Patience:
-    """Stops a query after so many calls."""
-
-    def __init__(self) -> None:
-        self._left = 100
-
-    def __call__(self) -> int:
-        self._left -= 1
-        return self._left < 0
 
 
 def _package(path: str, header: Header, distribution: Distribution | None) -> Package | None:

@@ -202,7 +202,7 @@ def test_what_can_not_be_read_is_told(images: Any) -> None:
     found = composed(images, {"var/lib/rpm/Packages": b"x", "lib/apk/db/installed": b"nonsense\n"})
     assert found.completeness is Completeness.INCOMPLETE
     assert "Not read: `lib/apk/db/installed`: " in found.note
-    assert "`var/lib/rpm/Packages`: an RPM database of a kind" in found.note
+    assert "`var/lib/rpm/Packages`: no hash of Berkeley DB." in found.note
     assert found.subject.properties["image:unread"].count("\n") == 1
 
 

@@ -145,17 +145,22 @@ def test_a_view_without_end_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["var/lib/rpm/Packages", "usr/lib/sysimage/rpm/Packages.db"])
-def test_an_older_database_is_told(path: str) -> None:
+def test_a_database_of_another_kind_than_its_name_is_told(path: str) -> None:
     assert rpm.WANTED.fullmatch(path)
-    (found,) = rpm.read({path: b"\0" * 20}, RHEL)
+    (found,) = rpm.read({path: b"\0" * 9000}, RHEL)
     assert isinstance(found, Unread)
     assert found.path == path
+
+
+def test_a_list_without_a_database_is_told() -> None:
+    (found,) = rpm.read({"var/lib/rpmmanifest/container-manifest-2": b"tea\t1\n"}, RHEL)
+    assert isinstance(found, Unread)
 
 
 def test_changes_beside_the_database_are_told(tmp_path: Path) -> None:
     data = database(tmp_path, header(TEA))
     found = list(rpm.read({PATH: data, f"{PATH}-wal": b"x" * 100}, RHEL))
-    assert [type(one) for one in found] == [Unread, Package]
+    assert [type(one) for one in found] == [Package, Unread]
     assert len(list(rpm.read({PATH: data, f"{PATH}-wal": b""}, RHEL))) == 1
 
 

@@ -18,6 +18,7 @@ _SOURCE = Text(
         ),
         MustNot(pattern=rf"{_OF_A_PATH}[/~]", expected="a path from the workspace's root"),
         MustNot(pattern=rf"{_OF_A_PATH}([^/]*/)*\.\.(/|$)", expected="a path without `..`, inside the workspace"),
+        MustNot(pattern=rf"{_OF_A_PATH}[^*?\[]*[*?\[]", expected="a path without wildcards"),
         MustNot(pattern=rf"{_OF_A_PATH}[^:]*:", expected="a path without `:`; the image in it has to be the only one"),
     )
 )

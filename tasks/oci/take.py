@@ -87,6 +87,10 @@ def take(workspace: Workspace, unit: Unit, folders: Mapping[Artifact, Path], scr
     try:
         source = _read(workspace, unit, scratch)
         images = {artifact: _image(workspace, unit, artifact, source, folder) for artifact, folder in folders.items()}
+    except BaseException:
+        for folder in folders.values():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     created = time_of(workspace.source, sorted(source.files))

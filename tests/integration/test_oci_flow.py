@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +189,56 @@ class TestArchives:
         made.doit().ok()
         assert annotations(image(made)[1])[TITLE] == "Pot"
 
+    @pytest.mark.parametrize("tool", ["crane", "regctl"])
+    def test_what_tools_of_registries_write(
+        self, tmp_path: Path, context: Path, buildkit: Service, registry: Service, tools: Tools, tool: str
+    ) -> None:
+        """Of crane a docker-archive whose layers are compressed, of regctl both formats in one archive."""
+        name = f"{registry.host}/pot-{tool}:1"
+        source = buildx(buildkit, context, "--provenance=false")
+        program = str(tools.path(f"bin/{tool}"))
+        made = workspace(tmp_path / "pot", "source = 'docker-archive:archive'")
+        made.run(str(tools.path("bin/crane")), "push", "--insecure", str(source), name).ok()
+        if tool == "crane":
+            made.run(program, "pull", "--insecure", name, "archive").ok()
+        else:
+            made.run(program, "--host", f"reg={registry.host},tls=disabled", "image", "export", name, "archive").ok()
+        made.doit().ok()
+        assert annotations(image(made)[1])[TITLE] == "Pot"
+
+    def test_memory_does_not_grow_with_the_image(self, tmp_path: Path) -> None:
+        """200 MB: half of them are random, as programs are to a hash, and the archive is not compressed."""
+        content = os.urandom(1 << 20)
+        with tarfile.open(tmp_path / "layer.tar", "w") as layer:
+            header = tarfile.TarInfo("file")
+            header.size = 200 << 20
+            layer.addfile(header, _Repeated(content, header.size))  # type: ignore[arg-type] # it is read, no more
+        with (tmp_path / "layer.tar").open("rb") as stream:
+            diff_id = hashlib.file_digest(stream, "sha256").hexdigest()
+        machine = HOST.split("/")[1]
+        config = {
+            "os": "linux",
+            "architecture": machine,
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_id}"]},
+        }
+        (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        entry = {"Config": "config.json", "RepoTags": None, "Layers": ["layer.tar"]}
+        (tmp_path / "manifest.json").write_text(json.dumps([entry]), encoding="utf-8")
+        names = ("layer.tar", "config.json", "manifest.json")
+        subprocess.run(["tar", "-cf", "archive", *names], cwd=tmp_path, check=True)
+        script = (
+            "import resource, sys\nfrom pathlib import Path\n"
+            "from doit_provenance.provenance.oci import archive, convert, select, writer\n"
+            "made = writer.LayoutWriter(Path(sys.argv[2]))\n"
+            "found = select.select(archive.read_archive(Path(sys.argv[1]), made), made)\n"
+            "made.finish(convert.to_oci(found.root, made))\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        )
+        argv = [sys.executable, "-c", script, str(tmp_path / "archive"), str(tmp_path / "out")]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        assert int(done.stdout) < 150 << 10
+        verify_layout(tmp_path / "out")
+
     def test_what_an_engine_saves(self, tmp_path: Path, context: Path, engine: Service) -> None:
         made = workspace(tmp_path / "pot", "source = 'docker-archive:archive'", **engine.env)
         built_by_engine(context, engine)
@@ -215,6 +268,19 @@ class TestArchives:
         assert annotations(image(made)[1])["org.opencontainers.image.revision"] == made.git("rev-parse", "HEAD")
         shown = made.doit("show", "oci:pot").ok().out
         assert "command:saved" in shown
+
+
+class _Repeated:
+    """As many bytes as are asked for."""
+
+    def __init__(self, content: bytes, size: int) -> None:
+        self._content = content
+        self._left = size
+
+    def read(self, size: int) -> bytes:
+        data = self._content[: min(size, self._left)]
+        self._left -= len(data)
+        return data
 
 
 def built_by_engine(context: Path, engine: Service) -> None:

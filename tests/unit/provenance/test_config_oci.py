@@ -71,6 +71,8 @@ def test_sources(tmp_path: Path, source: str) -> None:
         ("oci:~/x", "expected a path from the workspace's root"),
         ("oci:../x", "expected a path without `..`"),
         ("docker-archive:a/../../x", "expected a path without `..`"),
+        ("oci-archive:out/*.tar", "expected a path without wildcards"),
+        ("oci:im[ages", "expected a path without wildcards"),
         ("docker-archive:a.tar:tag", "expected a path without `:`"),
     ],
 )

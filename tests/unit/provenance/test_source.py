@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ProvenanceError, ToolError
-from doit_provenance.provenance.source import Source, committed_files, public_url, read_source, time_of
+from doit_provenance.provenance.source import (
+    Source,
+    committed_files,
+    public_url,
+    read_source,
+    revision_of,
+    time_of,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -187,6 +194,34 @@ def test_time_of_more_files_than_a_command_line_holds(repository: Path) -> None:
     many = [f"folder/{'n' * 80}-{i:05}" for i in range(24_000)]
     source = read_source(repository)
     assert time_of(source, [*many, "first"]) == datetime.fromtimestamp(1000, UTC)
+
+
+def test_revision_is_the_last_commit_that_touched_the_files(repository: Path) -> None:
+    source = read_source(repository)
+    assert revision_of(source, ["first"]) == _git(repository, "rev-parse", "HEAD~")
+    assert revision_of(source, ["first", "second"]) == source.commit
+    assert revision_of(source, []) == source.commit
+
+
+def test_no_revision_of_changed_files(repository: Path) -> None:
+    """What is changed beside the files does not matter; without files everything does."""
+    (repository / "second").write_text("changed")
+    source = read_source(repository)
+    assert revision_of(source, ["first"]) == _git(repository, "rev-parse", "HEAD~")
+    assert revision_of(source, ["second"]) is None
+    assert revision_of(source, []) is None
+    assert revision_of(source, ["never-committed"]) is None
+
+
+def test_revision_takes_names_literally(repository: Path) -> None:
+    (repository / "second").write_text("changed")
+    assert revision_of(read_source(repository), ["*"]) is None, "there is no such file, and the tree is dirty"
+    _git(repository, "checkout", "second")
+    assert revision_of(read_source(repository), ["fir*"]) == _git(repository, "rev-parse", "HEAD")
+
+
+def test_no_revision_without_a_commit(tmp_path: Path) -> None:
+    assert revision_of(Source(root=tmp_path), ["x"]) is None
 
 
 def test_source_date_epoch_comes_first(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

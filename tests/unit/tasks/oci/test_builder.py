@@ -13,6 +13,7 @@ from doit_provenance.provenance.errors import (
     ConfigError,
     InputChangedError,
     ProvenanceError,
+    StoreError,
     UnreadableError,
     VerificationError,
 )
@@ -188,6 +189,19 @@ class TestArchive:
         monkeypatch.setattr(take, "read_archive", changing)
         builder = images(ARCHIVE)
         with pytest.raises(InputChangedError, match=r"an input changed while it was read: `tea\.tar`"):
+            build(builder)
+        assert left(builder) == []
+
+    def test_image_that_cannot_be_written_leaves_nothing(
+        self, images: Images, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise StoreError("can't write: No space left on device")
+
+        archive(root / "tea.tar")
+        monkeypatch.setattr(take, "annotate", full)
+        builder = images(ARCHIVE)
+        with pytest.raises(StoreError):
             build(builder)
         assert left(builder) == []
 

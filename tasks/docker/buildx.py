@@ -70,7 +70,7 @@ class Call:
             "--sbom=false",
             *("--platform", self.artifact.platform),
             *("--file", str(self.staged.dockerfile)),
-            *("--output", f'type=oci,tar=false,rewrite-timestamp=true,"dest={self.layout}"'),
+            *("--output", f"type=oci,tar=false,rewrite-timestamp=true,{_field(f'dest={self.layout}')}"),
             *("--metadata-file", str(self.metadata)),
             *(["--target", docker.target] if docker.target else []),
             *_repeated("--build-arg", [f"{name}={value}" for name, value in sorted(docker.args.items())]),
@@ -105,6 +105,11 @@ def build(workspace: Workspace, call: Call) -> list[Material]:
                 f"`docker buildx build` failed for `{call.artifact.id}` ({how})", hint=_hint(call, said.text)
             )
     return _materials(call)
+
+
+def _field(text: str) -> str:
+    """Return a field of a line of CSV, which `--output` takes (RFC 4180)."""
+    return '"' + text.replace('"', '""') + '"'
 
 
 class _Tail:

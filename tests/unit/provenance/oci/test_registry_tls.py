@@ -1,4 +1,4 @@
-"""Who a registry's authorization server is has to be proved, to the machine's authorities or to those that are named."""
+"""Who an authorization server is has to be proved, to the authorities of the machine or to those that are named."""
 
 from __future__ import annotations
 

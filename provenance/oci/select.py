@@ -28,14 +28,14 @@ class Selection:
     """The image that a source holds.
 
     Attributes:
-        root: what the source calls it: a manifest or an index.
         images: platform to manifest.
+        index: over them; `None`: the source has none.
         absent: platforms that the index lists and the source does not hold.
         annotations: of the index.
     """
 
-    root: Descriptor
     images: Mapping[Platform, Descriptor]
+    index: Descriptor | None = None
     absent: tuple[Platform, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,16 +64,17 @@ def select(entries: Sequence[Descriptor], writer: LayoutWriter) -> Selection:
         found.enter(entry, depth=1)
     if not found.images and not found.absent:
         raise UnreadableError("no image in it" if entries else "it is empty")
-    if found.twice or len([one for one in entries if one.media_type in INDEXES]) > 1:
+    indexes = [one for one in entries if one.media_type in INDEXES]
+    if found.twice or len(indexes) > 1:
         names = [name_of(one) or one.digest for one in entries]
         listed = ", ".join(quoted(name) for name in names[:_LISTED])
         raise UnreadableError(f"it holds more than one image: {listed}", hint="save a single image into it")
-    index = writer.manifest(entries[0]) if len(entries) == 1 and entries[0].media_type in INDEXES else None
+    index = indexes[0] if indexes else None
     return Selection(
-        root=entries[0],
         images=found.images,
+        index=index,
         absent=tuple(found.absent),
-        annotations=index.annotations if index else {},
+        annotations=writer.manifest(index).annotations if index else {},
     )
 
 

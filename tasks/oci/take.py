@@ -58,14 +58,14 @@ class _Source:
     Attributes:
         inputs: all of them, as they were before and after.
         files: those that are files, by their paths from the repository's root.
-        materials: the source, by digest.
+        upstream: the artifact that is the archive, if it is one.
     """
 
     writer: LayoutWriter
     selection: Selection
     inputs: Inputs
     files: Mapping[str, str]
-    materials: tuple[ResourceDescriptor, ...]
+    upstream: tuple[ResourceDescriptor, ...]
 
 
 def take(workspace: Workspace, unit: Unit, folders: Mapping[Artifact, Path], scratch: Path) -> dict[Artifact, Taken]:
@@ -108,7 +108,7 @@ def take(workspace: Workspace, unit: Unit, folders: Mapping[Artifact, Path], scr
                 finished=finished,
             ),
             created=created,
-            materials=source.materials,
+            materials=(_material(unit, artifact, source.selection), *source.upstream),
         )
         for artifact, path in images.items()
     }
@@ -134,17 +134,20 @@ def _read(workspace: Workspace, unit: Unit, scratch: Path) -> _Source:
         selection=selection,
         inputs={**declared.values, **before.values, **artifacts, **resolved},
         files={from_repository(workspace, name): sha256 for name, sha256 in before.files.items()},
-        materials=(
-            ResourceDescriptor(
-                name=unit.oci.source or unit.oci.artifact or "",
-                digest={"sha256": selection.root.sha256},
-                media_type=selection.root.media_type,
-            ),
-            *(
-                ResourceDescriptor(name=id_, digest=dict(one.digest.as_digest_set()), annotations={"file": one.file})
-                for id_, one in upstream.items()
-            ),
+        upstream=tuple(
+            ResourceDescriptor(name=id_, digest=dict(one.digest.as_digest_set()), annotations={"file": one.file})
+            for id_, one in upstream.items()
         ),
+    )
+
+
+def _material(unit: Unit, artifact: Artifact, selection: Selection) -> ResourceDescriptor:
+    """Return the image as the source had it: its index, or the manifest where there is none."""
+    held = selection.index or selection.images[Platform.parse(artifact.platform)]
+    return ResourceDescriptor(
+        name=unit.oci.source or unit.oci.artifact or "",
+        digest={"sha256": held.sha256},
+        media_type=held.media_type,
     )
 
 
@@ -174,10 +177,12 @@ def select_from(unit: Unit, entries: Sequence[Descriptor], writer: LayoutWriter)
     selection = select(entries, writer)
     asked = set(platforms_of(unit.oci))
     missing = sorted(map(str, asked - selection.images.keys()))
+    absent = sorted(map(str, asked & set(selection.absent)))
     beyond = sorted(map(str, selection.images.keys() - asked))
     if missing or beyond:
         said = [
             *([f"it does not hold {_listed(missing)}"] if missing else []),
+            *([f"it lists {_listed(absent)}, which is not in it"] if absent else []),
             *([f"it holds {_listed(beyond)} beyond these"] if beyond else []),
         ]
         held = ", ".join(f'"{platform}"' for platform in sorted(map(str, selection.images)))

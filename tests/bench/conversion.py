@@ -26,7 +26,7 @@ from pathlib import Path
 from doit_provenance.provenance.oci import archive, convert, select, writer
 made = writer.LayoutWriter(Path(sys.argv[2]))
 found = select.select(archive.read_archive(Path(sys.argv[1]), made), made)
-made.finish(convert.to_oci(found.root, made))
+made.finish(convert.to_oci(*found.images.values(), made))
 """
 
 

@@ -231,7 +231,7 @@ class TestArchives:
             "from doit_provenance.provenance.oci import archive, convert, select, writer\n"
             "made = writer.LayoutWriter(Path(sys.argv[2]))\n"
             "found = select.select(archive.read_archive(Path(sys.argv[1]), made), made)\n"
-            "made.finish(convert.to_oci(found.root, made))\n"
+            "made.finish(convert.to_oci(*found.images.values(), made))\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
         )
         argv = [sys.executable, "-c", script, str(tmp_path / "archive"), str(tmp_path / "out")]

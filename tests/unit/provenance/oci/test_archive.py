@@ -300,7 +300,7 @@ def test_damage_is_an_error_or_nothing(
     writer = LayoutWriter(folder / "x")
     try:
         entries = read_archive(folder / "a.tar", writer)
-        writer.finish(select(entries, writer).root)
+        writer.finish(*select(entries, writer).images.values())
         verify_layout(folder / "x")
     except (UnreadableError, VerificationError):
         pass

@@ -160,11 +160,11 @@ class TestAnnotate:
 class TestSelect:
     def test_one_manifest(self, single: Made, writer: LayoutWriter) -> None:
         found = select(copy_layout(single.path, writer), writer)
-        assert (found.root, found.images) == (single.root, {AMD64: single.root})
+        assert (found.index, found.images) == (None, {AMD64: single.root})
 
     def test_an_index(self, multi: Made, writer: LayoutWriter) -> None:
         found = select(copy_layout(multi.path, writer), writer)
-        assert found.root == multi.root
+        assert found.index == multi.root
         assert list(found.images) == [AMD64, ARM64]
 
     def test_manifests_side_by_side(self, writer: LayoutWriter) -> None:
@@ -192,6 +192,17 @@ class TestSelect:
         assert found.images == {AMD64: image}
         with pytest.raises(UnreadableError, match="no image in it"):
             select([chart], writer)
+
+    def test_index_beside_what_is_in_it_and_about_it(self, writer: LayoutWriter) -> None:
+        """As engines and signers leave it."""
+        image, _, _ = add_image(writer, AMD64)
+        index = add_index(writer, image)
+        signature = writer.add(
+            encode({"schemaVersion": 2, "config": Descriptor.of(b"{}", "a/sig").to_json(), "layers": []}),
+            model.OCI_MANIFEST,
+        )
+        found = select([signature, index, image], writer)
+        assert (found.index, found.images) == (index, {AMD64: image})
 
     def test_platform_that_is_listed_but_not_there(self, multi: Made, writer: LayoutWriter) -> None:
         multi.blob(multi.images[1]).unlink()

@@ -230,6 +230,16 @@ class TestLayout:
         for one in build(images(f"{BOTH}annotations = {{ '{TITLE}' = 'Mine' }}")).values():
             assert (annotations(one)[TITLE], annotations(one)["com.example"]) == ("Theirs", "kept")
 
+    def test_platform_that_is_listed_but_not_there(self, images: Images, root: Path) -> None:
+        """As an engine saves an image of which it has pulled one platform."""
+        layout(root / "tea", "linux/amd64", "linux/arm64")
+        with opened_layout(root / "tea") as opened:
+            (gone,) = (d for d, _ in opened.images() if str(d.platform) == "linux/arm64")
+        (root / "tea/blobs/sha256" / gone.sha256).unlink()
+        assert list(build(images(BOTH.replace("'linux/arm64', ", "")))) == ["linux/amd64"]
+        with pytest.raises(BuildError, match="it lists `linux/arm64`, which is not in it"):
+            build(images(BOTH))
+
     def test_every_file_of_it_is_an_input(self, images: Images, root: Path) -> None:
         layout(root / "tea", "linux/amd64", "linux/arm64")
         built = build(images(BOTH))["linux/amd64"]

@@ -29,7 +29,7 @@ _BOOKKEEPING = ".wh..wh."
 """What AUFS kept for itself; engines pass over it."""
 _WASM_MAGIC = b"\0asm"
 _EXECUTABLE = 0o111
-_IN_MEMORY = 32 << 20
+_IN_MEMORY = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ _KNOWN = re.compile(
     r"|var/lib/(?:dpkg|apt|ucf|pam|systemd/deb-systemd-helper-enabled)/.*|var/cache/(?:apt|debconf|ldconfig|man)/.*"
     r"|var/log/(?:apt/.*|dpkg\.log|alternatives\.log|bootstrap\.log)|etc/alternatives/.*|var/lib/shells\.state"
     r"|(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm|var/lib/dnf|var/cache/dnf|var/lib/yum|var/cache/yum)/.*"
+    r"|(?:.*/)?node_modules/\.(?:package-lock\.json|yarn-integrity|yarn-state\.yml|modules\.yaml)"
     r"|var/log/(?:dnf.*|hawkey\.log|yum\.log)"
     r"|(?:etc|usr/lib)/os-release|etc/ld\.so\.cache|etc/(?:passwd|group|shadow|gshadow|subuid|subgid)-?|etc/ssl/certs/ca-certificates\.crt"
     r"|etc/(?:hosts|hostname|resolv\.conf|machine-id|\.pwd\.lock)|\.dockerenv"

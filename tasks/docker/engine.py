@@ -93,19 +93,26 @@ def _pull(client: DockerClient, reference: str, digest: str, platform: str) -> N
 
 def _build(client: DockerClient, call: Call, sink: Sink) -> str:
     """Return the engine's id of what it has built."""
+    from docker.errors import APIError
+
     with _packed(call) as (context, dockerfile):
-        answers = client.api.build(
-            fileobj=context,
-            custom_context=True,
-            dockerfile=dockerfile,
-            platform=call.artifact.platform,
-            buildargs=dict(call.docker.args),
-            target=call.docker.target,
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        built = _follow(answers, call, sink)
+        try:
+            answers = client.api.build(
+                fileobj=context,
+                custom_context=True,
+                dockerfile=dockerfile,
+                platform=call.artifact.platform,
+                buildargs=dict(call.docker.args),
+                target=call.docker.target,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            built = _follow(answers, call, sink)
+        except APIError as error:
+            if not error.is_client_error():
+                raise
+            raise _failed(call, str(error.explanation)) from error  # it could not read the Dockerfile
     if not _ID.match(built):
         raise ToolError("the docker engine ended in the middle of the build", hint="see that it runs, and run again")
     return built
@@ -117,16 +124,20 @@ def _follow(answers: Iterable[Mapping[str, object]], call: Call, sink: Sink) -> 
         match answer:
             case {"error": str(error)}:
                 sink(f"{error}\n".encode())
-                unknown = "unknown instruction" in error.lower() or "unknown flag" in error.lower()
-                raise BuildError(
-                    f"the docker engine failed to build `{call.artifact.id}`: {quoted(error)}",
-                    hint=f"the Dockerfile needs BuildKit; {_BUILDKIT}" if unknown else None,
-                )
+                raise _failed(call, error)
             case {"stream": str(text)}:
                 sink(text.encode())
             case {"aux": {"ID": str(id_)}}:
                 built = id_
     return built
+
+
+def _failed(call: Call, said: str) -> BuildError:
+    is_newer = any(text in said.lower() for text in ("unknown instruction", "unknown flag", "dockerfile parse error"))
+    return BuildError(
+        f"the docker engine failed to build `{call.artifact.id}`: {quoted(said)}",
+        hint=f"what this engine does not know may be BuildKit's; {_BUILDKIT}" if is_newer else None,
+    )
 
 
 @contextmanager

@@ -1,0 +1,99 @@
+"""An engine without buildx still builds: docker's library drives it, and its archive becomes an OCI image."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .test_docker_failures import fails
+from .test_docker_flow import APP, build, contents, definition, make
+from .workspaces import DOIT_PROVENANCE
+
+if TYPE_CHECKING:
+    from .conftest import Service
+    from .workspaces import Repository
+
+pytestmark = pytest.mark.integration
+
+RUNS = """FROM scratch AS made
+COPY busybox /bin/busybox
+RUN ["/bin/busybox", "sh", "-c", "/bin/busybox echo made > /made"]
+FROM scratch
+COPY --from=made /made /
+COPY . /
+"""
+
+
+def engine_only(root: Path, engine: Service, busybox: Path, files: dict[str, str]) -> Repository:
+    """Make a workspace for whose user there is an engine, and no docker command."""
+    folder = root.with_name("bin")
+    folder.mkdir()
+    for name in ("git", "sh", "env"):
+        (folder / name).symlink_to(Path("/usr/bin") / name)
+    made = make(root, engine, APP | files, PATH=str(folder), DOCKER_CONFIG=str(root.with_name("docker-config")))
+    (made.root / "app/busybox").write_bytes(busybox.read_bytes())
+    (made.root / "app/busybox").chmod(0o755)
+    return made
+
+
+def images_of(engine: Service) -> list[str]:
+    import docker
+
+    client = docker.DockerClient(base_url=engine.env["DOCKER_HOST"])
+    try:
+        return sorted(str(image.id) for image in client.images.list(all=True))
+    finally:
+        client.close()
+
+
+def test_engine_builds(tmp_path: Path, engine: Service, busybox: Path) -> None:
+    """The image is an OCI layout as any other; what cannot be equal with such an engine is its time."""
+    made = engine_only(tmp_path / "work", engine, busybox, {"app/Dockerfile": RUNS})
+    build(made)
+    found = contents(made)
+    assert found["made"][2] == b"made\n"
+    assert found["src/a"][2] == b"one\n"
+    assert stat.S_IMODE(found["busybox"][0]) == 0o755
+    assert not [name for name in found if ".dockerfile" in name or ".dockerignore" in name]
+    assert definition(made)["internalParameters"]["driver"] == "engine"
+    made.run(*DOIT_PROVENANCE, "verify").ok()
+    assert "1 artifact is fresh" in build(made)
+
+
+def test_engine_keeps_no_image_of_ours(tmp_path: Path, engine: Service, busybox: Path) -> None:
+    before = images_of(engine)
+    build(engine_only(tmp_path / "work", engine, busybox, {"app/Dockerfile": "FROM scratch\nCOPY src/a /only\n"}))
+    assert images_of(engine) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"app/Dockerfile": RUNS, "provenance.toml": APP["provenance.toml"].replace("linux/amd64", "windows/amd64")},
+            "`docker:app@windows/amd64`",
+        ),
+        (
+            {"provenance.toml": APP["provenance.toml"] + 'secrets = ["id=a,env=A"]\n'},
+            "`secrets` of `[docker.app]` need",
+        ),
+        ({"app/Dockerfile": "FROM scratch\nCOPY <<E /x\nhello\nE\n"}, "the docker engine failed to build"),
+        ({"app/Dockerfile": "FROM scratch\nCOPY nowhere /\n"}, "nowhere"),
+    ],
+)
+def test_what_such_an_engine_can_not(
+    tmp_path: Path, engine: Service, busybox: Path, files: dict[str, str], said: str
+) -> None:
+    before = images_of(engine)
+    fails(engine_only(tmp_path / "work", engine, busybox, files), said)
+    assert images_of(engine) == before
+
+
+def test_no_engine(tmp_path: Path, engine: Service, busybox: Path) -> None:
+    made = engine_only(tmp_path / "work", engine, busybox, {})
+    fails(made, "no docker engine can be reached", env={"DOCKER_HOST": f"unix://{tmp_path}/nobody.sock"})
+    assert os.environ.get("DOCKER_HOST") != engine.env["DOCKER_HOST"]

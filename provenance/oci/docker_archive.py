@@ -6,12 +6,12 @@ github.com/moby/docker-image-spec, "Combined Image JSON + Filesystem Changeset F
 from __future__ import annotations
 
 import hashlib
-import zlib
 from typing import TYPE_CHECKING
 
 from ..attest.document import JSONObject, read_object
 from ..errors import UnreadableError, VerificationError, quoted
 from ..json import read_json
+from .expand import GZIP, ZSTD, expanded
 from .model import (
     CONFIG_LIMIT,
     OCI_CONFIG,
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 REF_NAME = "org.opencontainers.image.ref.name"
 _CHUNK = 1 << 20
-_EXPANDED = 32 << 30
-"""Bytes that a compressed layer may expand to."""
 _LAYERS = 1000
 
 
@@ -99,49 +97,34 @@ def _layer(blob: Descriptor, writer: LayoutWriter) -> Descriptor:
     with writer.open(blob) as stream:
         first = stream.read(4)
     kind = OCI_LAYER
-    if first.startswith(b"\x1f\x8b"):
+    if first.startswith(GZIP):
         kind = OCI_LAYER_GZIP
-    elif first == b"\x28\xb5\x2f\xfd":
+    elif first.startswith(ZSTD):
         kind = OCI_LAYER_ZSTD
     return Descriptor(media_type=kind, digest=blob.digest, size=blob.size)
 
 
 def _hold_against(settings: JSONObject, layers: Sequence[Descriptor], writer: LayoutWriter) -> None:
-    """Hold layers against the digests that the configuration has of them, uncompressed (image-spec v1.1, config.md).
-
-    A zstd layer is held against its own when it is looked into: Python reads none without a library.
-    """
+    """Hold layers against the digests that the configuration has of them, uncompressed (image-spec v1.1, config.md)."""
     expected = _texts(settings.child("rootfs"), "diff_ids")
     if len(expected) != len(layers) or len(layers) > _LAYERS:
         raise VerificationError(f"the configuration names {len(expected)} layers, `manifest.json` {len(layers)}")
     for layer, diff_id in zip(layers, expected, strict=True):
-        if layer.media_type == OCI_LAYER_ZSTD:
-            continue
-        found = layer.digest if layer.media_type == OCI_LAYER else _expanded(layer, writer)
+        found = layer.digest if layer.media_type == OCI_LAYER else _diff_id(layer, writer)
         if found != diff_id:
             raise VerificationError(f"a layer has the digest {found}, the configuration names {quoted(diff_id)}")
 
 
-def _expanded(layer: Descriptor, writer: LayoutWriter) -> str:
-    """Return the digest of what a gzip layer expands to."""
-    sha256, size = hashlib.sha256(), 0
-    with writer.open(layer) as stream:
-        inflate = zlib.decompressobj(wbits=31)
-        data = stream.read(_CHUNK)
-        try:
-            while data or not inflate.eof:
-                if not data:
-                    raise UnreadableError(f"the layer {layer.digest} is truncated")
-                chunk = inflate.decompress(data, _CHUNK)
+def _diff_id(layer: Descriptor, writer: LayoutWriter) -> str:
+    """Return the digest of what a compressed layer expands to."""
+    sha256 = hashlib.sha256()
+    try:
+        with writer.open(layer) as stream:
+            content = expanded(stream)
+            while chunk := content.read(_CHUNK):
                 sha256.update(chunk)
-                size += len(chunk)
-                if size > _EXPANDED:
-                    raise UnreadableError(f"the layer {layer.digest} expands to more than {_EXPANDED:,} bytes")
-                data = inflate.unconsumed_tail or (inflate.unused_data if inflate.eof else b"") or stream.read(_CHUNK)
-                if inflate.eof and data:  # a gzip file may have several parts (RFC 1952, 2.2)
-                    inflate = zlib.decompressobj(wbits=31)
-        except zlib.error as error:
-            raise UnreadableError(f"the layer {layer.digest} is damaged: {error}") from error
+    except UnreadableError as error:
+        raise UnreadableError(f"the layer {layer.digest}: {error.message}") from error
     return f"sha256:{sha256.hexdigest()}"
 
 

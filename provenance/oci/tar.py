@@ -6,31 +6,24 @@ recognised by their first bytes.
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import tarfile
-import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import RawIOBase
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..errors import UnreadableError, quoted
+from .expand import Stream, expanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 BLOCK = 512
-_CHUNK = 1 << 20
 _HEADER_LIMIT = 1 << 20
 """Bytes of a pax header or a long name."""
 _MOST = 50_000
 """Members of one archive."""
-_FREE = 1 << 30
-_RATIO = 200
-"""A compressed archive may grow to `_FREE` bytes, and beyond that to this many times its size."""
 
 _REGULAR = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE})
 _LONG = frozenset({tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK})
@@ -41,7 +34,6 @@ _KINDS = {
     tarfile.FIFOTYPE: "a pipe",
     tarfile.GNUTYPE_SPARSE: "a sparse file",
 }
-_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,59 +65,13 @@ def opened_tar(path: Path) -> Iterator[Iterator[Member]]:
     except OSError as error:
         raise UnreadableError(f"can't read {quoted(str(path))}: {error.strerror}") from error
     with file:
-        yield _members(_opened(file))
-
-
-def _opened(file: BinaryIO) -> _Stream:
-    """Look at the first bytes of a file, and decompress it if they say so."""
-    first = file.read(6)
-    size = file.seek(0, 2)
-    file.seek(0)
-    most = max(_FREE, _RATIO * size)
-    if first.startswith(b"\x1f\x8b"):
-        return _Stream(cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb")), most)
-    if first.startswith(b"\xfd7zXZ\x00"):
-        return _Stream(cast("BinaryIO", lzma.LZMAFile(file)), most)
-    if first.startswith(b"BZh"):
-        return _Stream(cast("BinaryIO", bz2.BZ2File(file)), most)
-    if first.startswith(b"\x28\xb5\x2f\xfd"):
-        raise UnreadableError("compressed with zstd, which is not read here", hint="decompress it with `zstd -d`")
-    return _Stream(file, size)
-
-
-class _Stream:
-    """What is read once, with one kind of error for all that can be wrong with it."""
-
-    def __init__(self, raw: BinaryIO, most: int) -> None:
-        self._raw = raw
-        self._left = most
-
-    def read(self, size: int) -> bytes:
-        """Return `size` bytes, fewer only at the end."""
-        try:
-            data = self._raw.read(size)
-        except _DAMAGED as error:
-            raise UnreadableError(f"truncated or damaged: {error}") from error
-        self._left -= len(data)
-        if self._left < 0:
-            raise UnreadableError(f"decompressed, it is far larger than the {_RATIO} times its size that are read")
-        return data
-
-    def exactly(self, size: int) -> bytes:
-        data = self.read(size)
-        if len(data) != size:
-            raise UnreadableError("truncated: it ends in the middle of a file")
-        return data
-
-    def skip(self, size: int) -> None:
-        while size:
-            size -= len(self.exactly(min(size, _CHUNK)))
+        yield _members(expanded(file))
 
 
 class _Content(RawIOBase):
     """The bytes of one member, as a stream."""
 
-    def __init__(self, stream: _Stream, size: int) -> None:
+    def __init__(self, stream: Stream, size: int) -> None:
         self._stream = stream
         self.left = size
 
@@ -138,7 +84,7 @@ class _Content(RawIOBase):
         return self._stream.exactly(wanted) if wanted else b""
 
 
-def _members(stream: _Stream) -> Iterator[Member]:
+def _members(stream: Stream) -> Iterator[Member]:
     seen: set[str] = set()
     for header in _headers(stream):
         name = _inside(header.name)
@@ -161,7 +107,7 @@ def _members(stream: _Stream) -> Iterator[Member]:
             stream.skip(content.left + _padded(header.size) - header.size)
 
 
-def _headers(stream: _Stream) -> Iterator[tarfile.TarInfo]:
+def _headers(stream: Stream) -> Iterator[tarfile.TarInfo]:
     """Yield the header of each member, with what the headers before it say of it."""
     said: dict[str, str] = {}
     for _ in range(_MOST):
@@ -189,7 +135,7 @@ def _headers(stream: _Stream) -> Iterator[tarfile.TarInfo]:
     raise UnreadableError(f"more than {_MOST:,} members")
 
 
-def _extension(stream: _Stream, header: tarfile.TarInfo) -> bytes:
+def _extension(stream: Stream, header: tarfile.TarInfo) -> bytes:
     if header.size > _HEADER_LIMIT:
         raise UnreadableError(f"a header of {header.size:,} bytes")
     return stream.exactly(_padded(header.size))[: header.size]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import BuildError, InputChangedError, quoted
 from ..builder import Declared
 from ..freshness.inputs import ABSENT, Kind, Meter, key, names_digest, parts
+from ..image.annotations import Origin
 from .units import ARCHIVES, REMOTE, Place
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ def declare(workspace: Workspace, unit: Unit) -> Declared:
         _SOURCE: json.dumps([source.place, source.name]),
         _ANNOTATIONS: unit.chosen(workspace),
     }
-    measured: tuple[str, ...] = ()
+    measured: list[str] = []
+    if unit.origin is Origin.WORKSPACE:
+        measured.append(key(Kind.VARIABLE, "SOURCE_DATE_EPOCH"))  # what the image says of its time
     if source.place in ARCHIVES:
-        measured = (key(Kind.FILE, source.name),)
+        measured.append(key(Kind.FILE, source.name))
     elif source.place is Place.LAYOUT:
-        measured = (key(Kind.GLOB, f"{source.name}/**"),)
+        measured.append(key(Kind.GLOB, f"{source.name}/**"))
     elif source.place in REMOTE:
         values[resolution(source)] = _looked_up(source) if unit.oci.pull else remembered(workspace, source)
     return Declared(values=values, measured=measured)
@@ -104,6 +107,9 @@ def measure(workspace: Workspace, declared: Declared) -> Measured:
     files: dict[str, str] = {}
     for of in declared.measured:
         kind, name = parts(of)
+        if kind is Kind.VARIABLE:
+            values[of] = meter.measure(of)
+            continue
         names = meter.files(of) if kind is Kind.GLOB else (name,)
         if kind is Kind.GLOB:
             values[of] = names_digest(names)

@@ -131,7 +131,8 @@ class TestArchive:
         assert built.files == {"tea.tar": sha256}
         assert built.inputs["file:tea.tar"] == sha256
         assert built.inputs["setting:source"] == '["docker-archive", "tea.tar"]'
-        assert set(built.inputs) == {"file:tea.tar", "setting:source", "setting:annotations"}
+        others = {"setting:source", "setting:annotations", "variable:SOURCE_DATE_EPOCH"}
+        assert set(built.inputs) == {"file:tea.tar", *others}
 
     def test_configured_annotation_counts_more_than_a_label(self, images: Images, root: Path) -> None:
         archive(root / "tea.tar", labels={TITLE: "Tea"})

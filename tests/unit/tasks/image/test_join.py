@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doit_provenance.provenance.errors import InputChangedError, UnreadableError
+from doit_provenance.provenance.oci.keys import TITLE
+from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
+from doit_provenance.provenance.oci.model import Index
+from doit_provenance.tasks.builder import Form, Workspace
+from doit_provenance.tasks.image import join
+from doit_provenance.tasks.image.index import IndexOf, declare_index, index_artifact
+from doit_provenance.tasks.image.join import build_index, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from doit_provenance.tasks.session import Session
+
+TRAY = "kettle:tray@linux/amd64"
+OF = IndexOf(
+    name="tray",
+    annotations={TITLE: "Tray"},
+    chosen="chosen",
+    build_type="https://tea.example/tray.md",
+    external={"image": "tray"},
+)
+
+
+@pytest.fixture
+def workspace(kitchen: Any) -> Iterator[Workspace]:
+    """Return a workspace where the images `tray` and `cup` are built."""
+    kitchen.kettle.names, kitchen.kettle.images = ["tray", "cup"], {"tray", "cup"}
+    kitchen.run()
+    session: Session = kitchen.session(runs=False)
+    yield session.workspace
+    session.close()
+
+
+def test_index_is_an_artifact_made_of_images(workspace: Workspace) -> None:
+    index = index_artifact([workspace.artifacts[TRAY]])
+    assert (index.id, index.form, index.upstream) == ("kettle:tray@index", Form.IMAGE, (TRAY,))
+    assert index.group != workspace.artifacts[TRAY].group
+
+
+def test_images_of_the_output_folder_are_joined(workspace: Workspace, tmp_path: Path) -> None:
+    index = index_artifact([workspace.artifacts[TRAY]])
+    workspace.artifacts[index.id] = index
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held/left-over").touch()
+    built = build_index(workspace, index, OF, tmp_path / "held")
+    image = verify_layout(built.path)
+    tray = verify_layout(workspace.output / workspace.artifacts[TRAY].folder / "image")
+    assert built.inputs == {**declare_index("chosen").values, f"artifact:{TRAY}": str(tray.digest)}
+    assert (built.files, built.external, built.build_type) == ({}, OF.external, OF.build_type)
+    with opened_layout(built.path) as layout:
+        found = layout.manifest(layout.root)
+    assert isinstance(found, Index)
+    assert [(str(one.platform), one.digest) for one in found.manifests] == [("linux/amd64", str(tray.digest))]
+    assert found.annotations == {TITLE: "Tray"}
+    inventory, (material,) = describe(workspace, index, built.path, image.digest)
+    assert [component.hashes["sha256"] for component in inventory.components] == [tray.digest.sha256]
+    assert (material.name, material.digest["sha256"]) == (TRAY, tray.digest.sha256)
+
+
+def test_image_that_changes_meanwhile(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = index_artifact([workspace.artifacts[TRAY]])
+    real, calls = join.read_upstream, iter([TRAY, "kettle:cup@linux/amd64"])
+
+    def changing(workspace: Workspace, _: object) -> dict[str, Any]:
+        (one,) = real(workspace, [next(calls)]).values()
+        return {TRAY: one}
+
+    monkeypatch.setattr(join, "read_upstream", changing)
+    with pytest.raises(InputChangedError, match="an image changed while `kettle:tray@index` was made of it"):
+        build_index(workspace, index, OF, tmp_path / "held")
+
+
+def test_index_of_other_images_is_not_described(workspace: Workspace, tmp_path: Path) -> None:
+    index = index_artifact([workspace.artifacts[TRAY]])
+    built = build_index(workspace, index, OF, tmp_path / "held")
+    other = index_artifact([workspace.artifacts["kettle:cup@linux/amd64"]])
+    with pytest.raises(InputChangedError, match="`kettle:cup@linux/amd64` changed while"):
+        describe(workspace, other, built.path, verify_layout(built.path).digest)
+
+
+def test_two_images_for_one_platform(workspace: Workspace, tmp_path: Path) -> None:
+    index = index_artifact([workspace.artifacts[TRAY], workspace.artifacts["kettle:cup@linux/amd64"]])
+    with pytest.raises(UnreadableError, match="one image for each platform"):
+        build_index(workspace, index, OF, tmp_path / "held")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T05:04:05+02:00", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("", None),
+        ("today", None),
+    ],
+)
+def test_times_of_images(text: str, expected: datetime | None) -> None:
+    assert join._time(text) == expected

@@ -89,6 +89,11 @@ def multi(tmp_path: Path) -> Made:
 
 
 @pytest.fixture
+def writer(tmp_path: Path) -> LayoutWriter:
+    return LayoutWriter(tmp_path / "out")
+
+
+@pytest.fixture
 def layout_of(tmp_path: Path) -> Callable[[Callable[[LayoutWriter], Descriptor]], Path]:
     """Return what makes a layout whose root a function adds."""
 

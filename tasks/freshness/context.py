@@ -119,9 +119,10 @@ def _walk(place: Path, ignore: Ignore, away: Collection[str]) -> Iterator[Entry]
     sent: set[str] = set()
     while pending:
         folder, parent, unsent = pending.pop()
+        inside = ignore.inside(folder, parent)
         for found in _scan(place, folder, can_be_lost=bool(unsent)):
             path = f"{folder}/{found.name}" if folder else found.name
-            is_out, matched = ignore.matches(path, parent)
+            is_out, matched = inside.matches(path)
             is_folder = found.is_dir(follow_symlinks=False)
             if is_folder and path not in away and not (is_out and ignore.is_lost(path)):
                 pending.append((path, matched, (*unsent, path) if is_out else ()))
@@ -140,14 +141,14 @@ def _entry(found: os.DirEntry[str], path: str) -> Entry:
             path.encode()
         except UnicodeEncodeError as error:
             raise ToolError(f"a name in a build context is not UTF-8: {quoted(path)}", hint=_HINT) from error
+    if found.is_file(follow_symlinks=False):
+        is_program = found.stat(follow_symlinks=False).st_mode & stat.S_IXUSR
+        return Entry(path, Type.PROGRAM if is_program else Type.FILE)
+    if found.is_dir(follow_symlinks=False):
+        return Entry(path, Type.FOLDER)
     if found.is_symlink():
         return Entry(path, Type.LINK, os.readlink(found.path))  # noqa: PTH115 - `Path.readlink` would tidy up what it says
-    if found.is_dir():
-        return Entry(path, Type.FOLDER)
-    mode = found.stat(follow_symlinks=False).st_mode
-    if not stat.S_ISREG(mode):
-        raise ToolError(f"{quoted(path)} of a build context is neither a file nor a folder nor a link", hint=_HINT)
-    return Entry(path, Type.PROGRAM if mode & stat.S_IXUSR else Type.FILE)
+    raise ToolError(f"{quoted(path)} of a build context is neither a file nor a folder nor a link", hint=_HINT)
 
 
 _HINT = "exclude it in `.dockerignore`"

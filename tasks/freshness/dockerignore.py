@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from ...provenance.errors import UnreadableError, quoted
-from .wildcards import Literal, Start, Token, matcher, tokens
+from .wildcards import Literal, Start, Token, depth_of, matcher, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,11 +38,20 @@ class Line:
         match: tells whether it matches a path.
         takes_back: it began with `!`.
         beginning: what every path begins with that it matches.
+        depth: how many `/` every path has that it matches; `None`: any number.
     """
 
     match: Match
     takes_back: bool
     beginning: str
+    depth: int | None
+
+    def may_match_in(self, folder: str) -> bool:
+        """Tell whether it may match anything that lies in a folder itself; empty: the context's root."""
+        if self.depth is not None and self.depth != (folder.count("/") + 1 if folder else 0):
+            return False
+        inside = f"{folder}/" if folder else ""
+        return inside.startswith(self.beginning) or self.beginning.startswith(inside)
 
 
 class Ignore:
@@ -57,28 +66,47 @@ class Ignore:
         self._lines = [line for pattern in patterns if (line := _line(pattern))]
         self._back = tuple(line.beginning for line in self._lines if line.takes_back)
 
-    def matches(self, path: str, parent: Matched | None) -> tuple[bool, Matched]:
-        """Tell whether a path is not sent (`PatternMatcher.MatchesUsingParentResults`).
+    def inside(self, folder: str, parent: Matched | None) -> Inside:
+        """Return what tells of each thing in a folder whether it is sent.
 
         Args:
-            path: from the context's root, with `/`.
-            parent: what was returned for the folder that it lies in; `None`: it lies in the root.
+            folder: from the context's root; empty: the root.
+            parent: what was found of the folder itself; `None`: it is the root.
         """
-        matched = False
-        found = []
-        for index, line in enumerate(self._lines):
-            hit = parent is not None and parent[index]
-            if not hit and line.takes_back == matched:
-                hit = bool(line.match(path))
-            found.append(hit)
-            if hit:
-                matched = not line.takes_back
-        return matched, tuple(found)
+        return Inside(self._lines, folder, parent or (False,) * len(self._lines))
 
     def is_lost(self, folder: str) -> bool:
         """Tell whether nothing below a folder that is not sent can be taken back: it need not be looked into."""
         inside = f"{folder}/"
         return not any(one.startswith(inside) or inside.startswith(one) for one in self._back)
+
+
+class Inside:
+    """Tells of what lies in one folder whether it is sent; lines that can match nothing there are not asked."""
+
+    def __init__(self, lines: Sequence[Line], folder: str, parent: Matched) -> None:
+        self._parent = parent
+        self._rows = [
+            (index, hit, line.takes_back, line.match)
+            for index, (line, hit) in enumerate(zip(lines, parent, strict=True))
+            if hit or line.may_match_in(folder)
+        ]
+
+    def matches(self, path: str) -> tuple[bool, Matched]:
+        """Tell whether a path is not sent (`PatternMatcher.MatchesUsingParentResults`), and which lines match it.
+
+        `path`: from the context's root.
+        """
+        matched, found = False, []
+        for index, hit, takes_back, match in self._rows:
+            if not hit:
+                if takes_back != matched or not match(path):
+                    continue
+                found.append(index)
+            matched = not takes_back
+        if not found:
+            return matched, self._parent
+        return matched, tuple(hit or index in found for index, hit in enumerate(self._parent))
 
 
 def read_patterns(data: bytes, name: str) -> list[str]:
@@ -122,7 +150,7 @@ def _line(pattern: str) -> Line | None:
     if not text:
         raise UnreadableError("`!` alone is no pattern", hint="write what is to be sent after all, as `!src`")
     wild = _WILD.search(text)
-    return Line(_matching(text), back, text[: wild.start()] if wild else text)
+    return Line(_matching(text), back, text[: wild.start()] if wild else text, depth_of(tokens(text)))
 
 
 def _matching(text: str) -> Match:

@@ -94,6 +94,19 @@ def matcher(parsed: Sequence[Token]) -> Callable[[str], object]:
     return lambda path: _simulated(parsed, path)
 
 
+def depth_of(parsed: Sequence[Token]) -> int | None:
+    """Return how many `/` every path has that a pattern matches; `None`: that differs."""
+    if any(
+        isinstance(token, Folders | Rest) or (isinstance(token, OneOf) and _may_be_slash(token)) for token in parsed
+    ):
+        return None
+    return sum(token == Literal("/") for token in parsed)
+
+
+def _may_be_slash(token: OneOf) -> bool:
+    return any(low <= "/" <= high for low, high in token.ranges) != token.negated
+
+
 def _escaped(pattern: str, at: int) -> tuple[str, int]:
     if at >= len(pattern):
         raise _refused(pattern, "it ends in a backslash")

@@ -17,7 +17,8 @@ def is_out(lines: str, path: str) -> bool:
     found, parent = False, None
     parts = path.split("/")
     for end in range(1, len(parts) + 1):
-        found, parent = ignore.matches("/".join(parts[:end]), parent)
+        inside = ignore.inside("/".join(parts[: end - 1]), parent)
+        found, parent = inside.matches("/".join(parts[:end]))
     return found
 
 
@@ -55,6 +56,9 @@ def is_out(lines: str, path: str) -> bool:
         ("!a\na", ["a"], []),
         ("*/*\n!*/a", ["b/c"], ["b/a", "b/a/c"]),
         ("**/a/**/b/**/c/**/d", ["a/b/c/d", "x/a/y/b/c/z/d"], ["a/b/d"]),
+        ("a[^b]c", ["axc", "a/c"], ["abc"]),
+        ("a[.-0]c", ["a/c", "a.c"], ["abc"]),
+        ("a/b/*/d", ["a/b/c/d"], ["a/b/d", "a/b/c/e/d"]),
     ],
 )
 def test_meaning(lines: str, out: list[str], sent: list[str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...errors import VerificationError
+from ..inventory import Kind
 from . import auditable, golang, os_release, readers
 from .layer import Allowance, File, Layer, read_layer
 from .limits import Limits
@@ -61,9 +62,10 @@ def look(layout: Layout, manifest: Manifest, limits: Limits | None = None) -> Lo
     """
     rootfs = _rootfs(layout, manifest, limits or Limits())
     kept = _Kept(rootfs)
+    elsewhere = (layer.digest for layer in manifest.layers if layer.lies_elsewhere)
     distribution = next(filter(None, (os_release.read(kept[p]) for p in os_release.PATHS if p in kept)), None)
-    unread = [*_missed(rootfs)]
-    packages = tuple(_read(kept, distribution, unread))
+    unread = [*_missed(rootfs), *(Unread(path=d, reason="a layer that need not be part of it") for d in elsewhere)]
+    packages = _without_packaged_runtimes(rootfs, tuple(_read(kept, distribution, unread)))
     files = {path: file if file.data is None else replace(file, data=None) for path, file in sorted(rootfs.files())}
     return Look(
         layers=tuple(layer.digest for layer in manifest.layers),
@@ -98,7 +100,8 @@ def _rootfs(layout: Layout, manifest: Manifest, limits: Limits) -> Rootfs:
 def _single(descriptor: Descriptor, index: int) -> Layer:
     """Return a layer that is no archive as the file that it is: so artifacts other than images hold what they hold."""
     name = descriptor.annotations.get(_TITLE, descriptor.digest).strip("/").replace("/", "-") or descriptor.digest
-    file = File(size=descriptor.size, mode=0, sha256=descriptor.sha256, layer=index, program=False)
+    # What it is nobody has looked at, so it may be anything: it is listed if nobody explains it.
+    file = File(size=descriptor.size, mode=0, sha256=descriptor.sha256, layer=index, program=True)
     return Layer(entries=[(name, file)], sha256=descriptor.sha256)
 
 
@@ -146,6 +149,12 @@ def _read(kept: _Kept, distribution: Distribution | None, unread: list[Unread]) 
                 unread.append(found)
             else:
                 yield found
+
+
+def _without_packaged_runtimes(rootfs: Rootfs, packages: tuple[Package, ...]) -> tuple[Package, ...]:
+    """Leave out runtimes that a package of the distribution is already: its file says so, and it knows the version."""
+    system = _owned(rootfs, tuple(package for package in packages if package.system))
+    return tuple(p for p in packages if p.component.kind is not Kind.APPLICATION or p.database not in system)
 
 
 def _missed(rootfs: Rootfs) -> Iterator[Unread]:

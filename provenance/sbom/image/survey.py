@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _COMPILED = re.compile(r"(?P<folder>(?:.*/)?)__pycache__/(?P<name>[^/]+?)\.[^/.]+(?:\.opt-[^/.]+)?\.pyc")
 
+_NOBODYS = frozenset({"site-packages", "dist-packages", "node_modules"})
+"""Folders into which anybody installs: what lies there without a package is not of whoever has the folder."""
+
 
 class By(StrEnum):
     """Who explains a file."""
@@ -166,7 +169,7 @@ def _by_place(path: str, found: Look, folders: Mapping[str, Package]) -> Package
         if claims:
             return claims[0][0]
     folder = posixpath.dirname(path)
-    while folder:
+    while folder and posixpath.basename(folder) not in _NOBODYS:
         if package := folders.get(folder):
             return package
         folder = posixpath.dirname(folder)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,7 +36,17 @@ def test_a_layer_that_is_no_archive_is_a_file(images: Any) -> None:
         found = look(*it)
     ((path, file),) = found.files.items()
     assert path == f"sha256:{file.sha256}" == found.layers[0]
-    assert file.size == 4
+    assert (file.size, file.program) == (4, True)
+
+
+def test_a_layer_that_lies_elsewhere_is_told(images: Any) -> None:
+    """As those of Windows: there is nothing to read."""
+    with images.opened(images.pack({"a": b"1"}), b"elsewhere") as (layout, manifest):
+        kind = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+        foreign = replace(manifest.layers[1], media_type=kind, rest={"urls": ["https://tea.example/layer"]})
+        found = look(layout, replace(manifest, layers=(manifest.layers[0], foreign)))
+    assert set(found.files) == {"a"}
+    assert [one.path for one in found.unread] == [foreign.digest]
 
 
 def test_a_layer_with_other_bytes_is_refused(images: Any) -> None:

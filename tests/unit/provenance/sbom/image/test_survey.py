@@ -105,3 +105,10 @@ def test_no_program_is_passed_over_as_metadata(images: Any) -> None:
         images.survey({"var/lib/dpkg/x": b"text", "var/lib/dpkg/y": (b"#!", 0o755), "var/cache/apt/z": b"\x7fELF"})
     )
     assert {path for path, (who, _) in found.items() if who is By.NOBODY} == {"var/lib/dpkg/y", "var/cache/apt/z"}
+
+
+def test_who_is_trusted_is_no_matter_of_metadata(images: Any) -> None:
+    found = images.survey(
+        {"etc/apk/keys/evil.pub": b"key", "etc/ssl/certs/ca-certificates.crt": b"ca", "etc/apk/world": b"x"}
+    )
+    assert {file.path for file in found.unexplained} == {"etc/apk/keys/evil.pub", "etc/ssl/certs/ca-certificates.crt"}

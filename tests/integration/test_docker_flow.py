@@ -64,10 +64,16 @@ def digest(made: Repository, platform: str = "linux/amd64", name: str = "app") -
     return str(verify_layout(place(made, platform, name) / "image").digest)
 
 
-def definition(made: Repository, platform: str = "linux/amd64", name: str = "app") -> dict[str, Any]:
+def predicate(made: Repository, platform: str = "linux/amd64", name: str = "app") -> dict[str, Any]:
+    """Return the SLSA predicate of an image."""
     bundle = json.loads((place(made, platform, name) / f"{name}.provenance.sigstore.json").read_bytes())
     statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
-    found: dict[str, Any] = statement["predicate"]["buildDefinition"]
+    found: dict[str, Any] = statement["predicate"]
+    return found
+
+
+def definition(made: Repository, platform: str = "linux/amd64", name: str = "app") -> dict[str, Any]:
+    found: dict[str, Any] = predicate(made, platform, name)["buildDefinition"]
     return found
 
 

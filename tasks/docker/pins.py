@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .tool import Tool
 
 POLICY = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
-"""Names the file of a source policy (BuildKit, docs/build-repro.md)."""
+"""Names the file of a source policy (BuildKit, sourcepolicy)."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _PATIENCE = 120.0
 """Seconds for a registry to answer."""

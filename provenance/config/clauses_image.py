@@ -25,9 +25,12 @@ IMAGE_PLATFORM = Text(
 
 ANNOTATION = Text(own=(MustNot(pattern=r"[\s=]", expected="an annotation's key without spaces and `=`"),))
 
-CONTEXT_FOLDER = Text(own=INSIDE)
+# It parts two names in the key of an input.
+_ONE_NAME = MustNot(pattern=r" !", expected="a path without a space before `!`")
 
-DOCKERFILE_PATH = Text(own=(*INSIDE, MustNot(pattern=r"/$", expected="a file, not a folder")))
+CONTEXT_FOLDER = Text(own=(*INSIDE, _ONE_NAME))
+
+DOCKERFILE_PATH = Text(own=(*INSIDE, _ONE_NAME, MustNot(pattern=r"/$", expected="a file, not a folder")))
 
 BUILD_ARGUMENT = Text(
     own=(
@@ -70,5 +73,6 @@ CONTEXT_SOURCE = Text(
             expected="a folder of the workspace, or `docker-image://REFERENCE`",
         ),
         *INSIDE,
+        _ONE_NAME,
     )
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...provenance.errors import BuildError, InputChangedError, StoreError, ToolError, quoted
-from ..freshness.context import Type, entries
+from ..freshness.context import Type, entries, folder_of
 from ..freshness.inputs import parts
 from .inputs import POLICY_SUFFIX, contexts, read_dockerfile
 from .units import dockerfile_of, folders_of
@@ -106,7 +106,7 @@ class _Copy:
 
     def context(self, name: str, parent: Path, upstream: Iterable[Upstream]) -> Path:
         """Copy a context and what is put into it; return its folder."""
-        place = name.partition(" !")[0]
+        place = folder_of(name)
         found = entries(self.workspace.root, name, self.workspace.made)
         content = hashlib.sha256(f"{self.epoch}\0".encode())
         new = parent / "new"
@@ -120,20 +120,22 @@ class _Copy:
         for path_, folders, _ in os.walk(new, topdown=False):
             for folder in folders:
                 if not os.path.islink(os.path.join(path_, folder)):  # noqa: PTH118, PTH114 - paths of `os.walk`
-                    self._settle(os.path.join(path_, folder), _PROGRAM)  # noqa: PTH118 - likewise
-        self._settle(str(new), _PROGRAM)
+                    self._settle(os.path.join(path_, folder))  # noqa: PTH118 - likewise
+        self._settle(str(new))
         return new.rename(parent / content.hexdigest()[:_NAME])
 
     def file(self, source: Path, target: Path, name: str) -> str:
         """Copy a file that is an input of this name; return its sha256."""
         with _opened(source, name) as stream:
-            program = bool(os.fstat(stream.fileno()).st_mode & stat.S_IXUSR)
+            is_program = os.fstat(stream.fileno()).st_mode & stat.S_IXUSR
             digest = hashlib.sha256()
             with target.open("xb") as copy:
                 while chunk := stream.read(_CHUNK):
                     digest.update(chunk)
                     copy.write(chunk)
-        self._settle(str(target), _PROGRAM if program else _FILE)
+                copy.flush()  # so that nothing is written after the time was set
+                os.fchmod(copy.fileno(), _PROGRAM if is_program else _FILE)
+                os.utime(copy.fileno(), (self.epoch, self.epoch))
         self.files[name] = digest.hexdigest()
         return self.files[name]
 
@@ -162,9 +164,9 @@ class _Copy:
             raise InputChangedError(f"the upstream artifact `{one.id}` changed while it was copied", hint="run again")
         return sha256
 
-    def _settle(self, path: str, mode: int) -> None:
-        os.chmod(path, mode)  # noqa: PTH101 - a `Path` for each of very many files costs more than the call
-        os.utime(path, (self.epoch, self.epoch))
+    def _settle(self, folder: str) -> None:
+        os.chmod(folder, _PROGRAM)  # noqa: PTH101 - paths of `os.walk`
+        os.utime(folder, (self.epoch, self.epoch))
 
 
 @contextmanager

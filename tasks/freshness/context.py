@@ -55,6 +55,11 @@ def name_of(folder: str, dockerfile: str | None) -> str:
     return f"{folder}{_BY}{dockerfile}" if dockerfile else folder
 
 
+def folder_of(name: str) -> str:
+    """Return the folder of a context, from the workspace's root."""
+    return name.partition(_BY)[0]
+
+
 def entries(root: Path, name: str, skipped: Collection[Path] = ()) -> list[Entry]:
     """Return all that is sent of a context, sorted by path.
 
@@ -77,7 +82,7 @@ def entries(root: Path, name: str, skipped: Collection[Path] = ()) -> list[Entry
 
 def files(root: Path, name: str, skipped: Collection[Path] = ()) -> list[str]:
     """Return the files that are sent of a context, as sorted paths from the workspace's root; else as `entries`."""
-    folder = name.partition(_BY)[0]
+    folder = folder_of(name)
     found = entries(root, name, skipped)
     paths = (entry.path for entry in found if entry.type in {Type.FILE, Type.PROGRAM})
     return sorted(os.path.normpath(f"{folder}/{path}") for path in paths)

@@ -59,6 +59,7 @@ def test_every_key(tmp_path: Path) -> None:
     ("line", "said"),
     [
         ('context = "../elsewhere"', "docker.x.context: expected a path without `..`"),
+        ('context = "a !b"', "docker.x.context: expected a path without a space before `!`"),
         ('dockerfile = "/etc/passwd"', "docker.x.dockerfile: expected a path from the workspace's root"),
         ('platforms = ["amd64"]', "docker.x.platforms[0]: expected a platform such as `linux/amd64`"),
         ('args = { SOURCE_DATE_EPOCH = "0" }', "docker.x.args.SOURCE_DATE_EPOCH: expected another name"),

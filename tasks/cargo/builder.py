@@ -8,7 +8,7 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...provenance import store
+from ...provenance import copies
 from ...provenance.errors import ToolError
 from ..builder import Artifact, Built, Declared, Workspace
 from ..freshness.inputs import Meter
@@ -157,7 +157,7 @@ class CargoBuilder:
     def _hold(self, run: Run, binary: Binary) -> Path:
         executable = run.call.executable(binary)
         held = self._held(binary.artifact)
-        store.hold(executable, held)
+        copies.hold(executable, held)
         return held
 
     def _built(self, run: Run, binary: Binary, path: Path) -> Built:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance import store
+from ...provenance import copies
 from ...provenance.errors import BuildError, InputChangedError, quoted
 from ...provenance.process import clean_environment, run
 from ..builder import Built
@@ -90,7 +90,7 @@ def built(workspace: Workspace, run: Run, output: Output, path: Path, folder: Pa
         StoreError: it can't be copied.
     """
     copy = folder / path.name
-    store.keep(path, copy)
+    copies.keep(path, copy)
     return Built(
         path=copy,
         build_type=BUILD_TYPE,

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...provenance import VERSION, store
+from ...provenance import VERSION, copies, store
 from ...provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
 from ...provenance.attest.slsa import parse_provenance
 from ...provenance.attest.statement import PROVENANCE
@@ -130,8 +130,8 @@ def _adopt(source: Path, staging: Path, place: Path, names: FileNames) -> Measur
     """Put the artifact into `staging`, and measure what was put there."""
     target = staging / names.artifact
     if names.artifact == names.subject:
-        return Measured.of_file(names.artifact, store.adopt(source, target, previous=place / names.artifact))
-    store.adopt_folder(source, target, previous=place / names.artifact)
+        return Measured.of_file(names.artifact, copies.adopt(source, target, previous=place / names.artifact))
+    copies.adopt_folder(source, target, previous=place / names.artifact)
     return measure_image(staging)
 
 
@@ -159,7 +159,7 @@ def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Calla
         store.write(staging / name, data)
     at(Step.CHECKING)
     verified = verify_folder(staging, trust=signing.trust, artifact=draft.measured)
-    if not store.same_files(staging, place):
+    if not copies.same_files(staging, place):
         at(Step.COMMITTING)
         store.commit(staging, place)
     return Placed(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from doit_provenance.provenance import store
-from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import StoreError
 
 if TYPE_CHECKING:
@@ -213,7 +211,7 @@ def test_full_disk_while_writing(tmp_path: Path) -> None:
 
 
 def _write_to(device: Path, data: bytes) -> None:
-    with store._explained(device), device.open("wb") as stream:
+    with store.explained(device), device.open("wb") as stream:
         stream.write(data)
 
 
@@ -222,31 +220,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     store.write(path, b"old")
     with pytest.raises(StoreError, match="File exists"):
         store.write(path, b"new")
-    with pytest.raises(StoreError, match="File exists"):
-        store.copy(path, path)
     assert path.read_bytes() == b"old"
-
-
-@pytest.mark.parametrize(
-    ("mode", "copied"),
-    [(0o755, 0o755), (0o644, 0o644), (0o6755, 0o755), (0o777, 0o755), (0o500, 0o700), (0o400, 0o600)],
-)
-def test_copy_keeps_the_bits_that_are_safe_to_ship(tmp_path: Path, mode: int, copied: int) -> None:
-    """Set-user-id and writing by others are not shipped; the owner can always read and replace the copy."""
-    source = tmp_path / "source"
-    source.write_bytes(b"\x7fELF")
-    source.chmod(mode)
-    assert store.copy(source, tmp_path / "copy") == digest_bytes(b"\x7fELF")
-    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == copied
-    assert (tmp_path / "copy").read_bytes() == b"\x7fELF"
-
-
-def test_copy_says_which_side_failed(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"can't read `.*missing`"):
-        store.copy(tmp_path / "missing", tmp_path / "copy")
-    (tmp_path / "there").touch()
-    with pytest.raises(StoreError, match=r"can't write `.*nowhere"):
-        store.copy(tmp_path / "there", tmp_path / "nowhere" / "copy")
 
 
 def test_prepared_folder_ignores_itself_and_keeps_what_is_there(tmp_path: Path) -> None:
@@ -256,44 +230,6 @@ def test_prepared_folder_ignores_itself_and_keeps_what_is_there(tmp_path: Path) 
     ignore.write_text("mine\n")
     store.prepare(tmp_path / "a" / "b")
     assert ignore.read_text() == "mine\n"
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_held_file_outlives_its_first_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool) -> None:
-    if not links:
-        monkeypatch.setattr(os, "link", _fails(errno.EXDEV))
-    source, held = tmp_path / "release" / "tea", tmp_path / "state" / "tea"
-    source.parent.mkdir()
-    for text in ("one", "one", "two"):  # the second time it is held already
-        source.unlink(missing_ok=True)
-        source.write_text(text)
-        store.hold(source, held)
-        store.hold(source, held)
-        source.unlink()
-        source.write_text("somebody else's")
-        assert held.read_text() == text
-        assert [p.name for p in held.parent.iterdir()] == ["tea"]
-
-
-def test_file_that_cannot_be_held(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="No such file"):
-        store.hold(tmp_path / "none", tmp_path / "state" / "tea")
-
-
-def test_kept_file_is_a_copy(tmp_path: Path) -> None:
-    """Whoever writes into the original changes no copy, and what was kept before is gone with its name."""
-    source, folder = tmp_path / "tea", tmp_path / "state" / "kept"
-    source.write_text("one")
-    source.chmod(0o755)
-    store.keep(source, folder / "old")
-    store.keep(source, folder / "tea")
-    with source.open("a") as stream:
-        stream.write("two")
-    assert [p.name for p in folder.iterdir()] == ["tea"]
-    assert (folder / "tea").read_text() == "one"
-    assert (folder / "tea").stat().st_mode & 0o777 == 0o755
-    with pytest.raises(StoreError, match="No such file"):
-        store.keep(tmp_path / "none", folder / "tea")
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])

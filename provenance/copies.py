@@ -1,0 +1,162 @@
+"""Files that are put beside others: copied, linked where they are the same already, compared byte by byte."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import secrets
+import shutil
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+from .digest import Digest, digest_file, digest_stream
+from .errors import StoreError
+from .store import STAGING, below, explained
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SYNC_FILE_RANGE_WRITE = 2
+_CHUNK = 1 << 20
+
+
+def copy(source: Path, target: Path) -> Digest:
+    """Copy an artifact, with its permission bits, and digest the bytes that were copied.
+
+    Raises:
+        StoreError: it can't be read or written.
+    """
+    try:
+        original = source.open("rb")
+    except OSError as error:
+        raise StoreError(f"can't read `{source}`: {error.strerror}") from error
+    with explained(target), original as stream, target.open("xb") as copied:
+        digest = digest_stream(stream, copied)
+        os.fchmod(copied.fileno(), _permissions(os.fstat(stream.fileno())))
+        copied.flush()
+        _begin_to_sync(copied.fileno())
+    return digest
+
+
+def adopt(source: Path, target: Path, *, previous: Path) -> Digest:
+    """Put an artifact's bytes at `target` and digest them; `previous` is the one that is there so far, if any.
+
+    Where that one has the same bytes and permissions, it is linked instead of being written once more: an artifact that
+    did not change costs no write, however large it is.
+
+    Raises:
+        StoreError: it can't be read or written.
+    """
+    if _same_artifact(source, previous):
+        with contextlib.suppress(OSError):  # a filesystem without links
+            os.link(previous, target, follow_symlinks=False)
+            return digest_file(target)
+    return copy(source, target)
+
+
+def adopt_folder(source: Path, target: Path, *, previous: Path) -> None:
+    """Put the files of a folder at `target`, each as `adopt` does; links and what is neither file nor folder are left out.
+
+    Raises:
+        StoreError: something can't be read or written.
+    """
+    with explained(target):
+        target.mkdir()
+        for path in below(source):
+            name = path.relative_to(source)
+            if path.is_symlink():
+                continue
+            if path.is_dir():
+                (target / name).mkdir(parents=True, exist_ok=True)
+            elif path.is_file():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                adopt(path, target / name, previous=previous / name)
+
+
+def same_files(first: Path, second: Path) -> bool:
+    """Tell whether two folders hold the same regular files in the same folders, byte by byte."""
+    try:
+        names = {path.relative_to(first) for path in below(first)}
+        return names == {path.relative_to(second) for path in below(second)} and all(
+            _same_entry(first / name, second / name) for name in names
+        )
+    except OSError:
+        return False
+
+
+def _same_entry(first: Path, second: Path) -> bool:
+    modes = [path.lstat().st_mode for path in (first, second)]
+    return all(map(stat.S_ISDIR, modes)) or same_bytes(first, second)
+
+
+def same_bytes(first: Path, second: Path) -> bool:
+    """Tell whether two regular files hold the same bytes; one that is missing, a link or no file does not.
+
+    Raises:
+        OSError: one of them can't be read.
+    """
+    one, other = first.lstat(), second.lstat()
+    if not (stat.S_ISREG(one.st_mode) and stat.S_ISREG(other.st_mode)) or one.st_size != other.st_size:
+        return False
+    if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
+        return True
+    with first.open("rb") as a, second.open("rb") as b:
+        while chunk := a.read(_CHUNK):
+            if chunk != b.read(_CHUNK):
+                return False
+    return True
+
+
+def hold(source: Path, target: Path) -> None:
+    """Keep the file that `source` names now under a second name, whatever `source` comes to name later.
+
+    That is a link where the filesystem has them, else a copy.
+
+    Raises:
+        StoreError: it can't be read or written.
+    """
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_name(f"{STAGING}{target.name}-{secrets.token_hex(6)}")
+        try:
+            try:
+                os.link(source, new)
+            except OSError:  # another filesystem, or one without links
+                shutil.copy2(source, new)
+            new.replace(target)
+        finally:
+            new.unlink(missing_ok=True)  # two names of one file can't take each other's place
+
+
+def keep(source: Path, target: Path) -> None:
+    """Keep a copy of a file as the only one in `target`'s folder, for programs that write anew into a file they left.
+
+    Raises:
+        StoreError: it can't be read or written.
+    """
+    with explained(target):
+        shutil.rmtree(target.parent, ignore_errors=True)
+        target.parent.mkdir(parents=True)
+        shutil.copy2(source, target)
+
+
+def _same_artifact(source: Path, previous: Path) -> bool:
+    try:
+        return _permissions(source.stat()) == stat.S_IMODE(previous.lstat().st_mode) and same_bytes(source, previous)
+    except OSError:
+        return False
+
+
+def _permissions(found: os.stat_result) -> int:
+    """Return what an artifact's permission bits become: never more than its owner may write, no setuid."""
+    return stat.S_IMODE(found.st_mode) & 0o755 | 0o600
+
+
+def _begin_to_sync(descriptor: int) -> None:
+    """Let the kernel begin to write a large file out, so that syncing it later waits less (sync_file_range(2))."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            offset = ctypes.c_int64(0)
+            ctypes.CDLL(None).sync_file_range(descriptor, offset, offset, ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))

@@ -57,7 +57,7 @@ def adopt(source: Path, target: Path, *, previous: Path) -> Digest:
 
 
 def adopt_folder(source: Path, target: Path, *, previous: Path) -> None:
-    """Put the files of a folder at `target`, each as `adopt` does; links and what is neither file nor folder are left out.
+    """Put the files of a folder at `target`, each as `adopt` does; links, pipes and the like are left out.
 
     Raises:
         StoreError: something can't be read or written.

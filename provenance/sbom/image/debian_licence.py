@@ -21,7 +21,8 @@ _SHORT_NAMES = {
     "zlib/libpng": "Zlib",
 }
 """Names of the format (section 7.1) that the SPDX licence list has under another one."""
-_MOST = 32
+_MOST, _LARGEST, _LONGEST = 32, 1 << 20, 500
+"""Licences of one package, characters of its file and of one licence's name that are read."""
 _OPERATOR = re.compile(r",?\s+(and|or)\s+|\s*/\s*", re.IGNORECASE)
 
 
@@ -30,11 +31,13 @@ def declared(copyright_file: str) -> str | None:
 
     A package is a collection: whoever passes it on is bound by each of its files' licences.
     """
-    if not _FORMAT.match(copyright_file.lstrip()):
+    if len(copyright_file) > _LARGEST or not _FORMAT.match(copyright_file.lstrip()):
         return None
     found = set()
     for paragraph in paragraphs(copyright_file):
         text = (one(paragraph, "license") or "").partition("\n")[0].strip()
+        if len(text) > _LONGEST:
+            return None
         if "files" in paragraph and text:
             found.add(_expression(text))
     if not found or len(found) > _MOST:

@@ -17,20 +17,20 @@ def paragraphs(text: str) -> Iterator[Mapping[str, list[str]]]:
 
 def paragraph(text: str) -> Mapping[str, list[str]]:
     """Read one paragraph, which a blank line ends. Lines that continue a value are joined to it by a newline."""
-    found: dict[str, list[str]] = {}
-    values: list[str] | None = None
+    found: dict[str, list[list[str]]] = {}
+    value: list[str] | None = None
     for row in text.lstrip("\n").split("\n"):
         if not row.strip():
             break
         if row[0] in " \t":
-            if values:
-                values[-1] += "\n" + row.strip()
+            if value is not None:
+                value.append(row.strip())
             continue
-        key, colon, value = row.partition(":")
+        key, colon, first = row.partition(":")
         if colon:
-            values = found.setdefault(key.strip().lower(), [])
-            values.append(value.strip())
-    return found
+            value = [first.strip()]
+            found.setdefault(key.strip().lower(), []).append(value)
+    return {key: ["\n".join(value) for value in values] for key, values in found.items()}
 
 
 def one(fields: Mapping[str, list[str]], key: str) -> str | None:

@@ -110,10 +110,10 @@ class Allowance:
         return cls(limits=limits, expanded=Budget(left=limits.image), entries=limits.entries, kept=limits.kept)
 
 
-def read_layer(
-    blob: BinaryIO, *, index: int, digest: str, wanted: Callable[[str], bool], allowance: Allowance
-) -> Layer:
+def read_layer(blob: BinaryIO, *, index: int, digest: str, wanted: Callable[[str], int], allowance: Allowance) -> Layer:
     """Read a layer from its blob. `index` is its place among the layers, `digest` names it in messages.
+
+    `wanted` says of a path how many bytes of the file at most are kept for a reader; 0: none.
 
     Raises:
         UnreadableError: it is no archive, is damaged, or holds more than is read of one.
@@ -131,7 +131,7 @@ def read_layer(
 
 
 def _add(
-    layer: Layer, archive: Archive, member: Member, *, index: int, wanted: Callable[[str], bool], allowance: Allowance
+    layer: Layer, archive: Archive, member: Member, *, index: int, wanted: Callable[[str], int], allowance: Allowance
 ) -> None:
     folder, _, name = member.path.rpartition("/")
     if name.startswith(WHITEOUT):
@@ -154,7 +154,7 @@ def _whiteout(layer: Layer, folder: str, name: str, digest: str) -> None:
         layer.whiteouts.append(f"{folder}/{hidden}" if folder else hidden)
 
 
-def _entry(archive: Archive, member: Member, index: int, wanted: Callable[[str], bool], allowance: Allowance) -> Entry:
+def _entry(archive: Archive, member: Member, index: int, wanted: Callable[[str], int], allowance: Allowance) -> Entry:
     match member.type:
         case Type.FILE:
             return _file(archive.content(member.size), member, index, wanted(member.path), allowance)
@@ -168,11 +168,11 @@ def _entry(archive: Archive, member: Member, index: int, wanted: Callable[[str],
             return Special()
 
 
-def _file(pieces: Iterator[memoryview], member: Member, index: int, keep: bool, allowance: Allowance) -> File:  # noqa: FBT001 - decided by the one caller
+def _file(pieces: Iterator[memoryview], member: Member, index: int, limit: int, allowance: Allowance) -> File:
     first = bytes(next(pieces, b""))
     elf = first.startswith(ELF_MAGIC)
     program = elf or bool(member.mode & _EXECUTABLE and member.size) or first.startswith(_WASM_MAGIC)
-    read = keep and member.size <= min(allowance.limits.kept_file, allowance.kept)
+    read = limit > 0 and member.size <= min(limit, allowance.kept)
     sha256 = hashlib.sha256(first)
     weak = [hashlib.md5(first, usedforsecurity=False), hashlib.sha1(first, usedforsecurity=False)] if program else []
     kept = [first] if read else []
@@ -194,7 +194,7 @@ def _file(pieces: Iterator[memoryview], member: Member, index: int, keep: bool, 
         program=program,
         weak=(weak[0].hexdigest(), weak[1].hexdigest()) if program else None,
         data=b"".join(kept) if read else None,
-        unread=keep and not read,
+        unread=limit > 0 and not read,
         embedded=look.found() if look else None,
     )
 

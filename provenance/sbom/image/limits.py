@@ -19,9 +19,9 @@ class Limits:
         layer: what one layer may expand to. image: what all of them may.
         ratio: how many times its compressed size a layer may expand to, once it is larger than `unsuspicious`.
         entries: members of the archives of all layers.
-        path: of a member's name or a link's target.
+        path: of a member's name or a link's target. name: of one part of it.
         extension: of one record that extends the next header (PAX, GNU long names).
-        kept_file: of a file that a reader of packages wants. kept: of all of these together.
+        kept: of all files together that readers of packages want.
         program: of an executable that is looked into for what its linker says of it.
     """
 
@@ -31,8 +31,8 @@ class Limits:
     unsuspicious: int = GIB
     entries: int = 1_000_000
     path: int = 4096
+    name: int = 255
     extension: int = MIB
-    kept_file: int = 192 * MIB
     kept: int = 384 * MIB
     program: int = 2 * GIB
 

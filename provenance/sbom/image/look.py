@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _ARCHIVE = re.compile(r"application/vnd\.(?:oci\.image\.layer|docker\.image\.rootfs)\..*(?:tar|tar[.+](?:gzip|zstd))")
 _TITLE = "org.opencontainers.image.title"
-_LIBRARY = re.compile(r"(?:.*/)?(?P<name>[^/]+\.so(?:\.[^/]*)?)")
 _LIBRARY_FOLDERS = re.compile(r"(?:usr/(?:local/)?)?lib(?:32|64)?/(?:[^/]+-linux-[^/]+/)?[^/]+")
 """Where loaders look without being told to (ld.so(8), musl's `path`)."""
 _DATABASES = (*os_release.PATHS, "lib/apk/db/installed", "var/lib/dpkg/status", "var/lib/rpm/rpmdb.sqlite")
@@ -189,9 +188,10 @@ def _linked(files: Mapping[str, File], unread: list[Unread]) -> Iterator[tuple[s
 def _libraries(rootfs: Rootfs) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for path in sorted([*(path for path, _ in rootfs.files()), *rootfs.links()]):
-        match = _LIBRARY.fullmatch(path)
-        if match and _LIBRARY_FOLDERS.fullmatch(path) and (there := rootfs.find(path)):
-            found.setdefault(match["name"], there[0])
+        name = path.rpartition("/")[2]
+        named = name.endswith(".so") or ".so." in name
+        if named and _LIBRARY_FOLDERS.fullmatch(path) and (there := rootfs.find(path)):
+            found.setdefault(name, there[0])
     return found
 
 

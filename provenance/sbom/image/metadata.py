@@ -21,6 +21,6 @@ _KNOWN = re.compile(
 def is_metadata(path: str) -> bool:
     """Tell whether a path is one that a package manager writes for itself.
 
-    Programs are never passed over by this (`survey`), and keys and certificates, which say who is trusted, are not here.
+    Programs are never passed over by this (`survey`); keys and certificates, which say who is trusted, are not here.
     """
     return _KNOWN.fullmatch(path) is not None

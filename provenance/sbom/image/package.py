@@ -13,7 +13,9 @@ from ..party import Party
 if TYPE_CHECKING:
     from ..inventory import Component
 
-_MAINTAINER = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<email>[^<>\s]+@[^<>\s]+)>\s*")
+_ADDRESS = re.compile(r"[^<>\s@]+@[^<>\s@]+")
+_LONGEST = 500
+"""Characters of a maintainer that are read; what is longer is something else."""
 _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+@~-]*")
 
 
@@ -103,10 +105,15 @@ def is_name(text: str | None) -> bool:
 
 def maintainer(text: str | None) -> Party | None:
     """Read `NAME <ADDRESS>`, as databases name who looks after a package."""
-    if not text or not text.strip():
+    words = line(text[:_LONGEST]) if text else None
+    if words is None:
         return None
-    match = _MAINTAINER.fullmatch(text)
-    return Party(name=match["name"] or match["email"], email=match["email"]) if match else Party(name=text.strip())
+    name, address = "", words
+    if words.endswith(">"):
+        name, _, address = words[:-1].rpartition("<")
+    if _ADDRESS.fullmatch(address):
+        return Party(name=name.strip() or address, email=address)
+    return Party(name=words)
 
 
 def line(text: str | None) -> str | None:

@@ -38,6 +38,7 @@ _CLASSIFIED = {
     "The Unlicense (Unlicense)": "Unlicense",
     "zlib/libpng License": "Zlib",
 }
+_LONGEST_REQUIREMENT = 1000
 _LONGEST_LICENCE = 120
 """Characters of the field `License`; what is longer is the text of one."""
 _URL = re.compile(r"https?://\S+")
@@ -117,7 +118,7 @@ def _links(fields: Mapping[str, list[str]]) -> Mapping[str, str]:
 def _requirements(fields: Mapping[str, list[str]]) -> Iterator[str]:
     for entry in fields.get("requires-dist", ()):
         match = _NAME.match(entry)
-        if match and not _EXTRA.search(entry):
+        if match and not _EXTRA.search(entry[:_LONGEST_REQUIREMENT]):
             yield _normal(match[0])
 
 

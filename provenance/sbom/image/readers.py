@@ -13,11 +13,19 @@ if TYPE_CHECKING:
 READERS: tuple[Reader, ...] = (apk, dpkg, rpm, node, python, runtime)
 """Those of distributions first: where two packages claim a file, it is the distribution's."""
 
+FILE_LIMIT = 16 << 20
+"""Bytes of what tells of one package."""
+DATABASE_LIMIT = 192 << 20
+"""Bytes of what lists all of a system's packages; RPM's has some hundred megabytes on the largest."""
+
+_DATABASE = re.compile(r".*/(?:installed|status|rpmdb\.sqlite|Packages(?:\.db)?)")
 _WANTED = re.compile(
     "|".join(pattern.pattern for pattern in (os_release.WANTED, *(reader.WANTED for reader in READERS)))
 )
 
 
-def wanted(path: str) -> bool:
-    """Tell whether a reader wants the bytes of the file at `path`."""
-    return _WANTED.fullmatch(path) is not None
+def wanted(path: str) -> int:
+    """Return how many bytes at most a reader wants of the file at `path`; 0: none."""
+    if _WANTED.fullmatch(path) is None:
+        return 0
+    return DATABASE_LIMIT if _DATABASE.fullmatch(path) else FILE_LIMIT

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PYTHON = re.compile(r"(?P<prefix>(?:.*/)?)include/python(?P<minor>\d+\.\d+)t?/patchlevel\.h")
 _NODE = re.compile(r"(?P<prefix>(?:.*/)?)include/node/node_version\.h")
 _GO = re.compile(r"(?P<prefix>(?:.*/)?go/)VERSION")
-_JAVA = re.compile(r"(?P<prefix>(?:.*/)?[^/]*(?:corretto|graalvm|java|jdk|jre|temurin|zulu)[^/]*/)release")
+_JAVA = re.compile(r"(?P<prefix>(?:.*/)?[^/]+/)release")
 WANTED = re.compile("|".join(re.sub(r"\?P<\w+>", "?:", p.pattern) for p in (_PYTHON, _NODE, _GO, _JAVA)))
 
 

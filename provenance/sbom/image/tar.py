@@ -138,6 +138,10 @@ class Archive:
 
     def _clean(self, path: str) -> str:
         parts = [part for part in self._bounded(path).split("/") if part not in {"", "."}]
+        if any(len(part) > self._limits.name for part in parts):
+            exceeded(
+                self.layer, f"has a name with a part longer than the {self._limits.name} characters of a file's name"
+            )
         if ".." in parts or "\0" in path:
             raise self._broken(f"has a member {quoted(path)}, whose name leads out of where it stands")
         return "/".join(parts)

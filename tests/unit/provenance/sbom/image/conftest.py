@@ -88,7 +88,7 @@ class Images:
 
     @staticmethod
     def rootfs(*layers: bytes, limits: Limits | None = None) -> Rootfs:
-        """Read layers and put them on top of each other; the bytes of files whose name ends in `.kept` are kept."""
+        """Read layers and put them on top of each other; up to ten bytes of each `.kept` are kept."""
         found, allowance = Rootfs(), Allowance.of(limits or Limits())
         for index, data in enumerate(layers):
             digest = f"sha256:{index}"
@@ -96,7 +96,7 @@ class Images:
                 io.BytesIO(data),
                 index=index,
                 digest=digest,
-                wanted=lambda path: path.endswith(".kept"),
+                wanted=lambda path: 10 if path.endswith(".kept") else 0,
                 allowance=allowance,
             )
             found.apply(layer, digest)

@@ -85,7 +85,7 @@ def test_a_database_elsewhere_is_told(images: Any) -> None:
 
 def test_a_database_that_is_too_large_is_told(images: Any) -> None:
     with images.opened(images.pack({APK: INSTALLED})) as it:
-        found = look(*it, Limits(kept_file=10))
+        found = look(*it, Limits(kept=10))
     assert found.packages == ()
     assert [(one.path, one.reason) for one in found.unread] == [(APK, "larger than is read of such a file")]
 

@@ -163,7 +163,7 @@ def test_facts_of_a_file(images: Any) -> None:
 
 
 def test_bytes_are_kept_of_what_is_wanted_up_to_a_bound(images: Any) -> None:
-    limits = Limits(kept_file=10, kept=15)
+    limits = Limits(kept=15)
     files = {"a.kept": b"12345678", "b.kept": b"12345678901", "c": b"123", "d.kept": b"12345678", "e.kept": b"1234567"}
     found = dict(images.rootfs(images.pack(files), limits=limits).files())
     assert {path: file.data for path, file in found.items()} == {

@@ -147,6 +147,8 @@ def test_an_absolute_name_is_one_below_the_root(images: Any) -> None:
 
 
 def test_bounds(images: Any) -> None:
+    with pytest.raises(UnreadableError, match="a part longer than the 255 characters of a file's name"):
+        read(images.pack({"a/" + "b" * 256: b""}))
     small = Limits(path=20, extension=100)
     with pytest.raises(UnreadableError, match="a name longer than the 20 characters"):
         read(images.pack({"a" * 21: b""}), limits=small)

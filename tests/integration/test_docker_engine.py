@@ -97,3 +97,21 @@ def test_no_engine(tmp_path: Path, engine: Service, busybox: Path) -> None:
     made = engine_only(tmp_path / "work", engine, busybox, {})
     fails(made, "no docker engine can be reached", env={"DOCKER_HOST": f"unix://{tmp_path}/nobody.sock"})
     assert os.environ.get("DOCKER_HOST") != engine.env["DOCKER_HOST"]
+
+
+def test_buildx_of_an_engine_that_exports_no_layouts(
+    tmp_path: Path, engine: Service, buildkit: Service, busybox: Path
+) -> None:
+    """Its own BuildKit can't leave an OCI layout: the engine builds as if there were no buildx."""
+    made = make(
+        tmp_path / "work",
+        engine,
+        APP | {"app/Dockerfile": RUNS},
+        DOCKER_CONFIG=buildkit.env["DOCKER_CONFIG"],
+        BUILDX_BUILDER="default",
+    )
+    (made.root / "app/busybox").write_bytes(busybox.read_bytes())
+    (made.root / "app/busybox").chmod(0o755)
+    build(made)
+    assert contents(made)["made"][2] == b"made\n"
+    assert definition(made)["internalParameters"]["driver"] == "engine"

@@ -178,5 +178,7 @@ def _refuse_other_platform(client: DockerClient, built: str, call: Call) -> None
 
 
 def _material(reference: str, digest: str) -> Material:
-    name = reference.partition("@")[0]
-    return Material(uri=f"pkg:docker/{name}?digest={digest}", digest={"sha256": digest.partition(":")[2]})
+    """Return an image as BuildKit would report it, by its package URL."""
+    parsed = Reference.parse(reference)
+    tag = f"@{parsed.tag}" if parsed.tag else ""
+    return Material(uri=f"pkg:docker/{parsed.name}{tag}?digest={digest}", digest={"sha256": digest.partition(":")[2]})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .test_docker_failures import fails
-from .test_docker_flow import APP, build, contents, definition, make
+from .test_docker_flow import APP, RUN, base, build, contents, definition, make
 from .workspaces import DOIT_PROVENANCE
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .workspaces import Repository
 
 pytestmark = pytest.mark.integration
+
+__all__ = ["base"]  # a fixture
 
 RUNS = """FROM scratch AS made
 COPY busybox /bin/busybox
@@ -115,3 +117,12 @@ def test_buildx_of_an_engine_that_exports_no_layouts(
     build(made)
     assert contents(made)["made"][2] == b"made\n"
     assert definition(made)["internalParameters"]["driver"] == "engine"
+
+
+def test_base_is_the_one_that_was_looked_up(tmp_path: Path, engine: Service, busybox: Path, base: str) -> None:
+    """It is pulled by its digest, and listed by it."""
+    made = engine_only(tmp_path / "work", engine, busybox, {"app/Dockerfile": f"FROM {base}:1\n{RUN}"})
+    build(made)
+    assert contents(made)["made"][2] == b"made\n"
+    names = [one.get("name") for one in definition(made)["resolvedDependencies"]]
+    assert names[-2:] == [f"{base}:1", "engine"]

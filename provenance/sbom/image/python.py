@@ -38,6 +38,22 @@ _CLASSIFIED = {
     "The Unlicense (Unlicense)": "Unlicense",
     "zlib/libpng License": "Zlib",
 }
+_SPELLED = {
+    **dict.fromkeys(("apache 2", "apache 2.0", "apache license 2.0", "apache license, version 2.0"), "Apache-2.0"),
+    **dict.fromkeys(("apache license version 2.0", "apache software license 2.0"), "Apache-2.0"),
+    **dict.fromkeys(
+        ("bsd 3-clause", "bsd-3", "new bsd", "bsd 3-clause license", "3-clause bsd license"), "BSD-3-Clause"
+    ),
+    **dict.fromkeys(("bsd 2-clause", "simplified bsd", "bsd 2-clause license"), "BSD-2-Clause"),
+    **dict.fromkeys(("mit license", "the mit license", "the mit license (mit)", "expat"), "MIT"),
+    **dict.fromkeys(("mpl 2.0", "mozilla public license 2.0"), "MPL-2.0"),
+    **dict.fromkeys(("psf", "psfl", "python software foundation license"), "PSF-2.0"),
+    **dict.fromkeys(("gplv2+", "gpl v2+"), "GPL-2.0-or-later"),
+    **dict.fromkeys(("gplv3+", "gpl v3+"), "GPL-3.0-or-later"),
+    **dict.fromkeys(("gplv3", "gpl v3"), "GPL-3.0-only"),
+    **dict.fromkeys(("isc license", "iscl"), "ISC"),
+}
+"""What the field of old says where it is no id, and still names one licence."""
 _LONGEST_REQUIREMENT = 1000
 _LONGEST_LICENCE = 120
 """Characters of the field `License`; what is longer is the text of one."""
@@ -100,7 +116,7 @@ def _licence(fields: Mapping[str, list[str]]) -> str | None:
         return licence.normalise(text)
     text = one(fields, "license")
     if text and "\n" not in text and len(text) <= _LONGEST_LICENCE:
-        return licence.normalise(text)
+        return licence.normalise(_SPELLED.get(" ".join(text.split()).lower(), text))
     names = [c.removeprefix(_CLASSIFIER) for c in fields.get("classifier", ()) if c.startswith(_CLASSIFIER)]
     return licence.normalise(_CLASSIFIED.get(names[0], names[0])) if len(names) == 1 else None
 

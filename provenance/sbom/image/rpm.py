@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import licence
 from ..inventory import Component, Kind, Role
 from ..party import Party
-from . import rpm_database
+from . import fedora_licence, rpm_database
 from .package import Package, Unread, is_name, line
 from .rpm_header import Header
 
@@ -107,7 +107,7 @@ def _component(header: Header, name: str, version: str, distribution: Distributi
         name=name,
         version=f"{epoch}:{version}" if epoch else version,
         purl=purl,
-        licence=licence.normalise(declared) if declared else None,
+        licence=licence.normalise(fedora_licence.spelled(declared)) if declared else None,
         supplier=Party(name=vendor) if vendor else (distribution.supplier if distribution else None),
         description=line(header.text(_SUMMARY)),
         homepage=header.text(_URL),

@@ -75,7 +75,9 @@ def test_what_setuptools_left(path: str) -> None:
 @pytest.mark.parametrize(
     ("text", "licence"),
     [
-        ("License: Apache 2.0", "LicenseRef-doit-provenance-Apache-2.0"),
+        ("License: Apache 2.0", "Apache-2.0"),
+        ("License: The  MIT License", "MIT"),
+        ("License: BSD", "LicenseRef-doit-provenance-BSD"),
         ("License: Apache-2.0", "Apache-2.0"),
         (f"License: {'permission is granted ' * 20}", None),
         ("License: MIT\n  and its text", None),

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ..session import Session
 
 
+_IMAGE = "pkg:docker/"
+"""How the package URL of an image begins that another one was built from, as BuildKit writes it."""
+
+
 class Show(WorkspaceCommand):
     """Shows artifacts; only what verifies is shown as a fact."""
 
@@ -135,6 +139,8 @@ def _build(build: Provenance) -> Iterator[str]:
             files = material.annotations.get("files")
             counted = f"{files} file{'' if files == 1 else 's'}"
             yield _row("inputs", f"{counted}, sha256:{material.digest.get('sha256')}")
+        elif material.uri.startswith(_IMAGE):
+            yield _row("from image", f"{material.name} at sha256:{material.digest.get('sha256')}")
     chosen = {k: v for k, v in definition.external_parameters.items() if v not in (None, False, [], {}, "")}
     yield _row("built as", ", ".join(f"{k}: {_text(v)}" for k, v in chosen.items()))
     yield _row("built by", f"{run.builder_id}{f', {run.started:%Y-%m-%d %H:%M:%S} UTC' if run.started else ''}")

@@ -7,7 +7,7 @@ two readers may understand differently is refused.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,10 @@ _ZERO = bytes(BLOCK)
 _CHECKSUM = slice(148, 156)
 _BLANK_CHECKSUM = 8 * ord(" ")
 _DIGITS = len(str(1 << 63))
+_OLD_FILE = b"\0"
+_STAR_PREFIX = 131
+_EXTENDED = {b"L": "path", b"K": "linkpath"}
+"""GNU's headers for long names, and what they are called in pax."""
 
 
 class Type(Enum):
@@ -63,6 +67,19 @@ class Member:
     mode: int
 
 
+@dataclass(slots=True)
+class _Said:
+    """What extended headers say of the member that follows them.
+
+    Attributes:
+        names: `path` and `linkpath`. kinds: of the headers.
+    """
+
+    names: dict[str, str] = field(default_factory=dict)
+    size: int | None = None
+    kinds: set[bytes] = field(default_factory=set)
+
+
 class Archive:
     """The bytes of an archive as they come. Each member's content has to be taken before the next member."""
 
@@ -78,25 +95,31 @@ class Archive:
         Raises:
             UnreadableError: this is no such archive, it is cut off, or a name is longer than is read.
         """
-        path = link = size = None
+        said = _Said()
         while header := self._header():
             kind = header[7]
             if kind in b"xLKg":
                 text = self._extension(_number(header[4], self._broken))
-                match kind:
-                    case b"x":
-                        records = self._records(text)
-                        path, link = records.get("path", path), records.get("linkpath", link)
-                        size = self._decimal(records["size"]) if "size" in records else size
-                    case b"L":
-                        path = _text(text)
-                    case b"K":
-                        link = _text(text)
-                continue  # `g`: engines pass over what is said of all members, and so it means nothing
-            yield self._member(header, path, link, size)
-            path = link = size = None
-        if path or link or size:
+                if kind != b"g":  # engines pass over what is said of all members, and so it means nothing
+                    self._say(said, kind, text)
+                continue
+            yield self._member(header, said)
+            said = _Said()
+        if said.kinds:
             raise self._broken("ends where a member should follow")
+
+    def _say(self, said: _Said, kind: bytes, text: bytes) -> None:
+        """Take up what a header says of the member that follows, once: whether the first or the last counts differs."""
+        records = self._records(text) if kind == b"x" else {_EXTENDED[kind]: _text(text)}
+        names = {name: value for name, value in records.items() if name in _EXTENDED.values()}
+        if kind in said.kinds or (said.names.keys() & names.keys()):
+            raise self._broken("says twice what a member is called")
+        if not all(names.values()):
+            raise self._broken("has an extended header with an empty name")
+        said.kinds.add(kind)
+        said.names.update(names)
+        if "size" in records:
+            said.size = self._decimal(records["size"])
 
     def content(self, size: int) -> Iterator[memoryview]:
         """Yield a member's content, in pieces, and pass over what pads it."""
@@ -118,23 +141,33 @@ class Archive:
             raise self._broken("has a header with a wrong checksum, or is no tar archive")
         return fields
 
-    def _member(self, header: tuple[bytes, ...], path: str | None, link: str | None, size: int | None) -> Member:
+    def _member(self, header: tuple[bytes, ...], said: _Said) -> Member:
         found = _TYPES.get(header[7])
         if found is None:
             raise self._broken(f"has a member of type {quoted(_text(header[7]))}, which is not read")
-        if path is None:
-            prefix = _text(header[15]) if header[9] == b"ustar\0" else ""
-            path = f"{prefix}/{_text(header[0])}" if prefix else _text(header[0])
+        prefix = self._prefix(header)
+        path = said.names.get("path") or (f"{prefix}/{_text(header[0])}" if prefix else _text(header[0]))
+        size = _number(header[4], self._broken) if said.size is None else said.size
         if found is Type.FILE and path.endswith("/"):
+            if header[7] != _OLD_FILE and size:
+                raise self._broken(f"has a member {quoted(path)} that is both a file and a folder")
             found = Type.FOLDER  # as it was written before there were types
-        size = _number(header[4], self._broken) if size is None else size
         return Member(
             path=self._clean(path),
             type=found,
-            link=self._bounded(_text(header[8]) if link is None else link),
+            link=self._bounded(said.names.get("linkpath") or _text(header[8])),
             size=size if found is Type.FILE else 0,
             mode=_number(header[1], self._broken) & 0o7777,
         )
+
+    def _prefix(self, header: tuple[bytes, ...]) -> str:
+        """Return what stands before the name: in POSIX' format, in star's a shorter one, and in GNU's two times."""
+        if header[9] == b"ustar\0":
+            return _text(header[15][:_STAR_PREFIX] if header[16].endswith(b"tar\0") else header[15])
+        if header[9] == b"ustar ":
+            for time in (header[15][:12], header[15][12:24]):  # which Go takes for a prefix where they are none
+                _number(time, self._broken)
+        return ""
 
     def _clean(self, path: str) -> str:
         parts = [part for part in self._bounded(path).split("/") if part not in {"", "."}]

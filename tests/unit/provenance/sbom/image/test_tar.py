@@ -169,3 +169,45 @@ def test_reads_what_the_standard_library_reads() -> None:
             continue
         with tarfile.open(fileobj=io.BytesIO(damaged)) as archive:
             assert ours == archive.getnames()
+
+
+def extended(data: bytes, kind: bytes = b"x") -> bytes:
+    """Return an extended header."""
+    return header(b"said", f"{len(data):011o}\0".encode(), kind) + data.ljust(-(-len(data) // 512) * 512, b"\0")
+
+
+EMPTY = b"0" * 12
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (extended(b"8 path=\n") + header(size=EMPTY), "an empty name"),
+        (extended(b"13 linkpath=\n") + header(size=EMPTY), "an empty name"),
+        (extended(b"\0", b"L") + header(size=EMPTY), "an empty name"),
+        (extended(b"10 path=a\n") + extended(b"11 mtime=1\n") + header(size=EMPTY), "says twice"),
+        (extended(b"a\0", b"L") + extended(b"10 path=b\n") + header(size=EMPTY), "says twice"),
+        (extended(b"10 path=b\n") + extended(b"a\0", b"L") + header(size=EMPTY), "says twice"),
+        (extended(b"a\0", b"L") + extended(b"b\0", b"L") + header(size=EMPTY), "says twice"),
+        (header(b"tea/") + header(b"hidden", EMPTY), "both a file and a folder"),
+        (header(size=EMPTY, magic=b"ustar  \0", prefix=b"usr/bin"), "has a header that is none"),
+    ],
+)
+def test_refuses_what_two_readers_would_name_differently(data: bytes, message: str) -> None:
+    """Go's reader, which engines have, would unpack these under other names than some other reader lists."""
+    with pytest.raises(UnreadableError, match=message):
+        read(data)
+
+
+def test_a_long_name_and_other_records_go_together() -> None:
+    data = extended(b"usr/bin/tea\0", b"L") + extended(b"bin/tea\0", b"K") + extended(b"11 mtime=1\n")
+    found = read(data + header(size=EMPTY, kind=b"2"))
+    assert [(m.path, m.link) for m, _ in found] == [("usr/bin/tea", "bin/tea")]
+
+
+def test_the_prefix_of_star_is_shorter() -> None:
+    block = bytearray(header(size=EMPTY, prefix=b"p" * 131 + b"00000000001\0" * 2))
+    block[508:512] = b"tar\0"
+    block[148:156] = b" " * 8
+    block[148:156] = f"{sum(block):06o}\0 ".encode()
+    assert read(bytes(block))[0][0].path == "p" * 131 + "/tea"

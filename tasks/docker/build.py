@@ -26,6 +26,7 @@ from .buildx import Call, build
 from .dockerfile import parse
 from .inputs import Measured, declared, from_repository, measure, read_dockerfile
 from .materials import Material, refuse_unpinned
+from .pins import Asking
 from .stages import named_by
 from .staging import Staged, remove, stage
 from .units import BUILD_TYPE, dockerfile_of, external, image_contexts_of
@@ -100,7 +101,7 @@ class _Making:
     def run(self, folder: Path, scratch: Path) -> Made:
         before = measure(self.workspace, self.docker)
         named = self._named()
-        pins = self.pins.of(named.images, self.tool)
+        pins = self.pins.of(named.images, lambda: self.tool, Asking.ALWAYS)
         upstream = read_upstream(self.workspace, self.artifact.upstream)
         files = from_repository(self.workspace, before)
         created = time_of(self.workspace.source, sorted(files))

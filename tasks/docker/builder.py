@@ -72,7 +72,7 @@ class DockerBuilder:
             return declare_index(as_input(self.workspace, docker.name, docker.annotations))
         from .inputs import declare
 
-        return declare(self.workspace, one.docker, artifact, self._pins)
+        return declare(self.workspace, one.docker, artifact, self._pins, self._find_tool)
 
     def propose(self) -> Mapping[str, tuple[str, ...]]:
         """Propose no settings of fixed names; `doit init` writes tables for what it sees (`propose.py`)."""

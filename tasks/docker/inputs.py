@@ -16,13 +16,13 @@ from ..freshness.context import name_of
 from ..freshness.inputs import ABSENT, Kind, Meter, key, parts
 from ..image.annotations import as_input
 from .dockerfile import LIMIT, parse
-from .pins import resolution
+from .pins import Asking, resolution
 from .stages import named_by
 from .tool import TOOL, tool_value
 from .units import dockerfile_of, folders_of, secret_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ...provenance.config import Docker
     from ..builder import Artifact, Workspace
@@ -34,13 +34,21 @@ POLICY_SUFFIX = ".rego"
 """A file of this ending beside a Dockerfile is buildx's policy for it."""
 
 
-def declare(workspace: Workspace, docker: Docker, artifact: Artifact, pins: Pins) -> Declared:
+def declare(workspace: Workspace, docker: Docker, artifact: Artifact, pins: Pins, find: Callable[[], Tool]) -> Declared:
     """Return the inputs of an image that are known without building it; no registry is asked unless `pull` says so.
+
+    Args:
+        workspace: of the image.
+        docker: its table.
+        artifact: the image for one platform.
+        pins: the digests of this run.
+        find: asks what builds.
 
     Raises:
         ProvenanceError: the Dockerfile can't be understood, or docker has to be asked and does not answer.
     """
-    return declared(workspace, docker, tool_value(workspace), _resolutions(workspace, docker, artifact, pins))
+    resolutions = _resolutions(workspace, docker, artifact, pins, find)
+    return declared(workspace, docker, tool_value(workspace, find), resolutions)
 
 
 def declared(workspace: Workspace, docker: Docker, tool: str, pins: Mapping[str, str]) -> Declared:
@@ -76,18 +84,15 @@ def contexts(docker: Docker) -> list[str]:
     return [key(Kind.CONTEXT, name) for name in found]
 
 
-def _resolutions(workspace: Workspace, docker: Docker, artifact: Artifact, pins: Pins) -> dict[str, str]:
+def _resolutions(
+    workspace: Workspace, docker: Docker, artifact: Artifact, pins: Pins, find: Callable[[], Tool]
+) -> dict[str, str]:
     path = workspace.root / dockerfile_of(docker)
     if not path.is_file():
         return {}  # which is why it is to be built, and why that fails
     dockerfile = parse(read_limited(path, LIMIT), dockerfile_of(docker))
     named = named_by(dockerfile, docker, Platform.parse(artifact.platform))
-    tool: Tool | None = None
-    if docker.pull and named.images:
-        from .tool import find_tool
-
-        tool = find_tool(workspace)
-    return pins.of(named.images, tool)
+    return pins.of(named.images, find, Asking.ALWAYS if docker.pull else Asking.WHERE_NEVER_ASKED)
 
 
 def _rendered(table: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from ..freshness.inputs import Kind, key
 from .tool import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ...provenance.json import JSONValue
     from ..builder import Workspace
@@ -39,6 +40,15 @@ def resolution(reference: str) -> str:
     return key(Kind.RESOLUTION, f"image {reference}")
 
 
+class Asking(StrEnum):
+    """When an image is looked up."""
+
+    ALWAYS = "always"
+    """In every run, once."""
+    WHERE_NEVER_ASKED = "where-never-asked"
+    """Else what was found the last time counts."""
+
+
 class Pins:
     """The digests of one run."""
 
@@ -47,30 +57,30 @@ class Pins:
         self._lock = threading.Lock()
         self._found: dict[str, str] = {}
 
-    def of(self, references: Iterable[str], tool: Tool | None) -> dict[str, str]:
-        """Return the digests of images as they were last looked up; with a `tool`, as they are now.
+    def of(self, references: Iterable[str], find: Callable[[], Tool], asking: Asking) -> dict[str, str]:
+        """Return the digests of images, by reference.
+
+        Args:
+            references: in full.
+            find: tells what looks them up.
+            asking: whether they are looked up.
 
         Raises:
-            ToolError: one was never looked up, and can't be now.
+            ToolError: one can't be looked up.
         """
         found = {}
         for reference in references:
             if digest := Reference.parse(reference).digest:
                 found[reference] = digest
-            elif tool is not None or not isinstance(known := self._workspace.memory.get(_memory(reference)), str):
-                found[reference] = self._look_up(reference, tool)
-            else:
-                found[reference] = known
+                continue
+            known = self._workspace.memory.get(_memory(reference)) if asking is Asking.WHERE_NEVER_ASKED else None
+            found[reference] = known if isinstance(known, str) else self._look_up(reference, find)
         return found
 
-    def _look_up(self, reference: str, tool: Tool | None) -> str:
+    def _look_up(self, reference: str, find: Callable[[], Tool]) -> str:
         with self._lock:
             if reference not in self._found:
-                if tool is None:
-                    from .tool import find_tool
-
-                    tool = find_tool(self._workspace)
-                found = _ask(reference, tool, self._workspace.root)
+                found = _ask(reference, find(), self._workspace.root)
                 self._found[reference] = found
                 self._workspace.memory.put(_memory(reference), found)
             return self._found[reference]

@@ -16,7 +16,7 @@ from ...provenance.process import capture, clean_environment
 from ..freshness.inputs import Kind, key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..builder import Workspace
 
@@ -79,8 +79,8 @@ def find_tool(workspace: Workspace) -> Tool:
     return found
 
 
-def tool_value(workspace: Workspace) -> str:
-    """Return the value of the input that the tool is, as it was when it was asked last.
+def tool_value(workspace: Workspace, find: Callable[[], Tool]) -> str:
+    """Return the value of the input that the tool is, as it was when it was asked last; `find` asks it.
 
     That the same builder runs another BuildKit since shows when something is built the next time.
 
@@ -90,7 +90,7 @@ def tool_value(workspace: Workspace) -> str:
     match workspace.memory.get(_MEMORY):
         case {"of": of, "value": str(value)} if of == _choice():
             return value
-    return find_tool(workspace).value
+    return find().value
 
 
 def _choice() -> str:

@@ -50,6 +50,10 @@ def test_dockerfile_that_fails(tmp_path: Path, buildkit: Service, base: str) -> 
         ({"app/Dockerfile": "FROM scratch\nCOPY nowhere /\n"}, "nowhere"),
         ({"app/Dockerfile": "FROM scratch\nRUN <<E\n"}, "the heredoc `E` of line 2 does not end"),
         ({"app/Dockerfile": ""}, "failed for `docker:app@linux/amd64`"),
+        (
+            {"app/Dockerfile.rego": 'package docker\n\ndecision := {"allow": false}\n'},
+            "not allowed by policy",
+        ),
         ({"app/.dockerignore": "[a\n"}, "`[a` is no pattern: a `[` is not closed"),
         ({"provenance.toml": APP["provenance.toml"] + 'target = "none"\n'}, 'target stage "none" could not be found'),
         ({"provenance.toml": APP["provenance.toml"] + 'dockerfile = "no"\n'}, "the Dockerfile `no` is no file"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from doit_provenance.provenance.errors import ConfigError, ToolError
-from doit_provenance.tasks.docker.pins import POLICY, Pins, policy, resolution
+from doit_provenance.tasks.docker.pins import POLICY, Asking, Pins, policy, resolution
 from doit_provenance.tasks.docker.tool import Tool, environment, find_tool, tool_value
 
 if TYPE_CHECKING:
@@ -62,12 +63,13 @@ def test_version_is_remembered_for_the_same_choice(
     """Nobody is asked twice, until another builder may be in use."""
     calls = docker(BUILDX)
     workspace = images("").workspace
-    assert tool_value(workspace) == "BuildKit v0.34.2"
+    find = functools.partial(find_tool, workspace)
+    assert tool_value(workspace, find) == "BuildKit v0.34.2"
     asked = calls.read_text()
-    assert tool_value(workspace) == "BuildKit v0.34.2"
+    assert tool_value(workspace, find) == "BuildKit v0.34.2"
     assert calls.read_text() == asked
     monkeypatch.setenv("BUILDX_BUILDER", "other")
-    tool_value(workspace)
+    tool_value(workspace, find)
     assert calls.read_text() != asked
 
 
@@ -114,15 +116,16 @@ def test_nothing_steers_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_images_of_a_run_see_one_digest(images: Images, docker: Docker) -> None:
     calls = docker(BUILDX)
     workspace = images("").workspace
-    tool = find_tool(workspace)
+    find = functools.partial(find_tool, workspace)
     reference = "docker.io/library/debian:12"
     pins = Pins(workspace)
-    assert pins.of([reference, f"a.io/b@{SHA}"], tool) == {reference: SHA, f"a.io/b@{SHA}": SHA}
+    assert pins.of([reference, f"a.io/b@{SHA}"], find, Asking.ALWAYS) == {reference: SHA, f"a.io/b@{SHA}": SHA}
     assert f"buildx imagetools inspect --builder far {reference} --format {{{{.Manifest.Digest}}}}" in calls.read_text()
     docker(BUILDX.replace("ab" * 32, "cd" * 32))
-    assert pins.of([reference], tool) == {reference: SHA}
-    assert Pins(workspace).of([reference], None) == {reference: SHA}, "a run that builds nothing asks nobody"
-    assert Pins(workspace).of([reference], tool) == {reference: "sha256:" + "cd" * 32}
+    assert pins.of([reference], find, Asking.ALWAYS) == {reference: SHA}
+    never = Asking.WHERE_NEVER_ASKED
+    assert Pins(workspace).of([reference], find, never) == {reference: SHA}, "a run that builds nothing asks nobody"
+    assert Pins(workspace).of([reference], find, Asking.ALWAYS) == {reference: "sha256:" + "cd" * 32}
     assert resolution(reference) == f"resolution:image {reference}"
 
 
@@ -135,7 +138,7 @@ def test_image_that_is_not_there(images: Images, docker: Docker, script: str, sa
     tool = find_tool(workspace)
     docker(script)
     with pytest.raises(ToolError, match=said):
-        Pins(workspace).of(["docker.io/library/debian:12"], tool)
+        Pins(workspace).of(["docker.io/library/debian:12"], lambda: tool, Asking.ALWAYS)
 
 
 def test_policy_comes_after_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

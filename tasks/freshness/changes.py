@@ -83,6 +83,22 @@ def _measured(of: str, values: tuple[str, str], recorded: Inputs, meter: Meter) 
         added = [f for f in meter.files(of) if recorded.get(key(Kind.FILE, f), ABSENT) == ABSENT]
         for file in added:
             yield Reason(code=Code.INPUT_ADDED, detail=file)
-        if not added:
-            # Of a context a link, an empty folder or a permission may have changed as well.
-            yield Reason(code=Code.INPUT_CHANGED if kind is Kind.CONTEXT else Code.INPUT_REMOVED, detail=name)
+        if not added and kind is not Kind.CONTEXT:
+            yield Reason(code=Code.INPUT_REMOVED, detail=name)
+        elif not added and not _lost_a_file(name, recorded, meter):
+            from .context import folder_of
+
+            yield Reason(code=Code.INPUT_CHANGED, detail=f"names, links or permissions in {folder_of(name)}")
+
+
+def _lost_a_file(context: str, recorded: Inputs, meter: Meter) -> bool:
+    """Tell whether a file in the folder of a context is gone, which says so itself."""
+    from .context import folder_of
+
+    folder = folder_of(context)
+    before = [name for of in recorded for kind, name in [parts(of)] if kind is Kind.FILE and _lies_in(name, folder)]
+    return any(recorded[key(Kind.FILE, name)] != ABSENT and meter.file(name) is None for name in before)
+
+
+def _lies_in(name: str, folder: str) -> bool:
+    return folder == "." or name.startswith(f"{folder}/")

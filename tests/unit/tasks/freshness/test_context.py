@@ -106,6 +106,7 @@ def test_name_that_is_not_utf8(root: Path) -> None:
 
 
 OF = key(Kind.CONTEXT, ".")
+OTHER = "names, links or permissions in ."
 
 
 def recorded(root: Path) -> dict[str, str]:
@@ -119,11 +120,15 @@ def recorded(root: Path) -> dict[str, str]:
     [
         (lambda root: (root / "new").write_text(""), [(Code.INPUT_ADDED, "new")]),
         (lambda root: (root / "a").write_text("b"), [(Code.INPUT_CHANGED, "a")]),
-        (lambda root: (root / "a").unlink(), [(Code.INPUT_CHANGED, "."), (Code.INPUT_REMOVED, "a")]),
-        (lambda root: (root / "a").chmod(0o755), [(Code.INPUT_CHANGED, ".")]),
+        (lambda root: (root / "a").unlink(), [(Code.INPUT_REMOVED, "a")]),
+        (lambda root: (root / "a").chmod(0o755), [(Code.INPUT_CHANGED, OTHER)]),
         (lambda root: (root / "a").chmod(0o666), []),
-        (lambda root: (root / "empty").mkdir(), [(Code.INPUT_CHANGED, ".")]),
-        (lambda root: (root / "link").symlink_to("a"), [(Code.INPUT_CHANGED, ".")]),
+        (lambda root: (root / "empty").mkdir(), [(Code.INPUT_CHANGED, OTHER)]),
+        (lambda root: (root / "link").symlink_to("a"), [(Code.INPUT_CHANGED, OTHER)]),
+        (
+            lambda root: (root / ".dockerignore").write_text("a"),
+            [(Code.INPUT_CHANGED, ".dockerignore"), (Code.INPUT_CHANGED, OTHER)],
+        ),
         (lambda root: (root / "x.log").write_text(""), []),
         (lambda root: os.utime(root / "a", (0, 0)), []),
     ],

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...provenance.config import FILE
-from ...provenance.errors import ConfigError
+from ...provenance.errors import ConfigError, ProvenanceError
 from . import BUILDER
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class DockerBuilder:
         self._units: dict[str, Unit] = {}
         self._made: dict[str, Made] = {}
         self._asking = threading.Lock()
-        self._tool: Tool | None = None
+        self._tool: Tool | ProvenanceError | None = None
         self._engine = threading.Lock()
 
     def discover(self) -> Sequence[Artifact]:
@@ -133,12 +133,21 @@ class DockerBuilder:
         return Pins(self.workspace)
 
     def _find_tool(self) -> Tool:
-        """Return what builds in this run: it is asked once."""
+        """Return what builds in this run: it is asked once, as one that does not answer takes its time for that.
+
+        Raises:
+            ProvenanceError: there is nothing that builds.
+        """
         from .tool import find_tool
 
         with self._asking:
             if self._tool is None:
-                self._tool = find_tool(self.workspace)
+                try:
+                    self._tool = find_tool(self.workspace)
+                except ProvenanceError as error:
+                    self._tool = error
+            if isinstance(self._tool, ProvenanceError):
+                raise self._tool
             return self._tool
 
     def _held(self, artifact: Artifact) -> Path:

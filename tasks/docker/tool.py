@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.digest import digest_bytes
-from ...provenance.errors import ToolError
+from ...provenance.errors import ToolError, quoted
 from ...provenance.process import capture, clean_environment
 from ..freshness.inputs import Kind, key
 
@@ -127,7 +127,12 @@ def _inspect(argv: Sequence[str], root: Path) -> Tool:
     try:
         output = capture([*argv, "inspect", "--bootstrap"], cwd=root, env=environment(), timeout=_BOOT)
     except ToolError as error:
-        raise unreachable(error) from error
+        known = unreachable(error)
+        if known is not error:
+            raise known from error
+        name = os.environ.get("BUILDX_BUILDER", "")
+        which = f"the builder {quoted(name)}" if name else "the builder in use"
+        raise ToolError(f"{which} of `docker buildx` can't be used: {_last_line(error.message)}", hint=_HINT) from error
     fields: dict[str, list[str]] = {}
     for match in _FIELD.finditer(output.decode(errors="replace")):
         fields.setdefault(match["name"], []).append(match["value"])

@@ -185,6 +185,17 @@ def test_other_sources_than_were_pinned(images: Images, made: Path) -> None:
     assert error.hint == f"name it by its digest, as `alpine:3@sha256:{'cd' * 32}`"
 
 
+def test_builder_that_does_not_answer_is_asked_once(images: Images, docker: Docker, root: Path) -> None:
+    calls = docker('[ "$2" = version ] || exit 1')
+    (root / "app").mkdir()
+    builder = images(TABLE + "pull = true\n")
+    (artifact,) = builder.discover()
+    for _ in range(2):
+        with pytest.raises(ToolError, match="can't be used"):
+            builder.build(artifact.group, [artifact])
+    assert calls.read_text().count("inspect") == 1
+
+
 def test_other_platform_than_was_asked_for(images: Images, made: Path, tmp_path: Path) -> None:
     (made / "layout").rename(tmp_path / "old")
     layout(made / "layout", "amd64")

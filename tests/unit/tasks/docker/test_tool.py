@@ -84,6 +84,10 @@ def test_version_is_remembered_for_the_same_choice(
             '[ "$2" = version ] || printf "Name: b\\nDriver: remote\\nStatus: inactive\\nError: dial tcp: refused\\n"',
             "the builder `b` of `docker buildx` can't be used: dial tcp: refused",
         ),
+        (
+            '[ "$2" = version ] || { echo "ERROR: context deadline exceeded" >&2; exit 1; }',
+            "the builder in use of `docker buildx` can't be used: context deadline exceeded\nhint: start it",
+        ),
         ("echo broken >&2; exit 9", "failed in"),
     ],
 )

@@ -14,7 +14,9 @@ import pytest
 
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import Manifest
+from doit_provenance.provenance.platform import Platform
 
+from . import workspaces
 from .workspaces import DOIT_PROVENANCE, Repository, repository
 
 if TYPE_CHECKING:
@@ -298,3 +300,25 @@ def test_what_a_run_makes_of_a_checkout_is_sent_to_nobody(tmp_path: Path, buildk
     assert "1 artifact is fresh" in build(made)
     made.commit("another one")
     assert "1 artifact is fresh" in build(made)
+
+
+def test_binary_of_cargo_goes_in_as_it_was_attested(tmp_path: Path, buildkit: Service) -> None:
+    """No second build of it, and nothing of cargo's target folder, whatever `.dockerignore` says."""
+    made = make(
+        tmp_path / "work",
+        buildkit,
+        workspaces.one_program("solo")
+        | {
+            "Dockerfile": "FROM scratch\nCOPY solo /bin/solo\nCOPY . /src\n",
+            "provenance.toml": '[docker.app]\nplatforms = ["linux/amd64"]\nartifacts = ["cargo:solo"]\n',
+        },
+    )
+    if Platform.of_triple(workspaces.host()) != Platform.parse("linux/amd64"):
+        pytest.skip("cargo builds for another platform on this machine")
+    build(made)
+    found = contents(made)
+    assert found["bin/solo"][2] == made.bytes_of("solo")
+    assert not [name for name in found if name.startswith(("src/target", "src/dist", "src/.provenance"))]
+    inventory = json.loads((place(made) / "app.inventory.json").read_bytes())
+    assert f"cargo:solo@{workspaces.host()}" in json.dumps(inventory)
+    assert "2 artifacts are fresh" in build(made)

@@ -237,7 +237,11 @@ class KettleBuilder:
             author=Party(name="Tea"),
             generator=("doit-provenance", "0.1.0"),
         )
-        return inventory, [ResourceDescriptor(uri=r, digest={"sha256": "b" * 64}) for r in libraries]
+        used = self.kettle.used.get(artifact.name, {})
+        return inventory, [
+            *(ResourceDescriptor(uri=r, digest={"sha256": "b" * 64}) for r in libraries),
+            *(ResourceDescriptor(name=id_, digest={"sha256": d.removeprefix("sha256:")}) for id_, d in used.items()),
+        ]
 
 
 def _component(ref: str, name: str, role: Role, hashes: Mapping[str, str]) -> Component:

@@ -71,6 +71,7 @@ def _sum(by: Mapping[By, int]) -> str:
         By.PROGRAM: "programs that say what they are made of",
         By.SOURCE: "from the sources",
         By.METADATA: "kept by package managers",
+        By.EMPTY: "empty",
         By.NOBODY: "explained by nobody",
     }
     return ", ".join(f"{by[who]} {text}" for who, text in words.items() if by.get(who)) or "none"

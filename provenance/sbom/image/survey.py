@@ -40,6 +40,8 @@ class By(StrEnum):
     """It has the bytes of a file that the image was built from."""
     METADATA = "metadata"
     """A package manager keeps it for itself."""
+    EMPTY = "empty"
+    """It holds nothing, so there is nothing to explain; that an empty file is among the sources says nothing of it."""
     NOBODY = "nobody"
 
 
@@ -129,6 +131,8 @@ def _explained(
         by, name = By.SYSTEM if owner.system else By.LANGUAGE, owner.component.ref
     elif linked := found.linked.get(path):
         by, name = By.PROGRAM, linked[0].main.ref
+    elif not file.size:
+        by = By.EMPTY
     elif file.sha256 in sources:
         by, name = By.SOURCE, sources[file.sha256]
     elif not file.program and is_metadata(path):

@@ -46,7 +46,7 @@ def test_an_artifact_is_known_by_its_bytes_never_by_its_name(images: Any) -> Non
     assert found == {
         "opt/other": (By.ARTIFACT, "cargo:tea@any"),
         "opt/tea": (By.NOBODY, None),
-        "opt/empty": (By.NOBODY, None),
+        "opt/empty": (By.EMPTY, None),
     }
 
 
@@ -59,6 +59,11 @@ def test_an_artifact_in_the_place_of_a_package_s_file_is_the_artifact(images: An
 def test_files_of_the_sources(images: Any) -> None:
     found = by(images.survey({"app/a.py": b"print()"}, sources={sha256(b"print()"): "src/a.py"}))
     assert found == {"app/a.py": (By.SOURCE, "src/a.py")}
+
+
+def test_that_an_empty_file_is_among_the_sources_explains_no_other(images: Any) -> None:
+    found = by(images.survey({"etc/lock": b""}, sources={sha256(b""): "src/__init__.py"}))
+    assert found == {"etc/lock": (By.EMPTY, None)}
 
 
 def test_python_and_what_it_compiled(images: Any) -> None:
@@ -91,7 +96,7 @@ def test_a_folder_is_the_nearest_package_s(images: Any) -> None:
                 f"{top}/bin/tool": (b"#!", 0o755),
                 f"{top}/node_modules/leaf/package.json": b'{"name": "leaf", "version": "2"}',
                 f"{top}/node_modules/leaf/x.node": b"\x7fELF",
-                "app/index.js": b"",
+                "app/index.js": b"tea()",
             }
         )
     )

@@ -55,6 +55,7 @@ def opened_engine() -> Iterator[DockerClient]:
     import docker
     from docker.errors import DockerException, ImageNotFound
     from requests import RequestException
+    from urllib3.exceptions import HTTPError
 
     try:
         client = docker.from_env(timeout=_TIMEOUT)
@@ -67,7 +68,7 @@ def opened_engine() -> Iterator[DockerClient]:
         yield client
     except ImageNotFound as error:
         raise ToolError(f"the docker engine has no such image: {error.explanation}", hint="build or pull it") from error
-    except (DockerException, RequestException) as error:
+    except (DockerException, RequestException, HTTPError) as error:  # streams are read past `requests`
         raise ToolError(f"the docker engine failed: {quoted(str(error))}") from error
     finally:
         client.close()

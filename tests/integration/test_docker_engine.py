@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .test_docker_failures import fails
+from .conftest import service
+from .test_docker_failures import fails, kill_below, started, wait_for
 from .test_docker_flow import APP, RUN, base, build, contents, definition, make
 from .workspaces import DOIT_PROVENANCE
 
 if TYPE_CHECKING:
-    from .conftest import Service
+    from .conftest import Service, Tools
     from .workspaces import Repository
 
 pytestmark = pytest.mark.integration
@@ -126,3 +127,19 @@ def test_base_is_the_one_that_was_looked_up(tmp_path: Path, engine: Service, bus
     assert contents(made)["made"][2] == b"made\n"
     names = [one.get("name") for one in definition(made)["resolvedDependencies"]]
     assert names[-2:] == [f"{base}:1", "engine"]
+
+
+def test_engine_that_dies_in_the_middle(tmp_path: Path, tools: Tools, busybox: Path) -> None:
+    with service("engine", tools) as dying:
+        run = 'RUN ["/bin/busybox", "sh", "-c", "echo begun; sleep 30"]\n'
+        dockerfile = f"FROM scratch\nCOPY busybox /bin/busybox\n{run}"
+        made = engine_only(tmp_path / "work", dying, busybox, {"app/Dockerfile": dockerfile})
+        with started(made) as process:
+            wait_for(made, "begun")
+            kill_below(dying, "dockerd")
+            output, _ = process.communicate(timeout=60)
+        assert process.returncode == 1, output
+        assert "the docker engine" in output
+        assert "Traceback" not in output
+        assert not (made.root / "dist/docker/app/linux-amd64").exists()
+        assert list((made.root / ".provenance/docker").iterdir()) == []

@@ -108,8 +108,8 @@ def test_input_that_changes_meanwhile(tmp_path: Path, buildkit: Service, base: s
     """What was built of something else than what is there afterwards is not taken."""
     run = 'RUN ["/bin/busybox", "sh", "-c", "echo begun; sleep 2"]\n'
     made = make(tmp_path / "work", buildkit, APP | {"app/Dockerfile": f"FROM {base}:1\n{run}COPY . /\n"})
-    with _started(made) as process:
-        _wait_for(made, "begun")
+    with started(made) as process:
+        wait_for(made, "begun")
         made.write({"app/src/a": "other\n"})
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
@@ -127,9 +127,9 @@ def test_buildkit_that_dies_in_the_middle(tmp_path: Path, tools: Tools, busybox:
         made = make(tmp_path / "work", dying, APP | {"app/Dockerfile": f"FROM scratch\nCOPY busybox /\n{run}"})
         (made.root / "app/busybox").write_bytes(busybox.read_bytes())
         (made.root / "app/busybox").chmod(0o755)
-        with _started(made) as process:
-            _wait_for(made, "begun")
-            _kill_below(dying)
+        with started(made) as process:
+            wait_for(made, "begun")
+            kill_below(dying, "buildkitd")
             output, _ = process.communicate(timeout=60)
         assert process.returncode == 1, output
         assert "failed for `docker:app@linux/amd64`" in output
@@ -138,19 +138,20 @@ def test_buildkit_that_dies_in_the_middle(tmp_path: Path, tools: Tools, busybox:
         assert list((made.root / ".provenance/docker").iterdir()) == []
 
 
-def _kill_below(dying: Service) -> None:
-    """End the daemon at once, as a machine that goes away does."""
-    marker = dying.reached.get("root", "") or dying.env["DOCKER_CONFIG"].rpartition("/")[0]
+def kill_below(dying: Service, daemon: str) -> None:
+    """End a daemon of the test's own at once, as a machine that goes away does."""
+    place = dying.env.get("DOCKER_CONFIG") or dying.env["DOCKER_HOST"].removeprefix("unix://")
+    marker = place.rpartition("/")[0]
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if line.partition(" ")[0].endswith("buildkitd") and marker in line:
+        if line.partition(" ")[0].endswith(daemon) and marker in line:
             os.kill(int(path.parent.name), signal.SIGKILL)
 
 
-def _started(made: Repository) -> subprocess.Popen[str]:
+def started(made: Repository) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*DOIT_PROVENANCE, "run", "docker"],
         cwd=made.root,
@@ -162,7 +163,7 @@ def _started(made: Repository) -> subprocess.Popen[str]:
     )
 
 
-def _wait_for(made: Repository, text: str) -> None:
+def wait_for(made: Repository, text: str) -> None:
     log = made.root / ".provenance/logs/docker/app/linux-amd64.log"
     end = time.monotonic() + 60
     while not (log.exists() and f" {text}" in log.read_text()):

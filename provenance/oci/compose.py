@@ -82,6 +82,6 @@ def _one(layout: Layout) -> tuple[Descriptor, Manifest]:
 
 def _take(layout: Layout, root: Descriptor, image: Manifest, writer: LayoutWriter) -> None:
     for one in (root, *image.references):
-        if one.lies_elsewhere and not layout.tree.has(blob_name(one)):
+        if one.lies_elsewhere and not layout.has(one):
             continue
         writer.link(layout.path / blob_name(one), one)

@@ -47,7 +47,7 @@ def _copy_all(layout: Layout, writer: LayoutWriter, means: Means) -> None:
     while waiting:
         one = waiting.pop()
         step = (one.digest, one.media_type)
-        if step in seen or not layout.tree.has(blob_name(one)):
+        if step in seen or not layout.has(one):
             continue
         seen.add(step)
         if means is Means.LINK:

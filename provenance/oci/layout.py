@@ -99,6 +99,14 @@ class Layout:
         with self.tree.open(blob_name(descriptor)) as stream:
             yield stream
 
+    def has(self, descriptor: Descriptor) -> bool:
+        """Tell whether there is something under the name of a blob.
+
+        Raises:
+            UnreadableError: the folder of the blobs can't be read.
+        """
+        return self.tree.has(blob_name(descriptor))
+
     def images(self) -> Iterator[tuple[Descriptor, Manifest]]:
         """Yield the root, if it is a manifest, or each manifest of the index that it is, and of indexes in that.
 

@@ -96,18 +96,26 @@ class Allowance:
     """What may still be read of one image; its layers draw on it one after another.
 
     Attributes:
-        expanded: bytes that blobs may expand to. entries: members. kept: bytes of files that readers want.
+        expanded: bytes that blobs may expand to. entries: members. names: characters of their names.
+        kept: bytes of files that readers want.
     """
 
     limits: Limits
     expanded: Budget
     entries: int
+    names: int
     kept: int
 
     @classmethod
     def of(cls, limits: Limits) -> Allowance:
         """Return all that `limits` allow of an image."""
-        return cls(limits=limits, expanded=Budget(left=limits.image), entries=limits.entries, kept=limits.kept)
+        return cls(
+            limits=limits,
+            expanded=Budget(left=limits.image),
+            entries=limits.entries,
+            names=limits.names,
+            kept=limits.kept,
+        )
 
 
 def read_layer(blob: BinaryIO, *, index: int, digest: str, wanted: Callable[[str], int], allowance: Allowance) -> Layer:
@@ -125,6 +133,9 @@ def read_layer(blob: BinaryIO, *, index: int, digest: str, wanted: Callable[[str
             allowance.entries -= 1
             if allowance.entries < 0:
                 exceeded(digest, f"and those below it have more than {allowance.limits.entries:,} members")
+            allowance.names -= len(member.path) + len(member.link)
+            if allowance.names < 0:
+                exceeded(digest, f"and those below it have names of more than {allowance.limits.names:,} characters")
             _add(layer, archive, member, index=index, wanted=wanted, allowance=allowance)
     layer.sha256 = source.sha256()
     return layer

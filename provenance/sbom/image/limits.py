@@ -19,7 +19,9 @@ class Limits:
         layer: what one layer may expand to. image: what all of them may.
         ratio: how many times its compressed size a layer may expand to, once it is larger than `unsuspicious`.
         entries: members of the archives of all layers.
-        path: of a member's name or a link's target. name: of one part of it.
+        nodes: files and folders of the tree that they come to, those that a member's name alone implies among them.
+        steps: folders and links that are followed to where files below links come to lie.
+        path: of a member's name or a link's target. name: of one part of it. names: of all names and targets together.
         extension: of one record that extends the next header (PAX, GNU long names).
         kept: of all files together that readers of packages want.
         program: of an executable that is looked into for what its linker says of it.
@@ -30,8 +32,11 @@ class Limits:
     ratio: int = 400
     unsuspicious: int = GIB
     entries: int = 1_000_000
+    nodes: int = 2_000_000
+    steps: int = 20_000_000
     path: int = 4096
     name: int = 255
+    names: int = 256 * MIB
     extension: int = MIB
     kept: int = 384 * MIB
     program: int = 2 * GIB

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...errors import VerificationError
 from ..inventory import Kind
 from . import auditable, golang, os_release, readers
-from .layer import Allowance, File, Layer, read_layer
+from .layer import Allowance, File, read_layer
 from .limits import Limits
 from .package import Package, Unread
 from .rootfs import Rootfs
@@ -59,13 +59,14 @@ def look(layout: Layout, manifest: Manifest, limits: Limits | None = None) -> Lo
         UnreadableError: a layer is missing, damaged, or larger than is read of one.
         VerificationError: a layer's bytes are not those that the manifest names.
     """
-    rootfs = _rootfs(layout, manifest, limits or Limits())
+    rootfs, others, elsewhere = _rootfs(layout, manifest, limits or Limits())
     kept = _Kept(rootfs)
-    elsewhere = (layer.digest for layer in manifest.layers if layer.lies_elsewhere)
     distribution = next(filter(None, (os_release.read(kept[p]) for p in os_release.PATHS if p in kept)), None)
     unread = [*_missed(rootfs), *(Unread(path=d, reason="a layer that need not be part of it") for d in elsewhere)]
     packages = _without_packaged_runtimes(rootfs, tuple(_read(kept, distribution, unread)))
     files = {path: file if file.data is None else replace(file, data=None) for path, file in sorted(rootfs.files())}
+    for name, file in others:
+        files[name if name not in files else f"{name}@sha256:{file.sha256}"] = file
     return Look(
         layers=tuple(layer.digest for layer in manifest.layers),
         files=files,
@@ -78,12 +79,15 @@ def look(layout: Layout, manifest: Manifest, limits: Limits | None = None) -> Lo
     )
 
 
-def _rootfs(layout: Layout, manifest: Manifest, limits: Limits) -> Rootfs:
-    rootfs, allowance = Rootfs(), Allowance.of(limits)
+def _rootfs(layout: Layout, manifest: Manifest, limits: Limits) -> tuple[Rootfs, list[tuple[str, File]], list[str]]:
+    """Return the tree of all layers that are archives, the others as files, and the digests of those not there."""
+    rootfs, allowance = Rootfs(limits), Allowance.of(limits)
+    others: list[tuple[str, File]] = []
+    elsewhere: list[str] = []
     for index, descriptor in enumerate(manifest.layers):
-        if descriptor.lies_elsewhere:
-            continue
-        if _ARCHIVE.fullmatch(descriptor.media_type):
+        if descriptor.lies_elsewhere and not layout.has(descriptor):
+            elsewhere.append(descriptor.digest)
+        elif _ARCHIVE.fullmatch(descriptor.media_type):
             with layout.blob(descriptor) as blob:
                 found = read_layer(
                     blob, index=index, digest=descriptor.digest, wanted=readers.wanted, allowance=allowance
@@ -92,16 +96,18 @@ def _rootfs(layout: Layout, manifest: Manifest, limits: Limits) -> Rootfs:
                 raise VerificationError(f"layer `{descriptor.digest}` has other bytes: sha256:{found.sha256}")
             rootfs.apply(found, descriptor.digest)
         else:
-            rootfs.apply(_single(descriptor, index), descriptor.digest)
-    return rootfs
+            others.append(_single(descriptor, index))
+    return rootfs, others, elsewhere
 
 
-def _single(descriptor: Descriptor, index: int) -> Layer:
-    """Return a layer that is no archive as the file that it is: so artifacts other than images hold what they hold."""
+def _single(descriptor: Descriptor, index: int) -> tuple[str, File]:
+    """Return a layer that is no archive as the file that it is: so artifacts other than images hold what they hold.
+
+    Engines pass it over, and so it stands beside the tree and takes nothing in there away, whatever it is called.
+    """
     name = descriptor.annotations.get(_TITLE, descriptor.digest).strip("/").replace("/", "-") or descriptor.digest
     # What it is nobody has looked at, so it may be anything: it is listed if nobody explains it.
-    file = File(size=descriptor.size, mode=0, sha256=descriptor.sha256, layer=index, program=True)
-    return Layer(entries=[(name, file)], sha256=descriptor.sha256)
+    return name, File(size=descriptor.size, mode=0, sha256=descriptor.sha256, layer=index, program=True)
 
 
 class _Kept(Mapping[str, bytes]):

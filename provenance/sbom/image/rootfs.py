@@ -1,7 +1,8 @@
 """The files of an image as a container sees them: its layers put on top of each other (image-spec v1.1, layer.md).
 
 Engines differ where a layer puts a file below what is a symbolic link in a lower layer: some follow it, others hide it.
-Here both are there then, so that no file is passed over, whichever engine runs the image.
+Here both are there then, and what those have that follow it (`followed`), so that no file is passed over, whichever
+engine runs the image.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...errors import UnreadableError, quoted
+from .followed import Followed
 from .layer import File, Folder, Layer, Link, Special
+from .limits import Limits, exceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .followed import Tree
+    from .layer import Entry
 
 _HOPS = 40
 """Symbolic links that Linux follows for one path (path_resolution(7))."""
@@ -31,10 +37,15 @@ class _Node:
 class Rootfs:
     """A tree of files that grows by one layer after another."""
 
+    limits: Limits = field(default_factory=Limits)
     _root: _Node = field(default_factory=lambda: _Node(below={}))
     _folders: dict[str, str | None] = field(default_factory=dict)
     _doubled: bool = False
     """Somewhere a folder and a symbolic link stand at one path."""
+    _followed: Followed | None = None
+    """From then on, what engines have that follow the link."""
+    _made: int = 0
+    """Folders and files that were put into the tree, those that are gone again among them."""
 
     def apply(self, layer: Layer, digest: str) -> None:
         """Put a layer on top; `digest` names it in messages.
@@ -42,28 +53,36 @@ class Rootfs:
         Whiteouts act on what lies below the layer alone, wherever they stand in its archive.
 
         Raises:
-            UnreadableError: a hard link in it leads to no file.
+            UnreadableError: a hard link in it leads to no file, or there are more folders than are read.
         """
         for path in layer.opaque:
-            if (node := self._literal(path)) is not None and node.below is not None:
-                node.below = {}
+            self._empty(path)
         for path in layer.whiteouts:
             self._remove(path)
+            if self._followed is not None:
+                self._followed.remove(path)
         for path, entry in layer.entries:
-            match entry:
-                case Folder():
-                    self._folder(path)
-                case Special():
-                    self._remove(path)
-                case Link(hard=True):
-                    self._put(path, self._linked(path, entry.target, digest))
-                case File() | Link():
-                    self._put(path, entry)
+            there = self._linked(path, entry.target, digest) if isinstance(entry, Link) and entry.hard else entry
+            self._add(path, there)
+            if self._doubled:
+                self._followed = self._followed or Followed(_without_doubles(self._root))
+                named = self._followed.named(entry.target) if isinstance(entry, Link) and entry.hard else None
+                self._followed.put(path, named or there)
+            self._refuse_too_much(digest)
         self._folders.clear()
 
     def files(self) -> Iterator[tuple[str, File]]:
         """Yield every regular file with its path."""
-        yield from ((path, node.here) for path, node in self._nodes() if isinstance(node.here, File))
+        found: dict[str, File] = {}
+        for path, node in self._nodes():
+            if isinstance(node.here, File):
+                found[path] = node.here
+                yield path, node.here
+        if self._followed is not None:
+            known = {id(file) for file in found.values()}
+            for path, file in self._followed.files():
+                if id(file) not in known:
+                    yield path if path not in found else f"{path} (where links are followed)", file
 
     def links(self) -> Iterator[str]:
         """Yield the path of every symbolic link."""
@@ -113,6 +132,13 @@ class Rootfs:
                 real.append(part)
         return "/".join(real)
 
+    def _refuse_too_much(self, digest: str) -> None:
+        made, steps = (self._followed.made, self._followed.steps) if self._followed is not None else (0, 0)
+        if self._made + made > self.limits.nodes:
+            exceeded(digest, f"and those below it have more than {self.limits.nodes:,} files and folders")
+        if steps > self.limits.steps:
+            exceeded(digest, f"and those below it lead through more than {self.limits.steps:,} folders and links")
+
     def _nodes(self) -> Iterator[tuple[str, _Node]]:
         waiting = [("", self._root)]
         while waiting:
@@ -148,13 +174,30 @@ class Rootfs:
         for part in folders:
             if node.below is None:
                 node.below = {}
+            self._made += part not in node.below
             node = node.below.setdefault(part, _Node())
             if isinstance(node.here, File):
                 node.here = None
             self._doubled = self._doubled or node.here is not None
         if node.below is None:
             node.below = {}
+        self._made += name not in node.below
         return node.below, name
+
+    def _add(self, path: str, entry: Entry) -> None:
+        match entry:
+            case Folder():
+                self._folder(path)
+            case Special():
+                self._remove(path)
+            case File() | Link():
+                self._put(path, entry)
+
+    def _empty(self, path: str) -> None:
+        if (node := self._literal(path)) is not None and node.below is not None:
+            node.below = {}
+        if self._followed is not None:
+            self._followed.empty(path)
 
     def _put(self, path: str, entry: File | Link) -> None:
         siblings, name = self._parent(path)
@@ -172,6 +215,22 @@ class Rootfs:
         node = self._literal(folder)
         if node is not None and node.below is not None:
             node.below.pop(name, None)
+
+
+def _without_doubles(root: _Node) -> Tree:
+    """Return the tree with each link alone, without what stands beside it."""
+    top: Tree = {}
+    waiting = [(root, top)]
+    while waiting:
+        node, folder = waiting.pop()
+        for name, below in (node.below or {}).items():
+            if below.here is not None:
+                folder[name] = below.here
+            elif below.below is not None:
+                inner: Tree = {}
+                folder[name] = inner
+                waiting.append((below, inner))
+    return top
 
 
 def _leads_on(below: dict[str, _Node], waiting: list[str]) -> bool:

@@ -89,7 +89,8 @@ class Images:
     @staticmethod
     def rootfs(*layers: bytes, limits: Limits | None = None) -> Rootfs:
         """Read layers and put them on top of each other; up to ten bytes of each `.kept` are kept."""
-        found, allowance = Rootfs(), Allowance.of(limits or Limits())
+        limits = limits or Limits()
+        found, allowance = Rootfs(limits), Allowance.of(limits)
         for index, data in enumerate(layers):
             digest = f"sha256:{index}"
             layer = read_layer(

@@ -44,9 +44,31 @@ def test_a_layer_that_lies_elsewhere_is_told(images: Any) -> None:
     with images.opened(images.pack({"a": b"1"}), b"elsewhere") as (layout, manifest):
         kind = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
         foreign = replace(manifest.layers[1], media_type=kind, rest={"urls": ["https://tea.example/layer"]})
+        (layout.path / "blobs/sha256" / foreign.sha256).unlink()
         found = look(layout, replace(manifest, layers=(manifest.layers[0], foreign)))
     assert set(found.files) == {"a"}
     assert [one.path for one in found.unread] == [foreign.digest]
+
+
+def test_a_layer_that_need_not_be_there_is_read_if_it_is(images: Any) -> None:
+    """Else a word in its descriptor would hide what it holds."""
+    with images.opened(images.pack({"a": b"1"}), images.pack({"b": b"2"})) as (layout, manifest):
+        kind = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+        foreign = replace(manifest.layers[1], media_type=kind, rest={"urls": ["https://tea.example/layer"]})
+        found = look(layout, replace(manifest, layers=(manifest.layers[0], foreign)))
+    assert set(found.files) == {"a", "b"}
+    assert found.unread == ()
+
+
+def test_a_layer_that_is_no_archive_hides_nothing(images: Any) -> None:
+    """Engines pass it over, whatever its title."""
+    with images.opened(images.pack({"usr/bin/tool": b"1", "b": b"2"}), b"x", b"y") as (layout, manifest):
+        single = [
+            replace(layer, media_type="application/x-nothing", annotations={"org.opencontainers.image.title": title})
+            for layer, title in zip(manifest.layers[1:], ("usr", "b"), strict=True)
+        ]
+        found = look(layout, replace(manifest, layers=(manifest.layers[0], *single)))
+    assert set(found.files) == {"usr/bin/tool", "b", "usr", f"b@{single[1].digest}"}
 
 
 def test_a_layer_with_other_bytes_is_refused(images: Any) -> None:

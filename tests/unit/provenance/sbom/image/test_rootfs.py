@@ -145,6 +145,58 @@ def test_below_a_link_nothing_is_passed_over(images: Any) -> None:
     assert rootfs.find("lib/b")[0] == "usr/lib/b"
 
 
+@pytest.mark.parametrize(
+    "last",
+    [{"a": "d"}, {".wh.a": b""}, {"a": b"text"}, {"a": device()}, {"a": None, "a/.wh..wh..opq": b""}],
+)
+def test_what_was_put_below_a_link_stays_where_the_link_led(images: Any, last: dict[str, Any]) -> None:
+    """Engines that follow links have put the file into `c`, and nothing has taken it away from there."""
+    found = seen(images, {"c": None, "a": "c", "a/tool": (b"x", 0o755)}, last)
+    assert found.pop("a", 1) == 1
+    assert found in ({"c/tool": 0}, {"a/tool": 0})
+
+
+def test_whiteouts_below_a_link_that_changes_take_nothing_away(images: Any) -> None:
+    """The engine takes the file away from where the link leads by then."""
+    first = {"c": None, "d": None, "a": "c", "a/tool": b"x"}
+    assert seen(images, first, {"a": "d", "a/.wh.tool": b""}) == {"c/tool": 0}
+
+
+def test_links_and_hard_links_below_links(images: Any) -> None:
+    first = {"c": None, "e": None, "a": "/c", "a/d": "../e", "a/d/tool": b"x", "a/other": hard("a/d/tool")}
+    assert seen(images, first, {".wh.a": b"", ".wh.c": b""}) == {"e/tool": 0}
+
+
+def test_two_files_at_one_path_are_both_there(images: Any) -> None:
+    """An engine that hides the link shows the first, one that follows it the second."""
+    layers = [{"c/tool": b"1", "a": "c"}, {"a/tool": b"2"}, {".wh.a": b""}]
+    assert seen(images, *layers) == {"c/tool": 0, "c/tool (where links are followed)": 1}
+
+
+def test_links_in_a_circle_are_no_trouble(images: Any) -> None:
+    assert seen(images, {"a": "b", "b": "a", "a/tool": b"x"}) == {"a/tool": 0}
+
+
+def test_what_names_imply_is_bounded(images: Any) -> None:
+    """A name of four kilobytes makes two thousand folders."""
+    layers = [images.pack({"/".join([str(n), *"abcde"]): b""}) for n in range(4)]
+    assert len(list(images.rootfs(*layers, limits=Limits(nodes=24)).files())) == 4
+    with pytest.raises(UnreadableError, match="`sha256:3` and those below it have more than 23 files and folders"):
+        images.rootfs(*layers, limits=Limits(nodes=23))
+    with pytest.raises(UnreadableError, match="`sha256:1` and those below it have names of more than 20 characters"):
+        images.rootfs(*layers, limits=Limits(names=20))
+
+
+def test_what_links_lead_through_is_bounded(images: Any) -> None:
+    """A target of four kilobytes leads through two thousand folders, and links of links through more."""
+    data = images.pack({"a": "b/c/d/e", "a/f": b"", "g": "h/i/j/k", "g/l": b""})
+    assert len(list(images.rootfs(data, limits=Limits(nodes=12, steps=11)).files())) == 2
+    with pytest.raises(UnreadableError, match="have more than 11 files and folders"):
+        images.rootfs(data, limits=Limits(nodes=11))
+    with pytest.raises(UnreadableError, match="lead through more than 10 folders and links"):
+        images.rootfs(data, limits=Limits(steps=10))
+
+
 def test_facts_of_a_file(images: Any) -> None:
     files = {
         "tool": (b"#!/bin/sh\n", 0o755),

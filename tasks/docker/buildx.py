@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _METADATA_LIMIT = 64 << 20
 _PROVENANCE = "buildx.build.provenance"
+_FOREIGN = "exec format error"
+_NOT_THERE = ("no match for platform in manifest", "does not provide the specified platform")
+_WENT_AWAY = ("error reading from server", "rpc error: code = Unavailable", "closing transport")
+"""What BuildKit and Linux say."""
 _TAIL = 16 << 10
 """Characters of the output that are searched for what went wrong."""
 
@@ -127,23 +131,22 @@ def _repeated(option: str, values: Sequence[str]) -> list[str]:
 
 
 def _hint(call: Call, said: str) -> str | None:
-    platform = call.artifact.platform
-    if (
-        "exec format error" in said
-        or "no match for platform in manifest" in said
-        or "does not provide the specified platform" in said
-    ):
-        runs = {str(Platform.parse(one)) for one in call.tool.platforms if "/" in one}
-        if platform not in runs:
-            there = ", ".join(f"`{one}`" for one in sorted(runs)) or "no platform that it names"
-            return (
-                f"the builder `{call.tool.builder}` runs {there}; a RUN for `{platform}` needs a node of that platform "
-                "(`docker buildx create --append`, a remote BuildKit) or an emulator (binfmt)"
-            )
+    """Return what to do about a failure that BuildKit has no words for."""
+    platform, builder = call.artifact.platform, call.tool.builder
+    if any(text in said for text in _NOT_THERE):
         return f"an image that the Dockerfile names is not there for `{platform}`"
-    if "error reading from server" in said or "rpc error: code = Unavailable" in said or "closing transport" in said:
-        return f"the BuildKit of the builder `{call.tool.builder}` went away; see that it runs, and run again"
-    return None
+    if any(text in said for text in _WENT_AWAY):
+        return f"the BuildKit of the builder `{builder}` went away; see that it runs, and run again"
+    if _FOREIGN not in said:
+        return None
+    runs = sorted({str(Platform.parse(one)) for one in call.tool.platforms if "/" in one})
+    if platform in runs:
+        return f"a program that a RUN starts is not for `{platform}`"
+    there = ", ".join(f"`{one}`" for one in runs) or "no platform that it names"
+    return (
+        f"the builder `{builder}` runs {there}; a RUN for `{platform}` needs a node of that platform "
+        "(`docker buildx create --append`, a remote BuildKit) or an emulator (binfmt)"
+    )
 
 
 def _materials(call: Call) -> list[Material]:

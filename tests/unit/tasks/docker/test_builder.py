@@ -163,6 +163,7 @@ def _fails(builder: DockerBuilder, kind: type[ProvenanceError], said: str) -> Pr
         ("pathlib.Path('app/a').write_text('b')", InputChangedError, "while it was being built: `app/a`"),
         ("pathlib.Path('app/b').write_text('b')", InputChangedError, "while it was being built: `app/b`"),
         ("sys.exit('exec format error')", BuildError, "runs `linux/amd64`; a RUN for `linux/arm64` needs a node"),
+        ("sys.exit('x: no match for platform in manifest')", BuildError, "is not there for `linux/arm64`"),
         ("sys.exit('rpc error: code = Unavailable')", BuildError, "the BuildKit of the builder `far` went away"),
         ("sys.exit(3)", BuildError, "`docker buildx build` failed for `docker:app@linux/arm64` (exit code 3)"),
         ("os.kill(os.getpid(), 9)", BuildError, "(ended by signal 9)"),

@@ -24,6 +24,8 @@ _COMPILED = re.compile(r"(?P<folder>(?:.*/)?)__pycache__/(?P<name>[^/]+?)\.[^/.]
 _NOBODYS = frozenset({"site-packages", "dist-packages", "node_modules"})
 """Folders into which anybody installs: what lies there without a package is not of whoever has the folder."""
 
+_SETTINGS = "etc/"
+
 
 class By(StrEnum):
     """Who explains a file."""
@@ -52,7 +54,8 @@ class Explained:
     Attributes:
         path: from the root; `package.shown` makes text of a name that is no UTF-8.
         by: who explains it. name: of that, as its package URL, the artifact's name or the path of the source.
-        altered: the package whose file it should be by its path, and has other bytes than it knows.
+        altered: the package whose file it should be by its path, and is not: it has other bytes than the package knows,
+            or a later layer brought it, and what the package knows of its bytes can't tell.
         layer: the index of the layer that it is from.
         program: it may be executed by its mode, or is ELF or WebAssembly.
     """
@@ -120,10 +123,10 @@ def _explained(
     sources: Mapping[str, str],
 ) -> Explained:
     claims = found.owned.get(path, ())
-    owner = next((package for package, digest in claims if _holds(file, digest)), None)
+    owner = next((package for package, digest in claims if _is_of(path, file, package, digest, found)), None)
     altered = claims[0][0] if claims and owner is None else None
     if altered is None and owner is None:
-        owner = _by_place(path, found, folders)
+        owner = _by_place(path, file, found, folders)
     by, name = By.NOBODY, None
     if file.size and file.sha256 in known:
         by, name = By.ARTIFACT, known[file.sha256]
@@ -149,13 +152,31 @@ def _explained(
     )
 
 
-def _holds(file: File, digest: str | None) -> bool:
-    """Tell whether a file has the bytes that its package knows, as far as both are known.
+def _is_of(path: str, file: File, package: Package, digest: str | None, found: Look) -> bool:
+    """Tell whether a file is the one that a package has at its path, and not one that was put there since.
 
-    Databases that know files by md5 or sha1 are held to that for programs alone: settings are there to be changed.
+    Where its bytes can't tell, its layer does, as a package manager writes its database whenever it installs anything.
+    Settings are there to be changed.
+    """
+    match _holds(file, digest):
+        case None:
+            return path.startswith(_SETTINGS) or not _is_later(file, package, found)
+        case holds:
+            return holds
+
+
+def _is_later(file: File, package: Package, found: Look) -> bool:
+    """Tell whether a file came in a layer after the one that last wrote what lists the package."""
+    return file.layer > found.files[package.database].layer
+
+
+def _holds(file: File, digest: str | None) -> bool | None:
+    """Tell whether a file has the bytes that its package knows; `None`: that is not known.
+
+    Of files that are no programs neither md5 nor sha1 was computed, by which most databases know files.
     """
     if digest is None:
-        return True
+        return None
     algorithm, _, value = digest.partition(":")
     match algorithm:
         case "sha256":
@@ -163,18 +184,18 @@ def _holds(file: File, digest: str | None) -> bool:
         case "md5" | "sha1" if file.weak is not None:
             return file.weak[algorithm == "sha1"] == value
         case _:
-            return True
+            return None
 
 
-def _by_place(path: str, found: Look, folders: Mapping[str, Package]) -> Package | None:
+def _by_place(path: str, file: File, found: Look, folders: Mapping[str, Package]) -> Package | None:
     """Return the package whose folder the file is in, the nearest, or whose module it was compiled from."""
-    if match := _COMPILED.fullmatch(path):
+    if not file.program and (match := _COMPILED.fullmatch(path)):
         claims = found.owned.get(f"{match['folder']}{match['name']}.py")
         if claims:
             return claims[0][0]
     folder = posixpath.dirname(path)
     while folder and posixpath.basename(folder) not in _NOBODYS:
         if package := folders.get(folder):
-            return package
+            return None if _is_later(file, package, found) else package
         folder = posixpath.dirname(folder)
     return None

@@ -117,3 +117,28 @@ def test_who_is_trusted_is_no_matter_of_metadata(images: Any) -> None:
         {"etc/apk/keys/evil.pub": b"key", "etc/ssl/certs/ca-certificates.crt": b"ca", "etc/apk/world": b"x"}
     )
     assert {file.path for file in found.unexplained} == {"etc/apk/keys/evil.pub", "etc/ssl/certs/ca-certificates.crt"}
+
+
+def test_what_a_later_layer_brings_is_of_no_package_that_does_not_know_its_bytes(images: Any) -> None:
+    """A package that lists a file without a digest does not list the one that was put there since."""
+    listed = {"lib/apk/db/installed": b"P:tea\nV:1\nA:x86_64\nF:bin\nR:tea\nF:usr/lib\nR:a.py\nF:etc\nR:c\n"}
+    files = {"bin/tea": (SHELL, 0o755), "usr/lib/a.py": b"print()", "etc/c": b"1"}
+    assert {file.by for file in images.survey(listed | files).files} == {By.SYSTEM, By.METADATA}
+    found = images.survey(
+        listed | files, {"bin/tea": (b"#!/bin/evil", 0o755), "usr/lib/a.py": b"evil()", "etc/c": b"2"}
+    )
+    assert [(file.path, file.altered) for file in found.unexplained] == [("bin/tea", PURL), ("usr/lib/a.py", PURL)]
+    again = images.survey(listed, files, listed)
+    assert not again.unexplained
+
+
+def test_what_a_later_layer_brings_into_a_folder_is_not_the_package_s(images: Any) -> None:
+    package = {"app/node_modules/tea/package.json": b'{"name": "tea", "version": "1"}'}
+    found = images.survey(package, {"app/node_modules/tea/x.node": b"\x7fELF"})
+    assert [file.path for file in found.unexplained] == ["app/node_modules/tea/x.node"]
+
+
+def test_a_program_is_not_compiled_from_a_module(images: Any) -> None:
+    listed = {"lib/apk/db/installed": b"P:tea\nV:1\nA:x86_64\nF:usr/lib\nR:a.py\n", "usr/lib/a.py": b"x"}
+    found = images.survey(listed | {"usr/lib/__pycache__/a.cpython-312.pyc": b"\x7fELF"})
+    assert [file.path for file in found.unexplained] == ["usr/lib/__pycache__/a.cpython-312.pyc"]

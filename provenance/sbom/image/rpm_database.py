@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MOST = 100_000
 """Packages of one database that are read."""
@@ -19,6 +19,8 @@ MOST = 100_000
 _STEPS = 100_000
 """Instructions of SQLite's machine between two looks at how many a query took; a package takes a dozen."""
 _LOOKS = 100
+_SHORTEST_LIMIT = 1 << 16
+"""Bytes of one value that are allowed at least: SQLite's own texts are held to the limit, too."""
 
 _BDB_MAGIC = 0x061561
 _BDB_META = struct.Struct("8xIIII")  # after the log's number: page, magic, version, size of a page
@@ -48,12 +50,30 @@ def of_sqlite(data: bytes) -> list[bytes]:
             # format, 1.3.3).
             connection.deserialize(data[:18] + b"\1\1" + data[20:])
             connection.execute("PRAGMA trusted_schema = OFF")
-            # A view in place of the table could go on without end.
+            # A view in the table's place, or a column that is computed, could go on without end or make much of little.
             connection.set_progress_handler(_Patience(), _STEPS)
-            rows = connection.execute("SELECT blob FROM Packages ORDER BY hnum LIMIT ?", (MOST + 1,))
-            return [blob for (blob,) in rows if isinstance(blob, bytes)]
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(len(data), _SHORTEST_LIMIT))
+            connection.set_authorizer(_allowed)
+            rows = connection.execute("SELECT hnum, blob FROM Packages LIMIT ?", (MOST + 1,))
+            return [blob for _, blob in sorted(_bounded(rows, len(data)))]
     except sqlite3.Error as error:
         raise ValueError(f"no whole SQLite database: {error}") from error
+
+
+def _allowed(action: int, first: str | None, _second: str | None, _database: str | None, view: str | None) -> int:
+    """Let a query read columns of tables and do nothing else: no view, no function, no recursion."""
+    is_plain = action == sqlite3.SQLITE_READ and view is None and first == "Packages"
+    return sqlite3.SQLITE_OK if action == sqlite3.SQLITE_SELECT or is_plain else sqlite3.SQLITE_DENY
+
+
+def _bounded(rows: Iterable[tuple[object, object]], most: int) -> Iterator[tuple[int, bytes]]:
+    """Yield number and header of each row, as long as they are not more than the file has."""
+    for number, blob in rows:
+        if isinstance(blob, bytes):
+            most -= len(blob)
+            if most < 0:
+                raise ValueError("its values are larger than it is")
+            yield number if isinstance(number, int) else 0, blob
 
 
 class _Patience:
@@ -134,15 +154,16 @@ def of_ndb(data: bytes) -> list[bytes]:
     magic, version, _, pages = _NDB_HEADER.unpack_from(data)
     if magic != b"RpmP" or version or pages * _NDB_PAGE > len(data):
         raise ValueError("no database of RPM's own kind")
-    found = []
+    found, budget = [], len(data)  # no two packages share their blocks
     for at in range(_NDB_HEADER.size, pages * _NDB_PAGE, _NDB_SLOT.size):
         slot, package, block, _ = _NDB_SLOT.unpack_from(data, at)
         if slot != b"Slot":
             raise ValueError("a slot is damaged")
         if package:
             found.append(_ndb_blob(data, package, block * _NDB_BLOCK))
-    if sum(map(len, found)) > len(data):
-        raise ValueError("its values are larger than it is")
+            budget -= len(found[-1])
+            if budget < 0:
+                raise ValueError("its values are larger than it is")
     return found
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import struct
+import tracemalloc
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.provenance.sbom.image.rpm_database import of_berkeley, of_ndb
+from doit_provenance.provenance.sbom.image.rpm_database import of_berkeley, of_ndb, of_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SIZE = 512
 LARGE = bytes(range(256)) * 5
@@ -103,6 +107,42 @@ def test_slots_that_lead_astray_are_refused() -> None:
         twice[at : at + 16] = whole[48:64]
     with pytest.raises(ValueError, match="its values are larger than it is"):
         of_ndb(bytes(twice))
+
+
+def test_one_value_for_many_slots_takes_no_memory() -> None:
+    """The first that is too much ends it, and not the sum of all."""
+    whole = bytearray(ndb(bytes(1 << 20)))
+    for at in range(32, 4096, 16):
+        whole[at : at + 16] = whole[32:48]
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="its values are larger than it is"):
+            of_ndb(bytes(whole))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "TABLE Packages (hnum INTEGER, blob AS (zeroblob(100000000)))",
+        "TABLE Packages (hnum INTEGER, a BLOB, blob AS (a || a || a || a || a || a || a || a))",
+        "VIEW Packages AS SELECT 1 AS hnum, zeroblob(100000000) AS blob",
+        "VIEW Packages AS SELECT name AS hnum, sql AS blob FROM sqlite_schema ORDER BY random()",
+    ],
+)
+def test_a_database_that_computes_is_refused(tmp_path: Path, schema: str) -> None:
+    path = tmp_path / "rpmdb.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"CREATE {schema}")
+        if " a BLOB" in schema:
+            connection.execute("INSERT INTO Packages (hnum, a) VALUES (1, ?)", (bytes(20_000),))
+        elif schema.startswith("TABLE"):
+            connection.execute("INSERT INTO Packages (hnum) VALUES (1)")
+        connection.commit()
+    with pytest.raises(ValueError, match=r"no whole SQLite database|its values are larger than it is"):
+        of_sqlite(path.read_bytes())
 
 
 @pytest.mark.parametrize(("read", "whole"), [(of_berkeley, berkeley()), (of_ndb, ndb(SMALL, LARGE))])

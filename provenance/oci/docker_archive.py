@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 REF_NAME = "org.opencontainers.image.ref.name"
 _CHUNK = 1 << 20
 _LAYERS = 1000
+_IMAGES = 100
 
 
 def images(data: bytes, blobs: Mapping[str, Descriptor], writer: LayoutWriter) -> tuple[Descriptor, ...]:
@@ -53,21 +54,30 @@ def images(data: bytes, blobs: Mapping[str, Descriptor], writer: LayoutWriter) -
         raise UnreadableError(f"`manifest.json` is not strict JSON: {error}") from error
     if not isinstance(document, list) or not document:
         raise UnreadableError("`manifest.json` lists no image")
+    if len(document) > _IMAGES:
+        raise UnreadableError(f"`manifest.json` lists more than {_IMAGES} images")
     found: dict[str, Descriptor] = {}
+    diff_ids: dict[str, str] = {}
     for number, one in enumerate(document):
         if not isinstance(one, dict):
             raise UnreadableError(f"`manifest.json`: `[{number}]` must be an object")
-        descriptor = _image(JSONObject(what="`manifest.json`", path=f"[{number}]", found=one), blobs, writer)
+        entry = JSONObject(what="`manifest.json`", path=f"[{number}]", found=one)
+        descriptor = _image(entry, blobs, writer, diff_ids)
         found.setdefault(descriptor.digest, descriptor)
     return tuple(found.values())
 
 
-def _image(entry: JSONObject, blobs: Mapping[str, Descriptor], writer: LayoutWriter) -> Descriptor:
+def _image(
+    entry: JSONObject, blobs: Mapping[str, Descriptor], writer: LayoutWriter, diff_ids: dict[str, str]
+) -> Descriptor:
     config = _blob(entry.text("Config"), blobs)
     raw = writer.read(config, CONFIG_LIMIT)
     settings = read_object(raw, what="the image's configuration", limit=CONFIG_LIMIT)
-    layers = [_layer(_blob(name, blobs), writer) for name in _texts(entry, "Layers")]
-    _hold_against(settings, layers, writer)
+    names = _texts(entry, "Layers")
+    if len(names) > _LAYERS:
+        raise UnreadableError(f"`manifest.json` names more than {_LAYERS:,} layers of one image")
+    layers = [_layer(_blob(name, blobs), writer) for name in names]
+    _hold_against(settings, layers, writer, diff_ids)
     document: dict[str, JSONValue] = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
@@ -75,13 +85,13 @@ def _image(entry: JSONObject, blobs: Mapping[str, Descriptor], writer: LayoutWri
         "layers": [layer.to_json() for layer in layers],
     }
     written = writer.add(encode(document), OCI_MANIFEST)
-    names = _texts(entry, "RepoTags") if entry.found.get("RepoTags") is not None else []
+    tags = _texts(entry, "RepoTags") if entry.found.get("RepoTags") is not None else []
     return Descriptor(
         media_type=OCI_MANIFEST,
         digest=written.digest,
         size=written.size,
         platform=platform_of(settings.found),
-        annotations={REF_NAME: names[0]} if names else {},
+        annotations={REF_NAME: tags[0]} if tags else {},
     )
 
 
@@ -104,13 +114,20 @@ def _layer(blob: Descriptor, writer: LayoutWriter) -> Descriptor:
     return Descriptor(media_type=kind, digest=blob.digest, size=blob.size)
 
 
-def _hold_against(settings: JSONObject, layers: Sequence[Descriptor], writer: LayoutWriter) -> None:
-    """Hold layers against the digests that the configuration has of them, uncompressed (image-spec v1.1, config.md)."""
+def _hold_against(
+    settings: JSONObject, layers: Sequence[Descriptor], writer: LayoutWriter, diff_ids: dict[str, str]
+) -> None:
+    """Hold layers against the digests that the configuration has of them, uncompressed (image-spec v1.1, config.md).
+
+    `diff_ids` has those that were computed already, by the digests of the blobs: each is expanded once.
+    """
     expected = _texts(settings.child("rootfs"), "diff_ids")
-    if len(expected) != len(layers) or len(layers) > _LAYERS:
+    if len(expected) != len(layers):
         raise VerificationError(f"the configuration names {len(expected)} layers, `manifest.json` {len(layers)}")
     for layer, diff_id in zip(layers, expected, strict=True):
-        found = layer.digest if layer.media_type == OCI_LAYER else _diff_id(layer, writer)
+        if layer.digest not in diff_ids:
+            diff_ids[layer.digest] = layer.digest if layer.media_type == OCI_LAYER else _diff_id(layer, writer)
+        found = diff_ids[layer.digest]
         if found != diff_id:
             raise VerificationError(f"a layer has the digest {found}, the configuration names {quoted(diff_id)}")
 

@@ -54,6 +54,7 @@ CONFIG_LIMIT = 8 << 20
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _MEDIA_TYPE = re.compile(r"[!-~]{1,127}/[ -~]{1,127}\Z")
+_PLATFORM_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 _LARGEST = (1 << 63) - 1
 
 _DESCRIPTOR = ("mediaType", "digest", "size", "platform", "annotations", "artifactType")
@@ -246,7 +247,11 @@ def platform_json(platform: Platform) -> dict[str, JSONValue]:
 
 
 def platform_of(config: Mapping[str, JSONValue]) -> Platform | None:
-    """Return the platform that an image's configuration names (config.md); `None`: it names none."""
+    """Return the platform that an image's configuration names (config.md); `None`: it names none.
+
+    Raises:
+        UnreadableError: a name in it is none.
+    """
     said = {name: value for name in _PLATFORM if isinstance(value := config.get(name), str) and value}
     return _as_platform(said) if {"os", "architecture"} <= said.keys() else None
 
@@ -295,4 +300,7 @@ def _platform(found: JSONObject) -> Platform:
 
 
 def _as_platform(said: Mapping[str, str]) -> Platform:
+    for name, value in said.items():
+        if value and not _PLATFORM_WORD.match(value):  # it is said to people, and compared
+            raise UnreadableError(f"`{name}` of a platform is none: {quoted(value)}")
     return Platform(**{name.replace(".", "_"): value for name, value in said.items()})

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ProvenanceError, UnreadableError, VerificationError
-from doit_provenance.provenance.oci import expand
+from doit_provenance.provenance.oci import docker_archive, expand
 from doit_provenance.provenance.oci import tar as reader
 from doit_provenance.provenance.oci.archive import read_archive
 from doit_provenance.provenance.oci.layout import LayoutWriter, opened_layout, verify_layout
@@ -85,6 +85,27 @@ def test_layer_that_expands_without_end(tmp_path: Path, monkeypatch: pytest.Monk
     files = docker_files(LAYER) | {"0/layer.tar": zstandard.compress(bytes(8 << 20))}
     with pytest.raises(UnreadableError, match="far larger than the 200 times its size"):
         read_archive(tar(tmp_path / "a.tar", files), LayoutWriter(tmp_path / "x"))
+
+
+def test_each_layer_is_expanded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many images, and places in them, name it."""
+    files = docker_files(*[gzip.compress(LAYER)] * 3)
+    files["manifest.json"] = json.dumps(json.loads(files["manifest.json"]) * 20).encode()
+    expanded: list[int] = []
+    monkeypatch.setattr(docker_archive, "expanded", lambda file: expanded.append(1) or expand.expanded(file))
+    read_archive(tar(tmp_path / "a.tar", files), LayoutWriter(tmp_path / "x"))
+    assert len(expanded) == 1
+
+
+def test_more_images_and_layers_than_are_read(tmp_path: Path) -> None:
+    files = docker_files(LAYER)
+    (entry,) = json.loads(files["manifest.json"])
+    for number, (document, message) in enumerate(
+        [([entry] * 101, "more than 100 images"), ([entry | {"Layers": ["0/layer.tar"] * 1001}], "more than 1,000")]
+    ):
+        archive = tar(tmp_path / f"{number}.tar", files | {"manifest.json": json.dumps(document).encode()})
+        with pytest.raises(UnreadableError, match=message):
+            read_archive(archive, LayoutWriter(tmp_path / f"x{number}"))
 
 
 def test_link_between_layers_as_old_engines_write_it(tmp_path: Path) -> None:

@@ -153,6 +153,18 @@ def test_other_bytes_than_referred_to() -> None:
         read_manifest(data + b" ", Descriptor.of(data, OCI_MANIFEST))
 
 
+@pytest.mark.parametrize("word", ["\x1b[2J", "linux/amd64", "a" * 65, "arm 64", "-"])
+@pytest.mark.parametrize("name", ["os", "architecture", "variant", "os.version"])
+def test_names_of_a_platform_that_are_none(name: str, word: str) -> None:
+    """They stand in messages, and two platforms must not look the same."""
+    place = {"os": "linux", "architecture": "amd64", name: word}
+    with pytest.raises(UnreadableError, match=f"`{name}` of a platform is none: `"):
+        platform_of(place)
+    entry = Descriptor.of(b"m", OCI_MANIFEST).to_json() | {"platform": place}
+    with pytest.raises(UnreadableError, match=f"`{name}` of a platform is none: `"):
+        parse_manifest(encode({"schemaVersion": 2, "manifests": [entry]}), OCI_INDEX)
+
+
 def test_platform_of_a_configuration() -> None:
     assert str(platform_of({"os": "linux", "architecture": "arm64", "variant": "v8"})) == "linux/arm64"
     assert platform_of({"os": "linux"}) is None

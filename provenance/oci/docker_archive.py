@@ -21,8 +21,8 @@ from .model import (
     OCI_MANIFEST,
     Descriptor,
     encode,
-    platform_of,
 )
+from .platforms import platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

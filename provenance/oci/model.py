@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from ..attest.document import JSONObject, read_object
 from ..errors import UnreadableError, VerificationError, quoted
-from ..platform import Platform
+from .platforms import NAMES, as_platform, platform_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..json import JSONValue
+    from ..platform import Platform
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -54,11 +55,9 @@ CONFIG_LIMIT = 8 << 20
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _MEDIA_TYPE = re.compile(r"[!-~]{1,127}/[ -~]{1,127}\Z")
-_PLATFORM_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 _LARGEST = (1 << 63) - 1
 
 _DESCRIPTOR = ("mediaType", "digest", "size", "platform", "annotations", "artifactType")
-_PLATFORM = ("os", "architecture", "variant", "os.version")
 _MANIFEST = ("schemaVersion", "mediaType", "config", "layers", "annotations", "subject", "artifactType", "manifests")
 
 
@@ -125,7 +124,7 @@ class Descriptor:
             annotations=_texts(found, "annotations"),
             artifact_type=found.text("artifactType") if "artifactType" in found.found else None,
             rest={name: value for name, value in found.found.items() if name not in _DESCRIPTOR},
-            platform_rest={n: v for n, v in place.found.items() if n not in _PLATFORM} if place else {},
+            platform_rest={n: v for n, v in place.found.items() if n not in NAMES} if place else {},
         )
 
     def to_json(self) -> dict[str, JSONValue]:
@@ -236,26 +235,6 @@ def encode(document: Mapping[str, JSONValue]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def platform_json(platform: Platform) -> dict[str, JSONValue]:
-    """Return a platform as the member of a descriptor, or of an image's configuration (image-index.md)."""
-    found: dict[str, JSONValue] = {"architecture": platform.architecture, "os": platform.os}
-    if platform.os_version:
-        found["os.version"] = platform.os_version
-    if platform.variant:
-        found["variant"] = platform.variant
-    return found
-
-
-def platform_of(config: Mapping[str, JSONValue]) -> Platform | None:
-    """Return the platform that an image's configuration names (config.md); `None`: it names none.
-
-    Raises:
-        UnreadableError: a name in it is none.
-    """
-    said = {name: value for name in _PLATFORM if isinstance(value := config.get(name), str) and value}
-    return _as_platform(said) if {"os", "architecture"} <= said.keys() else None
-
-
 def _index(found: JSONObject, data: bytes, media_type: str) -> Index:
     for key in ("config", "layers"):
         if key in found.found:
@@ -292,15 +271,8 @@ def _texts(found: JSONObject, key: str) -> dict[str, str]:
 
 
 def _platform(found: JSONObject) -> Platform:
-    found.refuse_lookalikes(_PLATFORM)
-    read = {name: found.text(name) for name in _PLATFORM if found.found.get(name) is not None}
+    found.refuse_lookalikes(NAMES)
+    read = {name: found.text(name) for name in NAMES if found.found.get(name) is not None}
     if not read.get("os") or not read.get("architecture"):
         raise found.error("architecture", "and `os` must both be there")
-    return _as_platform(read)
-
-
-def _as_platform(said: Mapping[str, str]) -> Platform:
-    for name, value in said.items():
-        if value and not _PLATFORM_WORD.match(value):  # it is said to people, and compared
-            raise UnreadableError(f"`{name}` of a platform is none: {quoted(value)}")
-    return Platform(**{name.replace(".", "_"): value for name, value in said.items()})
+    return as_platform(read)

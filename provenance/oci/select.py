@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ..errors import UnreadableError, VerificationError, quoted
 from ..platform import Platform
 from .docker_archive import REF_NAME
-from .model import CONFIGS, INDEXES, MANIFESTS, Descriptor, Index, Manifest, platform_of
+from .model import CONFIGS, INDEXES, MANIFESTS, Descriptor, Index, Manifest
+from .platforms import platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,8 +20,8 @@ from doit_provenance.provenance.oci.model import (
     OCI_MANIFEST,
     Descriptor,
     encode,
-    platform_json,
 )
+from doit_provenance.provenance.oci.platforms import platform_json
 from doit_provenance.provenance.platform import Platform
 
 if TYPE_CHECKING:

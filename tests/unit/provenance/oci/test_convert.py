@@ -8,7 +8,8 @@ from doit_provenance.provenance.oci import model
 from doit_provenance.provenance.oci.convert import to_oci
 from doit_provenance.provenance.oci.copy import copy_layout
 from doit_provenance.provenance.oci.layout import LayoutWriter, verify_layout
-from doit_provenance.provenance.oci.model import Descriptor, Index, Manifest, encode, platform_json
+from doit_provenance.provenance.oci.model import Descriptor, Index, Manifest, encode
+from doit_provenance.provenance.oci.platforms import platform_json
 
 from .conftest import AMD64, ARM64
 

@@ -21,9 +21,9 @@ from doit_provenance.provenance.oci.model import (
     Manifest,
     encode,
     parse_manifest,
-    platform_of,
     read_manifest,
 )
+from doit_provenance.provenance.oci.platforms import platform_of
 from doit_provenance.provenance.platform import Platform
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from .dockerfile import parse
 from .inputs import Measured, declared, from_repository, measure, read_dockerfile
 from .materials import Material, refuse_unpinned
 from .pins import Asking
+from .secret import refuse_in_contexts
 from .stages import named_by
 from .staging import Staged, remove, stage
 from .units import BUILD_TYPE, dockerfile_of, external, image_contexts_of
@@ -99,8 +100,14 @@ class _Making:
     pins: Pins
 
     def run(self, folder: Path, scratch: Path) -> Made:
+        refuse_in_contexts(self.workspace, self.docker)
         before = measure(self.workspace, self.docker)
         named = self._named()
+        if not (self.tool.argv or named.is_all):
+            raise BuildError(
+                f"what the Dockerfile of `{self.artifact.id}` is built on or copies from only BuildKit can tell",
+                hint="name it plainly: an engine without buildx does not say what it has used",
+            )
         pins = self.pins.of(named.images, lambda: self.tool, Asking.ALWAYS)
         upstream = read_upstream(self.workspace, self.artifact.upstream)
         files = from_repository(self.workspace, before)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _SYNTAX = "BUILDKIT_SYNTAX"
 """The build argument that counts before the `syntax` directive."""
 _SCRATCH = "scratch"
+_ADDRESS = re.compile(r"://|git@|\.git\b|\$")
+"""In what `ADD` takes: it may be none, but nothing that has none of these is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +33,12 @@ class Named:
     Attributes:
         images: in full, as `docker.io/library/debian:12`; those that are needed for the stage that is built.
         base: the one of these that the image is built on; `None`: it is built on nothing, or on a context.
+        is_all: there is nothing beside them, neither an image that only BuildKit can tell nor an address.
     """
 
     images: tuple[str, ...]
     base: str | None
+    is_all: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +66,14 @@ def named_by(dockerfile: Dockerfile, docker: Docker, platform: Platform) -> Name
     return Named(
         images=tuple(dict.fromkeys(reference for reference in found if reference)),
         base=walk.base_of(target) if target is not None and target >= 0 else None,
+        is_all=not walk.untold and not any(_may_fetch(one) for one in dockerfile.instructions),
     )
+
+
+def _may_fetch(one: Instruction) -> bool:
+    """Tell whether an instruction adds, or may add, what lies at an address."""
+    is_add = one.name == "ADD" or (one.name == "ONBUILD" and one.rest.upper().startswith("ADD"))
+    return is_add and _ADDRESS.search(one.rest) is not None
 
 
 def in_full(text: str) -> str | None:
@@ -141,6 +152,8 @@ class _Walk:
         images = {name: in_full(reference) for name, reference in image_contexts_of(docker).items()}
         self._images = images | {in_full(name) or name: reference for name, reference in images.items()}
         self.images: list[str | None] = [*images.values()]
+        self.untold = False
+        """Something is named in a way that only BuildKit understands."""
 
     def before(self, name: str, end: int) -> int | None:
         """Return the number of the stage of this name or number, of those before `end`; `None`: it is no stage."""
@@ -158,12 +171,14 @@ class _Walk:
                 continue
             self._entered.add(index)
             stage = self._stages[index]
+            self.untold |= stage.base is None
             for source in ([stage.base] if stage.base is not None else []) + stage.sources:
                 other = self._stage(source, index, numbers=source is not stage.base)
                 if other is not None:
                     waiting.append(other)
                 elif not self._is_context(source):
                     self.images.append(in_full(source))
+                    self.untold |= self.images[-1] is None and source != _SCRATCH
 
     def base_of(self, index: int) -> str | None:
         """Return the image that a stage is built on in the end."""

@@ -11,6 +11,7 @@ import pytest
 from doit_provenance.provenance.errors import BuildError, InputChangedError, ProvenanceError, ToolError
 from doit_provenance.provenance.oci.layout import LayoutWriter, opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST, Manifest
+from doit_provenance.tasks.docker import engine
 from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
 
 if TYPE_CHECKING:
@@ -184,6 +185,23 @@ def test_other_sources_than_were_pinned(images: Images, made: Path) -> None:
     (made / "metadata").write_text(json.dumps({"buildx.build.provenance": {"materials": [BASE, other]}}))
     error = _fails(images(TABLE), BuildError, "the build used `alpine:3`")
     assert error.hint == f"name it by its digest, as `alpine:3@sha256:{'cd' * 32}`"
+
+
+def test_a_secret_is_not_sent(images: Images, made: Path, root: Path) -> None:
+    (root / "app/token").write_text("secret")
+    _fails(images(TABLE + 'secrets = ["id=token,src=app/token"]\n'), BuildError, "the secret `app/token`")
+    assert not (made / "argv").exists()
+
+
+@pytest.mark.parametrize("text", ["FROM debian:${X#y}\n", "FROM debian\nADD https://example.com/x /\n"])
+def test_an_engine_that_reports_nothing_is_given_nothing_unknown(
+    images: Images, docker: Docker, root: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    docker("echo \"docker: 'buildx' is not a docker command\" >&2; exit 1")
+    monkeypatch.setattr(engine, "version", lambda: "20.10")
+    (root / "app").mkdir()
+    (root / "app/Dockerfile").write_text(text)
+    _fails(images(TABLE), BuildError, "only BuildKit can tell")
 
 
 def test_builder_that_does_not_answer_is_asked_once(images: Images, docker: Docker, root: Path) -> None:

@@ -44,7 +44,26 @@ def named(text: str, docker: Docker | None = None, platform: str = "linux/arm64"
     ],
 )
 def test_images(text: str, images: list[str], base: str | None) -> None:
-    assert named(text) == Named(images=tuple(images), base=base)
+    found = named(text)
+    assert (found.images, found.base) == (tuple(images), base)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_all"),
+    [
+        ("FROM a\nCOPY --from=b:1 / /\nADD a.tar /", True),
+        ("FROM scratch\nFROM a", True),
+        ("FROM a:${V#x}", False),
+        ("FROM a:${V#x} AS not-needed\nFROM scratch", True),
+        ("FROM a\nCOPY --from=$X / /", False),
+        ("FROM a\nADD https://example.com/x /", False),
+        ("FROM a\nADD --chown=1 git@example.com:x /", False),
+        ("FROM a\nADD $X /", False),
+        ("FROM a\nONBUILD ADD http://example.com/x /", False),
+    ],
+)
+def test_whether_all_is_told_before_the_build(text: str, *, is_all: bool) -> None:
+    assert named(text).is_all is is_all
 
 
 def test_arguments_of_the_table_count_where_they_are_declared() -> None:
@@ -62,4 +81,6 @@ def test_only_what_the_target_needs(target: str, images: tuple[str, ...]) -> Non
 def test_contexts_take_the_place_of_images() -> None:
     docker = Docker(name="x", contexts={"alpine": "files", "deb": "docker-image://debian:12"})
     text = "FROM alpine:latest AS a\nFROM deb\nCOPY --from=a / /\nCOPY --from=alpine / /"
-    assert named(text, docker) == Named(images=("docker.io/library/debian:12",), base="docker.io/library/debian:12")
+    assert named(text, docker) == Named(
+        images=("docker.io/library/debian:12",), base="docker.io/library/debian:12", is_all=True
+    )

@@ -1,0 +1,50 @@
+"""Files that hold a secret: they are for steps that ask for them, and must not be sent with a context."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...provenance.errors import BuildError, quoted
+from ..freshness.context import files
+from ..freshness.inputs import parts
+from .inputs import contexts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...provenance.config import Docker
+    from ..builder import Workspace
+
+_PATHS = ("src", "source")
+
+
+def refuse_in_contexts(workspace: Workspace, docker: Docker) -> None:
+    """See that no secret is a file of a context, before any is read.
+
+    BuildKit would be sent it with all else, a `COPY . .` would put it into a layer, and its digest would be an input.
+
+    Raises:
+        BuildError: one is.
+        ProvenanceError: a context can't be read.
+    """
+    secrets = {os.path.realpath(workspace.root / path) for path in _files(docker)}
+    if not secrets:
+        return
+    for of in contexts(docker):
+        for name in files(workspace.root, parts(of)[1], workspace.made):
+            if os.path.realpath(workspace.root / name) in secrets:
+                raise BuildError(
+                    f"the secret {quoted(name)} of `[docker.{docker.name}]` lies in its build context",
+                    hint="exclude it in `.dockerignore`: all that is sent can get into the image",
+                )
+
+
+def _files(docker: Docker) -> Iterator[str]:
+    """Yield the paths of secrets that are files; with nothing but an id, that may be one (buildx)."""
+    for secret in docker.secrets:
+        fields = dict(word.partition("=")[::2] for word in secret.split(","))
+        if named := [fields[key] for key in _PATHS if key in fields]:
+            yield from named
+        elif "env" not in fields and fields.get("type") != "env":
+            yield fields["id"]

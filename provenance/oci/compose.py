@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ..errors import UnreadableError, quoted
 from .annotate import shared
 from .layout import opened_layout
-from .model import OCI_INDEX, Descriptor, Manifest, encode
+from .model import CONFIGS, OCI_INDEX, Descriptor, Manifest, encode
+from .platforms import platform_of
 from .writer import blob_name
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def compose(parts: Sequence[Part], annotations: Mapping[str, str], writer: Layou
 
     Raises:
         UnreadableError: a part is no layout of one manifest, or two are for one platform.
-        VerificationError: a blob of a part is not what refers to it.
+        VerificationError: a blob of a part is not what refers to it, or its configuration names another platform.
         StoreError: something can't be written.
     """
     ordered = sorted(parts, key=lambda part: str(part.platform))
@@ -53,6 +54,7 @@ def compose(parts: Sequence[Part], annotations: Mapping[str, str], writer: Layou
     for part in ordered:
         with opened_layout(part.path) as layout:
             root, image = _one(layout)
+            _refuse_other_platform(layout, image, part.platform)
             _take(layout, root, image, writer)
         entries.append(
             Descriptor(
@@ -78,6 +80,13 @@ def _one(layout: Layout) -> tuple[Descriptor, Manifest]:
     if not isinstance(image, Manifest):
         raise UnreadableError(f"{quoted(str(layout.path))} holds an index, where the image of one platform is needed")
     return root, image
+
+
+def _refuse_other_platform(layout: Layout, image: Manifest, platform: Platform) -> None:
+    """See that an engine which chooses by the index gets what it has chosen; the index knows the variant better."""
+    said = platform_of(layout.config(image)) if image.config.media_type in CONFIGS else None
+    if said is not None and (said.os, said.architecture) != (platform.os, platform.architecture):
+        raise VerificationError(f"the image of `{platform}` says of itself that it is for `{said}`")
 
 
 def _take(layout: Layout, root: Descriptor, image: Manifest, writer: LayoutWriter) -> None:

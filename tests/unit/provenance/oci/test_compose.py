@@ -68,3 +68,9 @@ def test_parts_that_make_no_index(tmp_path: Path, multi: Made, writer: LayoutWri
             compose(parts, {}, writer)
     with pytest.raises(UnreadableError, match="where the image of one platform is needed"):
         compose([Part(platform=AMD64, path=multi.path)], {}, writer)
+
+
+def test_an_image_that_is_for_another_platform(tmp_path: Path, writer: LayoutWriter) -> None:
+    part = a_part(tmp_path, AMD64)
+    with pytest.raises(VerificationError, match="the image of `linux/arm64` says of itself that it is for `linux/amd"):
+        compose([Part(platform=ARM64, path=part.path)], {}, writer)

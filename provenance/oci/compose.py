@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import UnreadableError, quoted
+from ..errors import UnreadableError, VerificationError, quoted
 from .annotate import shared
 from .layout import opened_layout
 from .model import CONFIGS, OCI_INDEX, Descriptor, Manifest, encode

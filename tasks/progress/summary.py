@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..flow.outcome import Outcome
 
 _FEW = 3
-"""Fresh artifacts that are still shown one by one, beside others that were not."""
+"""Fresh artifacts that are still shown one by one, beside others that were not; and names in a reason."""
 _SHORT = 16
 """Characters of a digest where the line is too narrow for the whole."""
 
@@ -106,7 +106,14 @@ def _unknown(subject: Component) -> str:
     counts = [(int(found.get(key, "0")), word) for key, word in counted]
     files = " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count)
     unread = f"not all could be read: {found['image:unread'].partition(chr(10))[0]}" if "image:unread" in found else ""
-    return "; ".join(text for text in (f"{files} that nobody explains" if files else "", unread) if text)
+    partly = found.get("image:partly-known", "").split("\n")
+    partial = f"of {_few(partly)} it is not known what all is in it" if partly[0] else ""
+    return "; ".join(text for text in (f"{files} that nobody explains" if files else "", unread, partial) if text)
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _FEW
+    return ", ".join(f"`{name}`" for name in names[:_FEW]) + (f" and {more} more" if more > 0 else "")
 
 
 def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -66,7 +66,7 @@ def compose(  # noqa: PLR0913 - the things that an inventory is made of
     return Inventory(
         artifact=artifact,
         digest=digest,
-        subject=replace(subject, properties={**subject.properties, **properties(survey, composed.left_out)}),
+        subject=replace(subject, properties={**subject.properties, **properties(survey, composed.left_out, partial)}),
         components=tuple(graph.components[ref] for ref in sorted(graph.components)),
         dependencies={
             subject.ref: tuple(sorted(own)),

@@ -23,8 +23,11 @@ _HOW = (
 )
 
 
-def properties(survey: Survey, left_out: int) -> Mapping[str, str]:
-    """Return the figures as properties of the image; `left_out`: programs that are not listed each."""
+def properties(survey: Survey, left_out: int, partial: Sequence[str]) -> Mapping[str, str]:
+    """Return the figures as properties of the image.
+
+    `left_out`: programs that are not listed each; `partial`: artifacts in it whose own lists are not complete.
+    """
     by = Counter(file.by for file in survey.files)
     others = [file.path for file in survey.unexplained if not file.program]
     programs = by[By.NOBODY] - len(others)
@@ -41,6 +44,8 @@ def properties(survey: Survey, left_out: int) -> Mapping[str, str]:
         found["image:unexplained-names"] = "\n".join(map(shown, others[:_NAMED]))
     if survey.look.unread:
         found["image:unread"] = "\n".join(str(one) for one in survey.look.unread[:_REASONS])
+    if partial:
+        found["image:partly-known"] = "\n".join(partial[:_REASONS])
     return found
 
 

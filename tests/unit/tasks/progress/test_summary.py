@@ -91,6 +91,11 @@ def test_count_claims_no_more_than_is_known(completeness: Completeness, linked: 
         ),
         ({"image:unexplained-programs": "1", "image:unexplained-files": "0"}, "1 program that nobody explains"),
         ({"image:unread": "var/lib/rpm: old\nother"}, "not all could be read: var/lib/rpm: old"),
+        ({"image:partly-known": "kettle:a\nkettle:b"}, "of `kettle:a`, `kettle:b` it is not known what all is in it"),
+        (
+            {"image:unexplained-programs": "1", "image:partly-known": "a\nb\nc\nd"},
+            "1 program that nobody explains; of `a`, `b`, `c` and 1 more it is not known what all is in it",
+        ),
         ({}, "some leaves"),
     ],
 )

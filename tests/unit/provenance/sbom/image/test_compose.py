@@ -196,6 +196,7 @@ def test_an_artifact_that_is_not_known_is_none_here_either(images: Any, complete
     found = composed(images, {"tea": b"tea"}, artifacts=(tea,))
     assert found.completeness is Completeness.INCOMPLETE
     assert "Not completely known themselves: cargo:tea@any." in found.note
+    assert found.subject.properties["image:partly-known"] == "cargo:tea@any"
 
 
 def test_what_can_not_be_read_is_told(images: Any) -> None:

@@ -100,9 +100,11 @@ class Archive:
             kind = header[7]
             if kind in b"xLKg":
                 text = self._extension(_number(header[4], self._broken))
-                if kind != b"g":  # engines pass over what is said of all members, and so it means nothing
+                if kind != b"g":
                     self._say(said, kind, text)
-                continue
+                elif said.kinds:  # it is a member of its own to some readers, which forget then what was said
+                    raise self._broken("says something of all members where one should follow")
+                continue  # engines pass over what is said of all members, and so it means nothing
             yield self._member(header, said)
             said = _Said()
         if said.kinds:

@@ -189,6 +189,7 @@ EMPTY = b"0" * 12
         (extended(b"a\0", b"L") + extended(b"10 path=b\n") + header(size=EMPTY), "says twice"),
         (extended(b"10 path=b\n") + extended(b"a\0", b"L") + header(size=EMPTY), "says twice"),
         (extended(b"a\0", b"L") + extended(b"b\0", b"L") + header(size=EMPTY), "says twice"),
+        (extended(b"10 path=a\n") + extended(b"13 comment=x\n", b"g") + header(size=EMPTY), "of all members where one"),
         (header(b"tea/") + header(b"hidden", EMPTY), "both a file and a folder"),
         (header(size=EMPTY, magic=b"ustar  \0", prefix=b"usr/bin"), "has a header that is none"),
     ],

@@ -6,12 +6,15 @@ import bz2
 import gzip
 import lzma
 import zlib
+from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..errors import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from _typeshed import WriteableBuffer
 
 GZIP, XZ, BZIP2, ZSTD = b"\x1f\x8b", b"\xfd7zXZ\x00", b"BZh", b"\x28\xb5\x2f\xfd"
 """How files begin that are compressed (RFC 1952, the .xz file format, bzip2's own, RFC 8878)."""
@@ -21,6 +24,8 @@ _RATIO = 200
 """What is compressed may grow to `_FREE` bytes, and beyond that to this many times its size."""
 _ZSTD_WINDOW = 128 << 20
 """What zstd itself reads without being asked to (its option `--long` goes beyond)."""
+_XZ_MEMORY = 80 << 20
+"""What the highest level of xz needs to be read again is 65 MiB."""
 
 
 class Stream:
@@ -86,7 +91,39 @@ def _gzip(file: BinaryIO, most: int) -> Stream:
 
 
 def _xz(file: BinaryIO, most: int) -> Stream:
-    return Stream(cast("BinaryIO", lzma.LZMAFile(file)), most, (OSError, EOFError, lzma.LZMAError))
+    return Stream(cast("BinaryIO", BufferedReader(_Unxz(file), _CHUNK)), most, (OSError, EOFError, lzma.LZMAError))
+
+
+class _Unxz(RawIOBase):
+    """What an .xz file of one or several streams stands for; the library's reader takes what memory it asks for."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._stream = _xz_stream()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        while True:
+            data = b""
+            if self._stream.eof:
+                data = self._stream.unused_data.lstrip(b"\0")  # zeros may pad a stream
+                while not data:
+                    if not (piece := self._file.read(_CHUNK)):
+                        return 0
+                    data = piece.lstrip(b"\0")
+                self._stream = _xz_stream()
+            elif self._stream.needs_input and not (data := self._file.read(_CHUNK)):
+                raise EOFError("it ends in the middle")
+            if found := self._stream.decompress(data, len(view)):
+                view[: len(found)] = found
+                return len(found)
+
+
+def _xz_stream() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
 
 def _bzip2(file: BinaryIO, most: int) -> Stream:

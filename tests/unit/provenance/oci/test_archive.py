@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import tarfile
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,6 +107,28 @@ def test_more_images_and_layers_than_are_read(tmp_path: Path) -> None:
         archive = tar(tmp_path / f"{number}.tar", files | {"manifest.json": json.dumps(document).encode()})
         with pytest.raises(UnreadableError, match=message):
             read_archive(archive, LayoutWriter(tmp_path / f"x{number}"))
+
+
+def test_xz_of_several_streams_with_padding(tmp_path: Path) -> None:
+    plain = tar(tmp_path / "a.tar", docker_files(LAYER)).read_bytes()
+    packed = tmp_path / "a.tar.xz"
+    packed.write_bytes(lzma.compress(plain[:700]) + bytes(8) + lzma.compress(plain[700:], preset=9) + bytes(4))
+    assert converted(packed, tmp_path / "x") == converted(tmp_path / "a.tar", tmp_path / "y")
+    packed.write_bytes(lzma.compress(plain)[:100])
+    with pytest.raises(UnreadableError, match="truncated"):
+        read_archive(packed, LayoutWriter(tmp_path / "z"))
+
+
+def test_xz_that_asks_for_memory(tmp_path: Path) -> None:
+    """A dictionary of a gibibyte is asked for with one byte."""
+    data = bytearray(lzma.compress(tar(tmp_path / "a.tar", docker_files(LAYER)).read_bytes()))
+    size = (data[12] + 1) * 4
+    assert data[14] == 0x21  # LZMA2, and behind it the length of its properties
+    data[16] = 36
+    data[12 + size - 4 : 12 + size] = zlib.crc32(data[12 : 12 + size - 4]).to_bytes(4, "little")
+    (tmp_path / "a.tar.xz").write_bytes(data)
+    with pytest.raises(UnreadableError, match="Memory usage limit exceeded"):
+        read_archive(tmp_path / "a.tar.xz", LayoutWriter(tmp_path / "x"))
 
 
 def test_link_between_layers_as_old_engines_write_it(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Failures:
         try:
             yield
         except ProvenanceError as error:
-            self.reasons.append(f"{quoted(name)}: {error.message}")
+            self.reasons.extend(said_of(name, error.message))
             if error.hint:
                 self.hints[error.hint] = None
 
@@ -70,6 +70,12 @@ class Failures:
         if self.reasons:
             lines = "\n".join(f"  {reason}" for reason in self.reasons)
             raise VerificationError(f"{quoted(what)} is not verified:\n{lines}", hint="; ".join(self.hints) or None)
+
+
+def said_of(name: str, message: str) -> list[str]:
+    """Return the lines of a message, each with the name of what it is about, which an image's lines have already."""
+    about = f"{quoted(name)}: "
+    return [f"{about}{line.removeprefix(about)}" for line in message.splitlines()]
 
 
 def read_evidence(path: Path, artifact: Measured | None, failures: Failures) -> Evidence:

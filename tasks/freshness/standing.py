@@ -16,7 +16,7 @@ from ...provenance.record import LIMIT as RECORD_LIMIT
 from ...provenance.record import RECORD_SUFFIX, Record
 from ...provenance.sbom.inventory import Inventory
 from ...provenance.verify.artifact import Measured, measure
-from ...provenance.verify.evidence import INVENTORY_LIMIT
+from ...provenance.verify.evidence import INVENTORY_LIMIT, said_of
 from ...provenance.verify.folder import Folder, opened, read_file
 from ...provenance.verify.policy import trusted_sealer
 from ...provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
@@ -174,7 +174,9 @@ def _artifact(folder: Folder, record: Record, lost: list[Reason]) -> Measured | 
     try:
         found = measure(folder, record.names, media_type=record.media_type)
     except (UnreadableError, VerificationError) as error:
-        lost.append(Reason(code=Code.ARTIFACT_CHANGED, detail=f"{record.file}: {error.message}"))
+        first, *more = said_of(record.file, error.message)
+        rest = f", and {len(more)} more" if more else ""
+        lost.append(Reason(code=Code.ARTIFACT_CHANGED, detail=f"{first}{rest}"))
         return None
     if found.digest != record.digest:
         lost.append(Reason(code=Code.ARTIFACT_CHANGED, detail=f"{record.file}: {found.digest}, was {record.digest}"))

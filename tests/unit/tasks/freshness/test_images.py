@@ -123,6 +123,15 @@ def test_tampering_is_seen_and_undone(served: Any, tampering: str, *, lose_state
     assert isinstance(served.plan()["tea"], Fresh)
 
 
+def test_reason_names_the_image_once(served: Any) -> None:
+    for size in ("0" * 64, "1" * 64):
+        (_image(served) / "blobs" / "sha256" / size).write_bytes(b"")
+    answer = served.plan()["tea"]
+    assert isinstance(answer, Stale)
+    (reason,) = answer.reasons
+    assert reason.detail == f"`image`: `blobs/sha256/{'0' * 64}` belongs to nothing in the image, and 1 more"
+
+
 def test_touching_changes_nothing(served: Any) -> None:
     for path in _blobs(served):
         os.utime(path)

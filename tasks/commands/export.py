@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...provenance.errors import UsageError, VerificationError, quoted
+from ...provenance.errors import StoreError, UsageError, VerificationError, quoted
 from .base import WorkspaceCommand
 from .verify import OPT_KEY, artifact_folders, trust_of, verified
 
@@ -24,6 +24,8 @@ _OPT_NAME = {
     "help": "what an engine shall call the image, as `ghcr.io/owner/tea:1` (default: the artifact's name and `latest`)",
 }
 
+_SEVERAL = "          of several platforms: `docker load` takes it where docker keeps images in containerd's store\n"
+
 
 class Export(WorkspaceCommand):
     """Writes an image into an archive; only one whose evidence verifies."""
@@ -33,12 +35,15 @@ class Export(WorkspaceCommand):
     doc_usage = "WHAT FILE"
     doc_description = (
         "WHAT is an image's id, or its folder. It is verified first. Its digest stays: the archive is its OCI layout, "
-        "with a manifest.json for engines before version 25. A FILE that is there is replaced as a whole."
+        "with a manifest.json for engines before version 25. An index has none of these: of it docker loads what it "
+        "keeps in containerd's store; others take one platform. A FILE that is there is replaced as a whole."
     )
     cmd_options = (OPT_KEY, _OPT_NAME)
 
     def run(self, params: Any, args: list[str]) -> int:
         """Verify the image, then write the archive."""
+        from ...provenance.oci.model import INDEXES
+
         if len(args) != 2:  # noqa: PLR2004 - what, and where
             raise UsageError("`export` takes an image and a file", hint=f"`{self.bin_name} export docker:tea tea.tar`")
         folder, id_ = self._folder(args[0])
@@ -49,6 +54,8 @@ class Export(WorkspaceCommand):
             )
         _write(folder, found, _reference(params["name"], found), Path(args[1]))
         sys.stdout.write(f"exported  {found.record.artifact}  {found.digest}  to `{args[1]}`\n")
+        if found.record.media_type in INDEXES:
+            sys.stdout.write(_SEVERAL)
         return 0
 
     def _folder(self, what: str) -> tuple[Path, str | None]:
@@ -91,6 +98,8 @@ def _write(folder: Path, found: VerifiedArtifact, name: Reference | None, target
     if image.digest != found.digest:
         raise VerificationError(f"`{found.record.artifact}` changed while it was exported", hint="run again")
     new = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    if not target.parent.is_dir():
+        raise StoreError(f"can't write {quoted(str(target))}: {quoted(str(target.parent))} is no folder")
     with writing(target):
         try:
             with new.open("xb") as archive:

@@ -74,4 +74,4 @@ def test_image_that_does_not_verify_is_not_exported(run: Run, image: str, root: 
 def test_target_that_cannot_be_written(run: Run, image: str, tmp_path: Path) -> None:
     ended = run("export", image, str(tmp_path / "no" / "a.tar"))
     assert (ended.code, ended.out) == (1, "")
-    assert "can't write" in ended.err
+    assert f"can't write `{tmp_path}/no/a.tar`: `{tmp_path}/no` is no folder" in ended.err

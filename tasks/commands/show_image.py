@@ -60,10 +60,13 @@ def explanations(path: Path, inventory: Inventory, sources: Mapping[str, str]) -
             return
         files = survey(layout, manifest, known, sources).files
     yield f"who explains its files ({len(files):,}):"
+    absent = int(inventory.subject.properties.get("image:files-by-source", "0")) - sum(f.by is By.SOURCE for f in files)
     order = list(By)
     named = sorted(files, key=lambda file: (order.index(file.by), _title(file), file.path))
     for (by, title), group in groupby(named, key=lambda file: (file.by, _title(file))):
-        yield f"  {title}: {_listed(list(group), _UNKNOWN if by is By.NOBODY else _NAMED)}"
+        # What was signed counted those that are from the sources.
+        also = f", or sources that are not known here ({absent:,} of these)" if by is By.NOBODY and absent > 0 else ""
+        yield f"  {title}{also}: {_listed(list(group), _UNKNOWN if by is By.NOBODY else _NAMED)}"
 
 
 def _title(file: Explained) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from doit_provenance.provenance.sbom.inventory import Inventory
+from doit_provenance.tasks.commands.show_image import explanations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +63,17 @@ def test_by_path_the_sources_are_not_known(run: Run, image: Path) -> None:
     ended = run("show", str(image))
     assert ended.code == 0
     assert "etc/leaf" in next(line for line in ended.out.splitlines() if line.startswith("    nobody: "))
+
+
+def test_sources_that_are_not_known_are_not_called_nobodys(image: Path) -> None:
+    inventory = Inventory.from_json((image.parent / "tea.inventory.json").read_bytes())
+    counted = replace(inventory.subject, properties={"image:files-by-source": "1"})
+    leaf = hashlib.sha256(b"black\n").hexdigest()
+    here, away = (
+        list(explanations(image, replace(inventory, subject=counted), sources)) for sources in ({leaf: "leaf.txt"}, {})
+    )
+    assert here[-1].startswith("  nobody: bin/milk")
+    assert away[-1].startswith("  nobody, or sources that are not known here (1 of these): bin/milk")
 
 
 @pytest.mark.parametrize("what", ["image", "folder", "task"])

@@ -40,7 +40,9 @@ class Ids:
         return frozenset(id_.partition(":")[0] for id_ in self._ids)
 
 
-def unknown(at: str, references: Iterable[str], ids: Ids, untold: Container[str] = ()) -> Iterator[str]:
+def unknown(
+    at: str, references: Iterable[str], ids: Ids, untold: Container[str] = (), but: Container[str] = ()
+) -> Iterator[str]:
     """Yield a line for each reference that stands for no artifact.
 
     Args:
@@ -48,9 +50,10 @@ def unknown(at: str, references: Iterable[str], ids: Ids, untold: Container[str]
         references: in the order of the file.
         ids: of all artifacts.
         untold: the builders that could not tell what they build.
+        but: references of which something else is to be said.
     """
     for index, reference in enumerate(references):
-        if ids.standing_for(reference):
+        if reference in but or ids.standing_for(reference):
             continue
         builder = reference.partition(":")[0]
         if builder in untold:

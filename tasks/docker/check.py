@@ -31,14 +31,34 @@ def mistakes(
         artifacts: the same, by their ids.
         untold: the builders that could not tell what they build.
     """
+    names = {docker.name for docker in dockers}
     for docker in dockers:
         at = f"docker.{docker.name}"
         platforms: dict[Platform, str] = {}
         yield from _platforms(docker, at, platforms)
         yield from _contexts(docker, at)
-        yield from _artifacts(docker, at, ids, artifacts, list(platforms) or [Platform.of_host()], untold)
-        for id_ in {id_ for id_ in secret_ids(docker) if secret_ids(docker).count(id_) > 1}:
+        own = [one for one in docker.artifacts if _image_name(one) in names]
+        yield from _images(own, docker, at)
+        yield from unknown(f"{at}.artifacts", docker.artifacts, ids, untold, but=own)
+        yield from _artifacts(docker, at, ids, artifacts, list(platforms) or [Platform.of_host()])
+        secrets = secret_ids(docker)
+        for id_ in sorted({id_ for id_ in secrets if secrets.count(id_) > 1}):
             yield f"{at}.secrets: two secrets have the id {quoted(id_)}"
+
+
+def _image_name(reference: str) -> str | None:
+    """Return the name of the image of this builder that a reference stands for, if it is one of its own."""
+    builder, _, name = reference.partition("@")[0].partition(":")
+    return name if builder == BUILDER else None
+
+
+def _images(own: Sequence[str], docker: Docker, at: str) -> Iterator[str]:
+    for reference in own:
+        yield f"{at}.artifacts[{docker.artifacts.index(reference)}]: {_no_file(reference)}"
+
+
+def _no_file(reference: str) -> str:
+    return f"{quoted(reference)} is an image, and no file that a context can hold"
 
 
 def _platforms(docker: Docker, at: str, seen: dict[Platform, str]) -> Iterator[str]:
@@ -67,14 +87,12 @@ def _artifacts(
     ids: Ids,
     artifacts: Mapping[str, Artifact],
     platforms: Sequence[Platform],
-    untold: Container[str],
 ) -> Iterator[str]:
-    yield from unknown(f"{at}.artifacts", docker.artifacts, ids, untold)
     for index, reference in enumerate(docker.artifacts):
         place, meant = f"{at}.artifacts[{index}]", ids.standing_for(reference)
         images = [id_ for id_ in meant if artifacts[id_].form is not Form.FILE]
         if images:
-            yield f"{place}: `{images[0]}` is an image, and no file that a context can hold"
+            yield f"{place}: {_no_file(images[0])}"
         elif meant:
             yield from _fitting(reference, place, ids, platforms)
     for platform in platforms:

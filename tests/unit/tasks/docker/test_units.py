@@ -53,6 +53,9 @@ def test_nothing_is_made_of_nothing(images: Images) -> None:
         ('contexts = { a = "docker-image://A:B:C" }', "contexts.a: `A:B:C` is no reference to an image"),
         ('secrets = ["id=a,env=A", "id=a,env=B"]', "secrets: two secrets have the id `a`"),
         ('artifacts = ["cargo:wsh"]', "artifacts[0]: `cargo:wsh` stands for no artifact; did you mean `cargo:wash`?"),
+        ('artifacts = ["docker:x"]', "artifacts[0]: `docker:x` is an image, and no file that a context can hold"),
+        ('artifacts = ["docker:x@linux/arm64"]', "artifacts[0]: `docker:x@linux/arm64` is an image, and no file"),
+        ('artifacts = ["docker:y"]', "artifacts[0]: `docker:y` stands for no artifact"),
         ('artifacts = ["oci:base"]', "artifacts[0]: `oci:base@linux/amd64` is an image, and no file"),
         (
             'platforms = ["linux/s390x"]\nartifacts = ["cargo:wash"]',

@@ -158,6 +158,6 @@ def _materials(call: Call) -> list[Material]:
     if not isinstance(found, dict):
         raise ToolError(
             "this `docker buildx`, or its BuildKit, does not say what a build has used",
-            hint="use buildx 0.16 or later, and BuildKit 0.11 or later",
+            hint="use buildx 0.16 or later, and BuildKit 0.11 or later; of an image without any layer none does",
         )
     return read_materials(found)

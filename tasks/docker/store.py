@@ -59,9 +59,9 @@ def opened_engine() -> Iterator[DockerClient]:
 
     try:
         client = docker.from_env(timeout=_TIMEOUT)
-    except DockerException as error:
+    except (DockerException, ValueError) as error:  # the latter for an address in DOCKER_HOST that is none
         raise ToolError(
-            f"no docker engine can be reached: {error}",
+            f"no docker engine can be reached: {_reason(error)}",
             hint="start it, or set DOCKER_HOST to where it listens",
         ) from error
     try:
@@ -72,3 +72,11 @@ def opened_engine() -> Iterator[DockerClient]:
         raise ToolError(f"the docker engine failed: {quoted(str(error))}") from error
     finally:
         client.close()
+
+
+def _reason(error: BaseException) -> str:
+    """Say in few words why there is no connection; docker's library wraps the reason, and what it says shows that."""
+    inner = error
+    while (cause := inner.__cause__ or inner.__context__) is not None:
+        inner = cause
+    return inner.strerror if isinstance(inner, OSError) and inner.strerror else str(error)

@@ -72,11 +72,22 @@ def find_tool(workspace: Workspace) -> Tool:
     argv = _buildx(workspace.root)
     found = _inspect(argv, workspace.root) if argv else None
     if found is None or (found.driver == "docker" and not _keeps_oci(workspace.root)):
-        from .engine import version
-
-        found = Tool(argv=(), driver="engine", version=version())
+        found = Tool(argv=(), driver="engine", version=_engine_version(lacks_buildx=not argv))
     workspace.memory.put(_MEMORY, {"of": _choice(), "value": found.value})
     return found
+
+
+def _engine_version(*, lacks_buildx: bool) -> str:
+    from .engine import version
+
+    try:
+        return version()
+    except ToolError as error:
+        if not lacks_buildx:
+            raise
+        raise ToolError(
+            f"there is no `docker buildx`, and {error.message}", hint=f"install buildx, or the engine: {error.hint}"
+        ) from error
 
 
 def tool_value(workspace: Workspace, find: Callable[[], Tool]) -> str:

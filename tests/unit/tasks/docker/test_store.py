@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -89,7 +90,19 @@ def test_target_that_cannot_be_written(engine: HTTPServer, tmp_path: Path) -> No
         store.save("tea", tmp_path / "no" / "x.tar")
 
 
-def test_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    with pytest.raises(ToolError, match="no docker engine can be reached"):
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("tcp://127.0.0.1:1", "Connection refused"),
+        ("unix:///nowhere/docker.sock", "No such file or directory"),
+        ("tcp://127.0.0.1:x", "Port could not be cast to integer value"),
+        ("kettle://tea", "Invalid bind address protocol"),
+    ],
+)
+# The library leaves the socket open that could not be connected.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+def test_no_engine(monkeypatch: pytest.MonkeyPatch, host: str, reason: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(ToolError, match=f"^no docker engine can be reached: {reason}"):
         store.image_id("tea")
+    gc.collect()  # so that it is this test that hears of the socket

@@ -111,8 +111,11 @@ class _Composed:
         found = [(self.included[sha256], files) for sha256, files in artifacts.items()]
         found.sort(key=lambda each: each[0].inventory.artifact)
         refs = [self._artifact(one, files) for one, files in found]
-        for ref, (one, _) in zip(refs, found, strict=True):  # of which one may be a library that another asks for
+        for ref, (one, files) in zip(refs, found, strict=True):  # of which one may be a library that another asks for
             self._contents(ref, one)
+            if one.inventory.completeness is Completeness.UNKNOWN:  # then what it says of itself is all there is
+                for contents in look.linked.get(files[0].path, ()):
+                    self._link(ref, contents, shown(files[0].path))
 
     def _packages(self) -> None:
         places: dict[str, list[str]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ from doit_provenance.provenance.sbom.image.subject import image_component
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.provenance.sbom.reference import refer
+
+from .test_binary import elf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,6 +200,24 @@ def test_an_artifact_that_is_not_known_is_none_here_either(images: Any, complete
     assert found.completeness is Completeness.INCOMPLETE
     assert "Not completely known themselves: cargo:tea@any." in found.note
     assert found.subject.properties["image:partly-known"] == "cargo:tea@any"
+
+
+@pytest.mark.parametrize(
+    ("completeness", "leaves"), [(Completeness.UNKNOWN, 1), (Completeness.INCOMPLETE, 0), (Completeness.COMPLETE, 0)]
+)
+def test_of_an_artifact_that_nobody_knows_that_counts_which_it_says_itself(
+    images: Any, completeness: Completeness, leaves: int
+) -> None:
+    crates = [
+        {"name": "leaf", "version": "1.0.0", "source": "crates.io"},
+        {"name": "tea", "version": "0.1.0", "source": "local", "dependencies": [0], "root": True},
+    ]
+    program = elf({".dep-v0": zlib.compress(json.dumps({"packages": crates}).encode())})
+    tea = binary("tea", program, completeness=completeness)
+    found = composed(images, {"bin/tea": program, "usr/bin/tea": program}, artifacts=(tea,))
+    assert [leaf.purl for leaf in found.of_role(Role.LINKED)] == leaves * ["pkg:cargo/leaf@1.0.0"]
+    assert found.dependencies["pkg:cargo/tea@0.1.0#bin"] == leaves * ("pkg:cargo/leaf@1.0.0",)
+    assert {part.role for part in found.components} <= {Role.CONTAINED, Role.LINKED}
 
 
 def test_what_can_not_be_read_is_told(images: Any) -> None:

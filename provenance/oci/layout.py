@@ -15,6 +15,7 @@ from .model import (
     INDEXES,
     MANIFEST_LIMIT,
     MANIFESTS,
+    MANIFESTS_LIMIT,
     OCI_INDEX,
     Descriptor,
     Index,
@@ -100,11 +101,7 @@ class Layout:
             yield stream
 
     def has(self, descriptor: Descriptor) -> bool:
-        """Tell whether there is something under the name of a blob.
-
-        Raises:
-            UnreadableError: the folder of the blobs can't be read.
-        """
+        """Tell whether there is something under the name of a blob."""
         return self.tree.has(blob_name(descriptor))
 
     def images(self) -> Iterator[tuple[Descriptor, Manifest]]:
@@ -127,15 +124,17 @@ class Layout:
         """
         waiting = [(root, 1) for root in reversed(roots)]
         indexes: set[str] = set()
-        read = 0
+        read, left = 0, MANIFESTS_LIMIT
         while waiting:
             descriptor, depth = waiting.pop()
             if descriptor.media_type not in INDEXES | MANIFESTS or descriptor.digest in indexes:
                 continue  # an index that is listed again says nothing new
-            read += 1
+            read, left = read + 1, left - descriptor.size
             if read > _MOST or depth > _DEEPEST:
                 what = f"more than {_MOST:,} manifests" if read > _MOST else f"indexes more than {_DEEPEST} deep"
                 raise UnreadableError(f"{self._named} has {what}")
+            if left < 0:
+                raise UnreadableError(f"{self._named} has manifests of more than {MANIFESTS_LIMIT:,} bytes")
             found = self.manifest(descriptor)
             yield descriptor, found
             if isinstance(found, Index):
@@ -247,7 +246,7 @@ class _Check:
 
     def _all_below(self, root: Descriptor) -> bool:
         """Check all that is reached from `root`; tell whether all of it could be read."""
-        waiting, seen, all_read = [root], set(), True
+        waiting, seen, all_read, left = [root], set(), True, MANIFESTS_LIMIT
         while waiting:
             descriptor = waiting.pop()
             holds = self._blob(descriptor)
@@ -256,6 +255,9 @@ class _Check:
             if descriptor.media_type not in INDEXES | MANIFESTS or step in seen:
                 continue
             seen.add(step)
+            left -= descriptor.size
+            if left < 0:
+                raise UnreadableError(f"it has manifests of more than {MANIFESTS_LIMIT:,} bytes")
             if not holds:
                 all_read = False
                 continue

@@ -50,6 +50,8 @@ FOREIGN_LAYERS = frozenset(
 
 MANIFEST_LIMIT = 4 << 20
 """Bytes of a manifest or an index that are read: what registries take (distribution-spec v1.1, pushing manifests)."""
+MANIFESTS_LIMIT = 32 << 20
+"""Bytes of all manifests and indexes of one layout, each counted once; ten thousand of usual size have less."""
 CONFIG_LIMIT = 8 << 20
 """Bytes of an image's configuration that are read; it holds the history of every layer."""
 

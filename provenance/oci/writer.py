@@ -17,6 +17,7 @@ from .model import (
     INDEXES,
     MANIFEST_LIMIT,
     MANIFESTS,
+    MANIFESTS_LIMIT,
     OCI_INDEX,
     Descriptor,
     encode,
@@ -68,6 +69,8 @@ class LayoutWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._blobs = folder / BLOBS
+        self._manifests: dict[tuple[str, str], Manifest | Index] = {}
+        self._left = MANIFESTS_LIMIT
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "blobs").mkdir()
@@ -186,10 +189,18 @@ class LayoutWriter:
         """Return a manifest or an index that was written.
 
         Raises:
-            UnreadableError: it was not, or is malformed.
+            UnreadableError: it was not, is malformed, or there are too many.
             VerificationError: the descriptor gives another size.
         """
-        return parse_manifest(self.read(descriptor, MANIFEST_LIMIT), descriptor.media_type)
+        step = (descriptor.digest, descriptor.media_type)
+        found = self._manifests.get(step)
+        if found is None or descriptor.size != len(found.raw):
+            found = parse_manifest(self.read(descriptor, MANIFEST_LIMIT), descriptor.media_type)
+            self._left -= len(found.raw)
+            if self._left < 0:
+                raise UnreadableError(f"the image has manifests of more than {MANIFESTS_LIMIT:,} bytes")
+            self._manifests[step] = found
+        return found
 
     def config(self, manifest: Manifest) -> Mapping[str, JSONValue]:
         """Return the configuration of an image that was written.

@@ -18,6 +18,8 @@ from doit_provenance.provenance.oci.model import (
     encode,
 )
 
+from .conftest import AMD64, ARM64, add_image, add_index
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -245,3 +247,13 @@ def test_configuration_must_be_an_object(layout_of: Callable[..., Path]) -> None
         assert isinstance(manifest, Manifest)
         with pytest.raises(UnreadableError, match="not a JSON object"):
             layout.config(manifest)
+
+
+def test_manifests_are_bounded_together(layout_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may be as large as registries take, and a layout could hold any number of them."""
+    path = layout_of(lambda writer: add_index(writer, add_image(writer, AMD64)[0], add_image(writer, ARM64)[0]))
+    monkeypatch.setattr("doit_provenance.provenance.oci.layout.MANIFESTS_LIMIT", 500)
+    with pytest.raises(UnreadableError, match="manifests of more than 500 bytes"):
+        verify_layout(path)
+    with opened_layout(path) as layout, pytest.raises(UnreadableError, match="manifests of more than 500 bytes"):
+        list(layout.images())

@@ -54,8 +54,9 @@ def unreachable(host: str, error: Exception) -> RegistryError:
     reason: BaseException = error
     while (inner := getattr(reason, "reason", None) or reason.__cause__) and isinstance(inner, BaseException):
         reason = inner
-    text = " ".join(str(reason).split()) or type(reason).__name__
-    hint = None
+    said = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+    text = " ".join(said.split()) or type(reason).__name__
+    hint = "see that the registry's name is right, and that it can be reached from here"
     if "certificate" in text.lower():
         hint = "the machine's own authorities are trusted; SSL_CERT_FILE names a file of others"
     return RegistryError(f"can't talk to `{host}`: {quoted(text)}", hint=hint)

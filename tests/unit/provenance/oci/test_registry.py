@@ -354,8 +354,13 @@ class TestFailures:
 
     def test_no_such_host(self) -> None:
         waited: list[float] = []
-        with Registry(credential=lambda _: None, sleep=waited.append) as registry, pytest.raises(RegistryError):
+        with (
+            Registry(credential=lambda _: None, sleep=waited.append) as registry,
+            pytest.raises(RegistryError) as caught,
+        ):
             resolve(registry, Reference.parse("no-such-host.invalid/tea"))
+        assert "Errno" not in caught.value.message
+        assert "can be reached from here" in str(caught.value.hint)
 
     def test_an_answer_without_sense(self, server: Server, client: Client) -> None:
         server.before = lambda _: Said(status=418, body=b"\xff" * 100_000)

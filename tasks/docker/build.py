@@ -25,6 +25,7 @@ from ..upstream import read_upstream
 from .buildx import Call, build
 from .dockerfile import parse
 from .inputs import Measured, declared, from_repository, measure, read_dockerfile
+from .labels import without_inherited
 from .materials import Material, refuse_unpinned
 from .pins import Asking
 from .secret import refuse_in_contexts
@@ -132,7 +133,8 @@ class _Making:
         self._refuse_changes(before, upstream)
         texts = [staged.text.decode(), *self.docker.args.values(), *image_contexts_of(self.docker).values()]
         refuse_unpinned(materials, pins.values(), texts, dockerfile_of(self.docker))
-        path = self._finish(writer, root, files, named, pins)
+        base = Base(name=named.base.partition("@")[0], digest=pins[named.base]) if named.base else None
+        path = self._finish(writer, root, files, base, staged.text.decode())
         values = declared(self.workspace, self.docker, self.tool.value, pins).values
         artifacts = {key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in upstream.items()}
         return Made(
@@ -188,7 +190,7 @@ class _Making:
                 raise InputChangedError(f"an input changed while it was being built: `{id_}`", hint="run again")
 
     def _finish(
-        self, writer: LayoutWriter, root: Descriptor, files: Mapping[str, str], named: Named, pins: Mapping[str, str]
+        self, writer: LayoutWriter, root: Descriptor, files: Mapping[str, str], base: Base | None, text: str
     ) -> Path:
         """Convert and annotate the image, which settles its digest."""
         found = writer.manifest(root)
@@ -198,9 +200,9 @@ class _Making:
             self.workspace,
             self.docker.name,
             self.docker.annotations,
-            config=writer.config(found),
+            config=without_inherited(writer.config(found), text),
             files=files,
-            base=Base(name=named.base.partition("@")[0], digest=pins[named.base]) if named.base else None,
+            base=base,
         )
         bare = replace(root, annotations={})  # of BuildKit's index: a time, and a name that nobody gave
         writer.finish(annotate(to_oci(bare, writer), said, writer))

@@ -73,7 +73,7 @@ def made(tmp_path: Path, docker: Docker, root: Path, monkeypatch: pytest.MonkeyP
     docker(SCRIPT.format(hex=HEX, python=sys.executable, fake=fake))
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     (root / "app").mkdir()
-    (root / "app/Dockerfile").write_text("FROM debian:12 AS x\nCOPY . /\n")
+    (root / "app/Dockerfile").write_text("FROM debian:12 AS x\nCOPY . /\nLABEL org.opencontainers.image.licenses=MIT\n")
     (root / "app/a").write_text("a")
     return folder
 

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _OS = re.compile(r"(?P<os>[A-Za-z0-9_-]+)(?:\((?P<version>[A-Za-z0-9_.-]+)\))?\Z")
 
+SYSTEMS = frozenset(
+    {
+        *("aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux", "netbsd", "openbsd"),
+        *("plan9", "solaris", "wasip1", "windows"),
+    }
+)
+"""Operating systems that Go builds for (`go tool dist list`), whose names OCI takes (image-spec v1.1, config.md)."""
+ARCHITECTURES = frozenset(
+    {
+        *("386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le"),
+        *("riscv64", "s390x", "wasm"),
+    }
+)
+"""Architectures, likewise."""
+
 _SYSTEMS: Mapping[str, str] = {"macos": "darwin"}
 _ARCHITECTURES: Mapping[str, tuple[str, str | None]] = {
     "i386": ("386", None),

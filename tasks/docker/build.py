@@ -28,7 +28,7 @@ from .inputs import Measured, declared, from_repository, measure, read_dockerfil
 from .labels import without_inherited
 from .materials import Material, refuse_unpinned
 from .pins import Asking
-from .secret import refuse_in_contexts
+from .secret import refuse_in_contexts, refuse_missing
 from .stages import named_by
 from .staging import Staged, remove, stage
 from .units import BUILD_TYPE, dockerfile_of, external, image_contexts_of
@@ -101,6 +101,7 @@ class _Making:
     pins: Pins
 
     def run(self, folder: Path, scratch: Path) -> Made:
+        refuse_missing(self.workspace, self.docker)
         refuse_in_contexts(self.workspace, self.docker)
         before = measure(self.workspace, self.docker)
         named = self._named()

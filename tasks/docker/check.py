@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import UsageError, quoted
 from ...provenance.oci.reference import Reference
-from ...provenance.platform import Platform
 from ..builder import Form
+from ..image.platforms import read_platforms, wrong_platforms
 from ..references import unknown
 from . import BUILDER
 from .units import fitting, image_contexts_of, names_in_context, secret_ids
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ...provenance.config import Docker
+    from ...provenance.platform import Platform
     from ..builder import Artifact
     from ..references import Ids
 
@@ -34,13 +35,12 @@ def mistakes(
     names = {docker.name for docker in dockers}
     for docker in dockers:
         at = f"docker.{docker.name}"
-        platforms: dict[Platform, str] = {}
-        yield from _platforms(docker, at, platforms)
+        yield from wrong_platforms(docker.platforms, f"{at}.platforms")
         yield from _contexts(docker, at)
         own = [one for one in docker.artifacts if _image_name(one) in names]
         yield from _images(own, docker, at)
         yield from unknown(f"{at}.artifacts", docker.artifacts, ids, untold, but=own)
-        yield from _artifacts(docker, at, ids, artifacts, list(platforms) or [Platform.of_host()])
+        yield from _artifacts(docker, at, ids, artifacts, read_platforms(docker.platforms))
         secrets = secret_ids(docker)
         for id_ in sorted({id_ for id_ in secrets if secrets.count(id_) > 1}):
             yield f"{at}.secrets: two secrets have the id {quoted(id_)}"
@@ -59,18 +59,6 @@ def _images(own: Sequence[str], docker: Docker, at: str) -> Iterator[str]:
 
 def _no_file(reference: str) -> str:
     return f"{quoted(reference)} is an image, and no file that a context can hold"
-
-
-def _platforms(docker: Docker, at: str, seen: dict[Platform, str]) -> Iterator[str]:
-    for index, text in enumerate(docker.platforms):
-        try:
-            platform = Platform.parse(text)
-        except ValueError as error:
-            yield f"{at}.platforms[{index}]: {error}"
-            continue
-        if platform in seen:
-            yield f"{at}.platforms[{index}]: {quoted(text)} is the same platform as {quoted(seen[platform])}"
-        seen[platform] = text
 
 
 def _contexts(docker: Docker, at: str) -> Iterator[str]:

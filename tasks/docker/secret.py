@@ -1,4 +1,4 @@
-"""Files that hold a secret: they are for steps that ask for them, and must not be sent with a context."""
+"""Secrets are for the steps that ask for them: they have to be there, and must not be sent with a context."""
 
 from __future__ import annotations
 
@@ -40,10 +40,37 @@ def refuse_in_contexts(workspace: Workspace, docker: Docker) -> None:
                 )
 
 
+def refuse_missing(workspace: Workspace, docker: Docker) -> None:
+    """See that each secret is there: BuildKit takes a variable that is not set for an empty secret, and says nothing.
+
+    Raises:
+        BuildError: one is not.
+    """
+    for secret in docker.secrets:
+        fields = _fields(secret)
+        variable = fields.get("env")
+        if variable is not None and variable not in os.environ:
+            raise BuildError(
+                f"the secret {quoted(fields['id'])} of `[docker.{docker.name}]` is the environment variable "
+                f"{quoted(variable)}, which is not set",
+                hint="set it for this run",
+            )
+        for path in (fields[key] for key in _PATHS if key in fields):
+            if not (workspace.root / path).is_file():
+                raise BuildError(
+                    f"the secret {quoted(fields['id'])} of `[docker.{docker.name}]` is no file: {quoted(path)}",
+                    hint="paths are taken from the workspace's root",
+                )
+
+
+def _fields(secret: str) -> dict[str, str]:
+    return dict(word.partition("=")[::2] for word in secret.split(","))
+
+
 def _files(docker: Docker) -> Iterator[str]:
     """Yield the paths of secrets that are files; with nothing but an id, that may be one (buildx)."""
     for secret in docker.secrets:
-        fields = dict(word.partition("=")[::2] for word in secret.split(","))
+        fields = _fields(secret)
         if named := [fields[key] for key in _PATHS if key in fields]:
             yield from named
         elif "env" not in fields and fields.get("type") != "env":

@@ -83,7 +83,11 @@ def _measured(of: str, values: tuple[str, str], recorded: Inputs, meter: Meter) 
         added = [f for f in meter.files(of) if recorded.get(key(Kind.FILE, f), ABSENT) == ABSENT]
         for file in added:
             yield Reason(code=Code.INPUT_ADDED, detail=file)
-        if not added and kind is not Kind.CONTEXT:
+        if kind is Kind.CONTEXT and now == ABSENT:
+            from .context import folder_of
+
+            yield Reason(code=Code.INPUT_REMOVED, detail=folder_of(name))
+        elif not added and kind is not Kind.CONTEXT:
             yield Reason(code=Code.INPUT_REMOVED, detail=name)
         elif not added and not _lost_a_file(name, recorded, meter):
             from .context import folder_of

@@ -209,8 +209,10 @@ class Meter:
         kind, name = parts(of)
         with self._lock:
             if kind is Kind.CONTEXT:
-                from .context import files
+                from .context import files, folder_of
 
+                if not (self.root / folder_of(name)).exists():
+                    return ()
                 return tuple(files(self.root, name, self.made))
             find = patterns.below if kind is Kind.FOLDER else patterns.expand
             return tuple(find(self.root, name, skipped=self.made))
@@ -221,8 +223,10 @@ class Meter:
         self._values.clear()
 
     def _context(self, name: str) -> str:
-        from .context import digest, entries
+        from .context import digest, entries, folder_of
 
+        if not (self.root / folder_of(name)).exists():
+            return ABSENT
         return digest(entries(self.root, name, self.made))
 
     def _measurements(self) -> Mapping[Kind, Callable[[str], str]]:

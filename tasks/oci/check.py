@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import UsageError, quoted
-from ...provenance.platform import Platform
 from ..builder import Form
+from ..image.platforms import wrong_platforms
 from ..references import unknown
 from . import BUILDER
 from .units import Place, source_of
@@ -32,7 +32,7 @@ def mistakes(
     """
     for oci in ocis:
         at = f"oci.{oci.name}"
-        yield from _platforms(oci, at)
+        yield from wrong_platforms(oci.platforms, f"{at}.platforms")
         if oci.source is None and oci.artifact is None:
             yield f"{at}: missing; `source` or `artifact` has to say where the image is"
         elif oci.source is not None and oci.artifact is not None:
@@ -41,19 +41,6 @@ def mistakes(
             yield from _artifact(oci.artifact, f"{at}.artifact", ids, artifacts, untold)
         elif (source := source_of(oci)).place is Place.REGISTRY:
             yield from _reference(source.name, f"{at}.source")
-
-
-def _platforms(oci: Oci, at: str) -> Iterator[str]:
-    seen: dict[Platform, str] = {}
-    for index, text in enumerate(oci.platforms):
-        try:
-            platform = Platform.parse(text)
-        except ValueError as error:
-            yield f"{at}.platforms[{index}]: {error}"
-            continue
-        if platform in seen:
-            yield f"{at}.platforms[{index}]: {quoted(text)} is the same platform as {quoted(seen[platform])}"
-        seen[platform] = text
 
 
 def _reference(text: str, at: str) -> Iterator[str]:

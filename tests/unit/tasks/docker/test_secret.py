@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import BuildError
-from doit_provenance.tasks.docker.secret import refuse_in_contexts
+from doit_provenance.tasks.docker.secret import refuse_in_contexts, refuse_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,3 +62,34 @@ def test_an_id_alone_may_be_a_file(judged: Callable[[str], None], root: Path) ->
     (root / "token").symlink_to("app/.npmrc")
     with pytest.raises(BuildError, match="lies in its build context"):
         judged("id=token")
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("id=x,env=NO_SUCH_TOKEN", "environment variable `NO_SUCH_TOKEN`, which is not set"),
+        ("type=env,id=x,env=NO_SUCH_TOKEN", "which is not set"),
+        ("id=x,src=nothing", "is no file: `nothing`"),
+        ("id=x,source=app", "is no file: `app`"),
+    ],
+)
+def test_missing_secret_is_no_empty_one(
+    images: Callable[[str], DockerBuilder], root: Path, secret: str, said: str
+) -> None:
+    (root / "app").mkdir()
+    workspace = images(TABLE.format(secret)).workspace
+    (docker,) = workspace.config.dockers
+    with pytest.raises(BuildError, match=said):
+        refuse_missing(workspace, docker)
+
+
+@pytest.mark.parametrize("secret", ["id=x,env=TOKEN", "id=x,src=outside", "id=whatever"])
+def test_secret_that_is_there(
+    images: Callable[[str], DockerBuilder], root: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    (root / "app").mkdir()
+    (root / "outside").touch()
+    monkeypatch.setenv("TOKEN", "")
+    workspace = images(TABLE.format(secret)).workspace
+    (docker,) = workspace.config.dockers
+    refuse_missing(workspace, docker)

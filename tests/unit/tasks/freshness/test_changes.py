@@ -16,6 +16,7 @@ from doit_provenance.tasks.freshness.inputs import ABSENT, Kind, Meter
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from pathlib import Path
 
 TOLD = (Kind.TOOL, Kind.SETTING, Kind.RESOLUTION)
 CODES = {
@@ -133,3 +134,21 @@ def test_real_files_are_measured(tmp_path: Path) -> None:
     (tmp_path / "stem").touch()
     meter.forget()
     assert _changes(recorded, Declared(), meter) == [(Code.INPUT_ADDED, "stem")]
+
+
+def test_context_that_is_gone_is_named_and_stops_nothing(tmp_path: Path) -> None:
+    """What is to be done is told of all others too; the build says what is wrong with this one."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "leaf").write_text("tea")
+    context = "context:app"
+    there = Meter(tmp_path)
+    before = {context: there.measure(context), "file:app/leaf": there.measure("file:app/leaf")}
+    declared = Declared(measured=[context])
+    assert _changes(before, declared, Meter(tmp_path)) == []
+    (tmp_path / "app").rename(tmp_path / "away")
+    gone = Meter(tmp_path)
+    assert (gone.measure(context), gone.files(context)) == (ABSENT, ())
+    assert set(_changes(before, declared, gone)) == {
+        (Code.INPUT_REMOVED, "app"),
+        (Code.INPUT_REMOVED, "app/leaf"),
+    }

@@ -16,7 +16,6 @@ from doit_provenance.tasks.freshness.inputs import ABSENT, Kind, Meter
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from pathlib import Path
 
 TOLD = (Kind.TOOL, Kind.SETTING, Kind.RESOLUTION)
 CODES = {

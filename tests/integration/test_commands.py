@@ -66,4 +66,7 @@ def test_tools_that_cannot_be_installed_are_named(bare_path: Path, tmp_path: Pat
     assert done.returncode == code
     assert done.stdout.startswith(str(tmp_path / "tools"))
     assert "`go` is not on the PATH, so cosign can't be installed" in done.stderr
-    assert done.stderr.endswith("not installed: verify-bundle cosign sigstore-js\n")
+    assert "`apt-get` is not on the PATH, so docker.io " in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("not installed: docker.io ")
+    assert last.endswith(" verify-bundle buildx buildkitd crane registry regctl oras syft cosign sigstore-js")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...provenance.digest import read_limited
 from ...provenance.errors import ToolError, UnreadableError, quoted
@@ -35,8 +34,7 @@ class Type(StrEnum):
     FOLDER = "folder"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One of a context: its path from the context's root, what it is, and for a link what it leads to."""
 
     path: str

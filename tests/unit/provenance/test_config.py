@@ -151,7 +151,9 @@ WRONG = {
     "[par]\npackages = []": [
         "par: unknown key; taken here: `project`, `cargo`, `command`, `docker`, `oci`, `nix`, `signing`, `plan`"
     ],
-    "'a b' = 1": ['"a b": unknown key; taken here: `project`, `cargo`, `command`, `docker`, `oci`, `signing`, `plan`'],
+    "'a b' = 1": [
+        '"a b": unknown key; taken here: `project`, `cargo`, `command`, `docker`, `oci`, `nix`, `signing`, `plan`'
+    ],
     "[cargo.feature-sets.fips]\nfeature = []": [
         "cargo.feature-sets.fips.feature: unknown key; did you mean `features`?",
     ],

@@ -61,8 +61,7 @@ class VendoredLock:
         sums = {
             locked.checksum
             for package, locked in self.packages.items()
-            if (package.name, package.version) == (part.name, part.version)
-            and package_url(package, locked, None) == part.purl
+            if package.name == part.name and package_url(package, locked, None) == part.purl
         }
         checksum = sums.pop() if len(sums) == 1 else None
         return replace(part, hashes={"sha256": checksum}) if checksum and not part.hashes else part

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _REASONS = 20
 _CLOSURE = (
-    "Store paths: the runtime closure of the output that the file is from, as Nix's store lists it; their relationships "
-    "are its references. Of these the file uses those whose hash stands in it."
+    "Store paths: the runtime closure of the output that the file is from, as Nix's store lists it; relationships: its "
+    "references. Of these the file uses those whose hash stands in it."
 )
 _LISTED = (
     "Crates: the file does not say what it is made of; listed are those that the build was given, by its lock file."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import VerificationError
 from ..inventory import Kind
-from . import auditable, golang, os_release, readers
+from . import auditable, golang, nix, os_release, readers
 from .layer import Allowance, File, Layer, read_layer
 from .limits import Limits
 from .package import Package, Unread
@@ -64,7 +64,7 @@ def look(layout: Layout, manifest: Manifest, limits: Limits | None = None) -> Lo
     elsewhere = (layer.digest for layer in manifest.layers if layer.lies_elsewhere)
     distribution = next(filter(None, (os_release.read(kept[p]) for p in os_release.PATHS if p in kept)), None)
     unread = [*_missed(rootfs), *(Unread(path=d, reason="a layer that need not be part of it") for d in elsewhere)]
-    packages = _without_packaged_runtimes(rootfs, tuple(_read(kept, distribution, unread)))
+    packages = _without_packaged_runtimes(rootfs, (*_read(kept, distribution, unread), *_store_paths(rootfs)))
     files = {path: file if file.data is None else replace(file, data=None) for path, file in sorted(rootfs.files())}
     return Look(
         layers=tuple(layer.digest for layer in manifest.layers),
@@ -150,6 +150,10 @@ def _read(kept: _Kept, distribution: Distribution | None, unread: list[Unread]) 
                 yield found
 
 
+def _store_paths(rootfs: Rootfs) -> Iterator[Package]:
+    return nix.store_paths({path: file.names for path, file in rootfs.files()}, rootfs.links())
+
+
 def _without_packaged_runtimes(rootfs: Rootfs, packages: tuple[Package, ...]) -> tuple[Package, ...]:
     """Leave out runtimes that a package of the distribution is already: its file says so, and it knows the version."""
     system = _owned(rootfs, tuple(package for package in packages if package.system))
@@ -187,7 +191,7 @@ def _linked(files: Mapping[str, File], unread: list[Unread]) -> Iterator[tuple[s
 
 def _libraries(rootfs: Rootfs) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for path in sorted([*(path for path, _ in rootfs.files()), *rootfs.links()]):
+    for path in sorted([*(path for path, _ in rootfs.files()), *(path for path, _ in rootfs.links())]):
         name = path.rpartition("/")[2]
         named = name.endswith(".so") or ".so." in name
         if named and _LIBRARY_FOLDERS.fullmatch(path) and (there := rootfs.find(path)):

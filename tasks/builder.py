@@ -109,7 +109,8 @@ class Built:
         files: every file of the user's that went in: path from the repository's root to sha256. Provenance lists them.
         inputs: all that can change the bytes, as it was when they were built (`tasks/freshness/inputs.py`). Freshness
             asks them.
-        started, finished: UTC, of the tool's call.
+        started, finished: UTC, of the tool's call; `None` where it built nothing, but took what was built elsewhere:
+            then provenance claims no build.
     """
 
     path: Path
@@ -118,8 +119,8 @@ class Built:
     internal: Mapping[str, JSONValue]
     files: Mapping[str, str]
     inputs: Inputs
-    started: datetime
-    finished: datetime
+    started: datetime | None
+    finished: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from .configuration import read_configuration
 from .lock import LOCK, read_lock
 from .packages import Evaluation, images_of, read_answers
 from .tool import answer, find_nix
-from .tree import outside, read_tree
+from .tree import digests, outside, read_tree, tracked_files
 
 if TYPE_CHECKING:
     from ...provenance.json import JSONValue
@@ -39,12 +39,17 @@ def host_system() -> str:
     return f"{machine}-{platform.system().lower()}"
 
 
+def _changed() -> InputChangedError:
+    return InputChangedError("the flake changed while it was evaluated", hint="run again when it holds still")
+
+
 class Evaluator:
     """Evaluates the packages of one workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._config = workspace.config.nix
+        self._evaluated: str | None = None
 
     @cached_property
     def nix(self) -> Nix:
@@ -61,6 +66,10 @@ class Evaluator:
         """The folder of the flake."""
         return Path(os.path.normpath(self._workspace.root / self._config.flake))
 
+    def forget(self) -> None:
+        """Evaluate anew the next time: what was evaluated before is no longer in the store."""
+        self._workspace.memory.put(_KEY, None)
+
     def evaluate(self) -> Evaluation:
         """Return what the packages come to; of a flake, Nix is asked only if something that it sees has changed.
 
@@ -76,6 +85,24 @@ class Evaluator:
             answers.append(self._of_file(self._config.file))
         return read_answers(answers)
 
+    def sources(self) -> dict[str, str]:
+        """Return the files that the packages come from, by their paths from the repository's root, to sha256.
+
+        Those are all that git tracks: nobody knows which of them an evaluation reads. Of a flake they are as they were
+        when it was evaluated.
+
+        Raises:
+            ToolError: one can't be read.
+            InputChangedError: the flake changed since.
+        """
+        root = self._workspace.source.root
+        if not (root / ".git").exists():
+            return {}  # an expression outside a repository: which files it reads, nobody knows
+        files = digests(tracked_files(root, self._workspace.memory))
+        if self._evaluated is not None and self._seen() != self._evaluated:
+            raise _changed()
+        return files
+
     def names(self) -> tuple[str, ...]:
         """Return the names of all packages that the flake has for this machine.
 
@@ -88,7 +115,7 @@ class Evaluator:
     def _of_flake(self) -> JSONValue:
         """Return what Nix answers of the flake; what it has answered, if that still holds."""
         self._refuse_no_flake()
-        before = self._seen()
+        before = self._evaluated = self._seen()
         match self._workspace.memory.get(_KEY):
             case {"of": of, "answer": dict(kept)} if before is not None and of == before:
                 return kept
@@ -96,7 +123,7 @@ class Evaluator:
         found = self._asked_of_flake(expression.of_flake(self.systems, config.packages, config.exclude))
         found = self._with_requisites(found)
         if self._seen() != before:
-            raise InputChangedError("the flake changed while it was evaluated", hint="run again when it holds still")
+            raise _changed()
         if before is not None:
             self._workspace.memory.put(_KEY, {"of": before, "answer": found})
         return found

@@ -35,16 +35,13 @@ _COMMON = r"""
   said = value:
     let
       parsed = builtins.parseDrvName value.name;
-      set = value.meta or { };
-      meta = tried { } (if builtins.isAttrs set then builtins.intersectAttrs wanted set else { });
-      wanted = { license = null; homepage = null; description = null; };
+      meta = value.meta or { };
+      licences = tried [ ] (listed (if builtins.isAttrs meta then meta.license or [ ] else [ ]));
     in {
       paths = tried [ ] (map (output: plain value.${output}.outPath) (value.outputs or [ "out" ]));
       name = text (value.pname or parsed.name);
       version = text (value.version or parsed.version);
-      licences = builtins.filter (one: one != "") (map licence (listed (meta.license or [ ])));
-      homepage = text (let found = listed (meta.homepage or ""); in if found == [ ] then "" else builtins.head found);
-      description = text (meta.description or "");
+      licences = builtins.filter (one: one != "") (map licence licences);
     };
   node = value: { key = plain value.drvPath; inherit value; };
   given = value: builtins.filter isDerivation (

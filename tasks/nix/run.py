@@ -1,0 +1,146 @@
+"""One call of Nix for all packages of a system, and what there is to know of each output afterwards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ...provenance.errors import BuildError, quoted
+from ...provenance.process import clean_environment, lines
+from .facts import NixFacts, Origin
+from .failures import hint_for, message_of
+from .log import BuildLog
+from .store import closure_of, derivations_of, part_of, present, within
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..builder import Artifact, Workspace
+    from .facts import Meta
+    from .packages import Package
+    from .tool import Nix
+
+_LIMIT = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one call left of one package.
+
+    Attributes:
+        compared: it was built again, and came out equal to what there was.
+        started, finished: UTC, of the call; `None`: it did not build this.
+    """
+
+    facts: NixFacts
+    compared: bool
+    started: datetime | None
+    finished: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """One call that ended well: what it said, and the store paths of all outputs, by derivation and name."""
+
+    log: BuildLog
+    outputs: Mapping[str, Mapping[str, str]]
+    started: datetime
+    finished: datetime
+
+
+def build_packages(
+    workspace: Workspace,
+    nix: Nix,
+    packages: Mapping[Artifact, Package],
+    meta: Mapping[str, Meta],
+) -> dict[Artifact, Outcome]:
+    """Build packages; with `rebuild`, build again what that did not build, and compare.
+
+    Raises:
+        BuildError: Nix failed, or left nothing of a package.
+        ToolError: it can't be asked afterwards.
+    """
+    wanted = {one.derivation: one.output for one in packages.values() if one.derivation}
+    first = _call(workspace, nix, list(packages), wanted, "--print-build-logs")
+    again: _Call | None = None
+    unbuilt = {derivation: output for derivation, output in wanted.items() if derivation not in first.log.built}
+    if workspace.config.nix.rebuild and unbuilt:
+        asked = [artifact for artifact, one in packages.items() if one.derivation in unbuilt]
+        again = _call(workspace, nix, asked, unbuilt, "--print-build-logs", "--rebuild")
+    paths = {artifact: _output(artifact, one, first) for artifact, one in packages.items()}
+    closure = closure_of(workspace, nix, set(paths.values()))
+    derivations = derivations_of(workspace, nix, wanted.keys())
+    found = {}
+    for artifact, package in packages.items():
+        derivation, path = package.derivation or "", paths[artifact]
+        own = within(derivations, derivation)
+        by = next((call for call in (first, again) if call and derivation in call.log.built), None)
+        substituter = first.log.substituted.get(path, "")
+        found[artifact] = Outcome(
+            compared=by is again and by is not None,
+            started=by.started if by else None,
+            finished=by.finished if by else None,
+            facts=NixFacts(
+                output=path,
+                derivation=derivation,
+                system=package.system,
+                origin=Origin.BUILT if by else Origin.SUBSTITUTED if substituter else Origin.PRESENT,
+                substituter="" if by else substituter,
+                builder=by.log.built[derivation] if by else "",
+                closure=part_of(closure, path),
+                derivations=own,
+                build_closure=present(workspace, nix, own.values()) if workspace.config.nix.build_inventory else None,
+                meta=meta,
+            ),
+        )
+    return found
+
+
+def _output(artifact: Artifact, package: Package, call: _Call) -> str:
+    path = call.outputs.get(package.derivation or "", {}).get(package.output)
+    if not path:
+        raise BuildError(f"nix built `{artifact.id}`, but does not say where its output {quoted(package.output)} is")
+    return path
+
+
+def _call(
+    workspace: Workspace, nix: Nix, artifacts: Sequence[Artifact], wanted: Mapping[str, str], *options: str
+) -> _Call:
+    """Let Nix build outputs of derivations; the user's own configuration says how, and on which machines."""
+    installables = [nix.installable(derivation, output) for derivation, output in wanted.items()]
+    argv = nix.argv("build", "--json", "--no-link", *options, "--log-format", "internal-json", *installables)
+    started = datetime.now(UTC)
+    said: list[bytes] = []
+    with workspace.progress.call(artifacts, argv) as sink:
+        log = BuildLog(sink=sink)
+        with lines(argv, cwd=workspace.root, env=clean_environment(), sink=log) as (output, process):
+            for line in output:
+                said.append(line)
+                if sum(map(len, said)) > _LIMIT:
+                    raise BuildError("nix answers with more than is read of an answer")
+            code = process.wait()
+        if code != 0:
+            asked = ", ".join(f"`{artifact.id}`" for artifact in artifacts)
+            text = "\n".join(log.errors)
+            how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
+            raise BuildError(
+                f"nix failed for {asked} ({how})" + (f":\n{message_of(text)}" if text else ""), hint=hint_for(text)
+            )
+        outputs = _outputs(b"".join(said))
+    return _Call(log=log, outputs=outputs, started=started, finished=datetime.now(UTC))
+
+
+def _outputs(said: bytes) -> dict[str, dict[str, str]]:
+    try:
+        entries = json.loads(said)
+    except (ValueError, RecursionError) as error:
+        raise BuildError(f"nix answers something else than it was asked for: {error}") from error
+    found: dict[str, dict[str, str]] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        match entry:
+            case {"drvPath": str(derivation), "outputs": dict(outputs)}:
+                paths = {name: path for name, path in outputs.items() if isinstance(path, str)}
+                found.setdefault(derivation, {}).update(paths)
+    return found

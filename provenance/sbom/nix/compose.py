@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,14 +103,16 @@ class _Composed:
     listed: bool = False
 
     def run(self, author: Party, project_source: str | None) -> None:
-        one = self.shipped
+        one, home = self.shipped, self._home()
         derivation = self.packages.derivations.get(one.derivation)
         lock = vendored_lock(derivation, self.packages.derivations) if derivation else None
-        self._closure()
-        used = self._look(lock)
+        itself = {home.path: one.artifact} if home.place == "" else {}
+        self.graph.edges[one.artifact] = set()
+        self.refs = dict(add_closure(self.graph, one.closure, self.packages, Role.DYNAMIC, itself))
+        used = self._look(home, lock)
         add_distributions(self.graph, self.refs, self.beside)
-        if one.output in used:
-            add_siblings(self.graph, self.refs[one.output], Path(one.output), one.place, self.beside, lock)
+        if home.path in used:
+            add_siblings(self.graph, self.refs[home.path], Path(home.path), home.place, self.beside, lock)
         if lock and not self.program.linked and not self.beside.programs:
             parts = lock.components(author, project_source)
             self.graph.connect(one.artifact, [self.graph.add(part, origin=lock.place) for part in parts])
@@ -117,21 +120,22 @@ class _Composed:
         if one.build_closure is not None:
             self._tools(one.build_closure, derivation)
 
-    def _closure(self) -> None:
-        """Add the closure; an output that is the file is no other component beside it."""
+    def _home(self) -> _Home:
+        """Return where the file really lies: packages that join others are links to these."""
         one = self.shipped
-        itself = {} if one.place else {one.output: one.artifact}
-        self.graph.edges[one.artifact] = set()
-        self.refs = dict(add_closure(self.graph, one.closure, self.packages, Role.DYNAMIC, itself))
+        real = os.path.realpath(Path(one.output, one.place))
+        homes = (path for path in one.closure if real == path or real.startswith(f"{path}/"))
+        path = next(homes, None)
+        return _Home(path=path, place=real[len(path) + 1 :]) if path else _Home(path=one.output, place=one.place)
 
-    def _look(self, lock: VendoredLock | None) -> set[str]:
-        """Look into the file, and return the store paths that it names; of an output these are its references."""
+    def _look(self, home: _Home, lock: VendoredLock | None) -> set[str]:
+        """Look into the file, and return the store paths that it names; of a whole store path, all its references."""
         one = self.shipped
-        references = one.closure[one.output].references
+        references = one.closure[home.path].references
         hashes = {StoreName.of(path).hash: path for path in references}
         self.program = read_program(one.path, hashes, name=one.filename)
         self.beside.unread += self.program.unread
-        used = {hashes[hash_] for hash_ in self.program.mentions} if one.place else {*references} - {one.output}
+        used = {hashes[hash_] for hash_ in self.program.mentions} if home.place else {*references} - {home.path}
         self.graph.connect(one.artifact, (self.refs[path] for path in used))
         for contents in self.program.linked:
             add_linked(self.graph, one.artifact, contents, Role.LINKED, lock)
@@ -140,10 +144,20 @@ class _Composed:
 
     def _tools(self, build_closure: Mapping[str, PathInfo], derivation: Derivation | None) -> None:
         """Add what the build used; what the file uses at run time as well stands in its closure."""
-        refs = add_closure(self.graph, build_closure, self.packages, Role.BUILD, self.refs)
+        made = {output.path for output in derivation.outputs.values()} if derivation else set[str]()
+        tools = {path: info for path, info in build_closure.items() if path not in made}
+        refs = add_closure(self.graph, tools, self.packages, Role.BUILD, self.refs)
         direct = taken(derivation, self.packages.derivations) if derivation else ()
-        tools = (path for path in direct if path in refs and path not in self.refs)
-        self.graph.connect(self.shipped.artifact, (refs[path] for path in tools))
+        wanted = (path for path in direct if path in refs and path not in self.refs)
+        self.graph.connect(self.shipped.artifact, (refs[path] for path in wanted))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Home:
+    """The store path in which a file lies, and where in it; empty: it is the file."""
+
+    path: str
+    place: str
 
 
 def _subject(shipped: Shipped, packages: Packages, program: Program, author: Party) -> Component:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,6 +125,29 @@ def test_silent_program_behind_a_wrapper_is_an_unknown(store: Any) -> None:
     assert "do not say what they are made of: bin/.tea." in found.note
 
 
+@pytest.mark.parametrize("content", [b"whole", {"bin/tea": b"part"}])
+def test_links_to_other_store_paths_are_followed(store: Any, content: Any) -> None:
+    """As packages that join others have them: the file is of the path where it lies, and uses what it names there."""
+    leaf, path = store.add("leaf-0.3"), store.path("tea-1.4")
+    if isinstance(content, bytes):
+        tea, target = store.add("tea-1.4", content, uses=(leaf,)), path
+    else:
+        target = f"{path}/bin/tea"
+        content = {"bin/tea": mentioning(leaf, path), "bin/.tea": store.auditable()}
+        tea = store.add("tea-1.4", content, uses=(leaf, path))
+    joined = store.add("joined", {"bin/x": b""}, uses=(tea,))
+    Path(joined, "bin", "tea").symlink_to(target)
+    found = store.inventory(joined, "bin/tea")
+    paths = {part.properties.get("nix:store-path") for part in found.components}
+    if isinstance(content, bytes):
+        assert paths == {leaf, joined}
+        assert uses(found) == {"leaf"}
+    else:
+        assert paths - {None} == {leaf, tea, joined}
+        assert uses(found) == {"leaf", "tea"}
+        assert "file:bin/.tea" in found.dependencies
+
+
 def test_python_of_the_whole_closure(store: Any) -> None:
     """Each distribution is used by its store path, and by the distributions that ask for it."""
     water = store.add("python3.11-water-2", {f"{SITE}/water-2.dist-info/METADATA": b"Name: water\nVersion: 2\n"})
@@ -146,7 +170,7 @@ def test_build_tools_on_request(store: Any) -> None:
     bash = store.add("bash-5", uses=(libc,))
     tea = store.add("tea-1.4", {"bin/tea": mentioning(libc)}, uses=(libc,))
     drv = store.derive(tea, inputs=(cc, libc))
-    closure = {**store.closure(cc), **store.closure(bash)}
+    closure = {**store.closure(cc), **store.closure(bash), **store.closure(tea)}
     found = store.inventory(tea, "bin/tea", derivation=drv, build_closure=closure)
     assert {part.name for part in found.of_role(Role.BUILD)} == {"cc", "bash"}
     assert [part.name for part in found.components].count("libc") == 1

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.provenance.sbom.image.compose import Included, compose
 from doit_provenance.provenance.sbom.image.nix import References, store_paths
+from doit_provenance.provenance.sbom.image.subject import image_component
 from doit_provenance.provenance.sbom.image.survey import By
+from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
+from doit_provenance.provenance.sbom.party import Party
+from doit_provenance.provenance.sbom.reference import CycloneDXReference, Reference, SPDXReference
 
 ONE, OTHER, THIRD = ("h0cnbmfcn93xm5dg2x27ixhag1cwndga", "aaaabbbbccccddddffffgggghhhhiiii", "z" * 32)
 TEA, LEAF, ENV = f"nix/store/{ONE}-tea-1.4", f"nix/store/{OTHER}-leaf-0.3-lib", f"nix/store/{THIRD}-env"
@@ -61,12 +69,6 @@ def test_files_of_store_paths_are_explained(images: Any) -> None:
 
 
 def test_inventory_has_their_relationships(images: Any) -> None:
-    from datetime import UTC, datetime
-
-    from doit_provenance.provenance.digest import digest_bytes
-    from doit_provenance.provenance.sbom.image.compose import compose
-    from doit_provenance.provenance.sbom.image.subject import image_component
-    from doit_provenance.provenance.sbom.party import Party
 
     survey = images.survey({f"{TEA}/bin/tea": f"/{LEAF}".encode(), f"{LEAF}/lib": b"leaf"})
     digest = digest_bytes(b"")
@@ -76,3 +78,46 @@ def test_inventory_has_their_relationships(images: Any) -> None:
     tea, leaf = f"pkg:nix/tea@1.4?outputhash={ONE}", f"pkg:nix/leaf@0.3-lib?outputhash={OTHER}"
     assert found.dependencies == {subject.ref: (leaf, tea), tea: (leaf,), leaf: ()}
     assert "Paths of a Nix store: by their names" in found.note
+
+
+def test_store_path_of_an_artifact_is_the_one_in_the_image(images: Any) -> None:
+    """An artifact's inventory names the store paths that it uses: those that lie in the image stand there once."""
+    program = digest_bytes(b"tea")
+    moment, author = datetime(2024, 5, 17, tzinfo=UTC), Party(name="tea")
+    subject = Component(ref="nix:tea@any", kind=Kind.APPLICATION, role=Role.SUBJECT, name="tea")
+    parts = [
+        Component(ref=ref, kind=Kind.LIBRARY, role=Role.DYNAMIC, name="x", properties={"nix:store-path": f"/{path}"})
+        for ref, path in (("pkg:nix/absent", f"nix/store/{THIRD}-absent"), ("pkg:nix/leaf@0.3?output=lib", LEAF))
+    ]
+    inventory = Inventory(
+        artifact="nix:tea@any",
+        digest=program,
+        subject=subject,
+        components=tuple(parts),
+        dependencies={subject.ref: tuple(part.ref for part in parts), **{part.ref: () for part in parts}},
+        completeness=Completeness.COMPLETE,
+        note="",
+        created=moment,
+        author=author,
+        generator=("doit-provenance", "0"),
+    )
+    reference = Reference(
+        artifact="nix:tea@any",
+        spdx=SPDXReference(namespace="https://tea.example", id="SPDXRef-tea", sha256="0" * 64),
+        cyclonedx=CycloneDXReference(
+            serial="3e671687-395b-41f5-a30f-a58921a69b79", version=1, ref="tea", sha256="0" * 64
+        ),
+    )
+    survey = images.survey({"bin/tea": b"tea", LEAF: b"leaf"}, known={program.sha256: "nix:tea@any"})
+    found = compose(
+        survey,
+        "nix:pot@any",
+        program,
+        subject=replace(subject, ref="pot", kind=Kind.CONTAINER),
+        included={program.sha256: Included(inventory=inventory, reference=reference)},
+        created=moment,
+        author=author,
+    )
+    leaf = f"pkg:nix/leaf@0.3-lib?outputhash={OTHER}"
+    assert found.dependencies["nix:tea@any"] == ("pkg:nix/absent", leaf)
+    assert {part.ref for part in found.components} == {"nix:tea@any", "pkg:nix/absent", leaf}

@@ -35,13 +35,15 @@ _COMMON = r"""
   said = value:
     let
       parsed = builtins.parseDrvName value.name;
-      meta = value.meta or { };
-      licences = tried [ ] (listed (if builtins.isAttrs meta then meta.license or [ ] else [ ]));
+      meta = if builtins.isAttrs (value.meta or null) then value.meta else { };
+      licences = tried [ ] (listed (meta.license or [ ]));
     in {
       paths = tried [ ] (map (output: plain value.${output}.outPath) (value.outputs or [ "out" ]));
       name = text (value.pname or parsed.name);
       version = text (value.version or parsed.version);
       licences = builtins.filter (one: one != "") (map licence licences);
+      homepage = text (meta.homepage or "");
+      description = text (meta.description or "");
     };
   node = value: { key = plain value.drvPath; inherit value; };
   given = value: builtins.filter isDerivation (

@@ -102,6 +102,8 @@ def _meta(said: Mapping[str, JSONValue]) -> Meta:
         name=texts.get("name", ""),
         version=texts.get("version", ""),
         licences=tuple(_texts(said.get("licences"))),
+        homepage=texts.get("homepage", ""),
+        description=texts.get("description", ""),
     )
 
 

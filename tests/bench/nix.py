@@ -123,8 +123,9 @@ def _environment(folder: Path) -> dict[str, str]:
     wrapper.parent.mkdir()
     wrapper.write_text(f"#!/bin/sh\necho call >> '{folder}/calls'\nexec '{nix}' \"$@\"\n", encoding="ascii")
     wrapper.chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NIX_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NIX_", "PYTHON"))}
     return kept | {
+        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),  # as installed programs have it
         "PATH": f"{wrapper.parent}{os.pathsep}{kept['PATH']}",
         "HOME": str(folder / "home"),
         "XDG_CONFIG_HOME": str(folder / "config"),

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,13 +92,26 @@ class BuildLog:
                 self.built[derivation] = machine
                 self._names[number] = name_of(derivation)
             case _Activity.SUBSTITUTE, [str(path), str(address), *_]:
-                self.substituted[path] = address
+                self.substituted[path] = public_address(address)
         level, text = rest.get("level"), rest.get("text")
         if isinstance(level, int) and level <= _INFO and isinstance(text, str) and text:
             self._say(text)
 
     def _say(self, text: str) -> None:
         self.sink(f"{text}\n".encode(errors="replace"))
+
+
+def public_address(address: str) -> str:
+    """Return where a binary cache is, without credentials and options, which may lead to keys.
+
+    >>> public_address("https://user:secret@cache.example.com/x?priority=10"), public_address("local")
+    ('https://cache.example.com/x', 'local')
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""  # what can't be taken apart may hide a password anywhere
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def name_of(path: str) -> str:

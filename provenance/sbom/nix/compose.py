@@ -16,7 +16,7 @@ from .closure import add_closure, expression, package_url
 from .crates import taken, vendored_lock
 from .name import StoreName
 from .program import Program, read_program
-from .remarks import is_complete, note
+from .remarks import is_complete, note, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ def compose(
     return Inventory(
         artifact=shipped.artifact,
         digest=shipped.digest,
-        subject=_subject(shipped, packages, program, author),
+        subject=_subject(shipped, packages, composed, author),
         components=tuple(graph.components[ref] for ref in sorted(graph.components)),
         dependencies={ref: tuple(sorted(targets)) for ref, targets in sorted(graph.edges.items())},
         completeness=Completeness.COMPLETE if is_complete(program, beside) else Completeness.INCOMPLETE,
@@ -160,8 +160,9 @@ class _Home:
     place: str
 
 
-def _subject(shipped: Shipped, packages: Packages, program: Program, author: Party) -> Component:
+def _subject(shipped: Shipped, packages: Packages, composed: _Composed, author: Party) -> Component:
     """Return the file as a component: it is of the package that its output is."""
+    program = composed.program
     said = packages.meta.get(shipped.output)
     named = packages.name_of(shipped.output, shipped.derivation)
     main = program.linked[0].main if program.linked else None
@@ -172,6 +173,8 @@ def _subject(shipped: Shipped, packages: Packages, program: Program, author: Par
         "nix:system": shipped.system,
         **(main.properties if main else {}),
     }
+    if missing := unknown(program, composed.beside, listed=composed.listed):
+        properties["nix:unknown"] = missing
     return Component(
         ref=shipped.artifact,
         kind=Kind.APPLICATION if program.executable else Kind.FILE,

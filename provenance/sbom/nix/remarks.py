@@ -23,7 +23,19 @@ _SILENT = "What is linked into the file is not known: its linker wrote no list i
 
 def is_complete(program: Program, beside: Beside) -> bool:
     """Tell whether all that is in a file, and all that it uses at run time, is known."""
-    return bool(program.linked or program.script) and not beside.silent and not beside.unread
+    return not unknown(program, beside, listed=False)
+
+
+def unknown(program: Program, beside: Beside, *, listed: bool) -> str:
+    """Say in few words what is not known; empty where all is (`is_complete`)."""
+    found = []
+    if not (program.linked or program.script):
+        found.append("which of the crates given to its build are in it" if listed else "what is linked into it")
+    if beside.silent:
+        found.append(f"what is linked into {_some(beside.silent)}")
+    if beside.unread:
+        found.append(f"what could not be read: {beside.unread[0]}")
+    return "; ".join(found)
 
 
 def note(program: Program, beside: Beside, *, listed: bool, unbuilt: str) -> str:

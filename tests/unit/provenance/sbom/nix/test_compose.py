@@ -54,6 +54,7 @@ def test_file_of_a_folder_uses_what_it_names(store: Any) -> None:
     assert subject.properties["nix:nar-sha256"] == store.infos[tea].nar_hash
     assert found.completeness is Completeness.COMPLETE
     assert "a script" in found.note
+    assert "nix:unknown" not in subject.properties
 
 
 def test_output_that_is_the_file_is_the_artifact(store: Any) -> None:
@@ -92,6 +93,7 @@ def test_crates_that_only_the_lock_lists(store: Any) -> None:
     assert uses(found) == {"leaf"}
     assert found.completeness is Completeness.INCOMPLETE
     assert "by its lock file" in found.note
+    assert found.subject.properties["nix:unknown"] == "which of the crates given to its build are in it"
 
 
 def test_program_behind_a_wrapper(store: Any) -> None:
@@ -123,6 +125,7 @@ def test_silent_program_behind_a_wrapper_is_an_unknown(store: Any) -> None:
     found = store.inventory(tea, "bin/tea")
     assert found.completeness is Completeness.INCOMPLETE
     assert "do not say what they are made of: bin/.tea." in found.note
+    assert found.subject.properties["nix:unknown"] == "what is linked into bin/.tea"
 
 
 @pytest.mark.parametrize("content", [b"whole", {"bin/tea": b"part"}])
@@ -203,6 +206,7 @@ def test_unread_metadata_makes_it_incomplete(store: Any) -> None:
     found = store.inventory(tea, "bin/tea")
     assert found.completeness is Completeness.INCOMPLETE
     assert f"Not read: `{SITE}/x-1.dist-info/METADATA`" in found.note
+    assert found.subject.properties["nix:unknown"].startswith("what could not be read: `lib/")
 
 
 def test_closure_without_the_output_is_refused(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:

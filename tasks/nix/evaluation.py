@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ConfigError, InputChangedError, quoted
-from . import expression
 from .configuration import read_configuration
 from .lock import LOCK, read_lock
 from .packages import Evaluation, images_of, read_answers
@@ -119,8 +118,10 @@ class Evaluator:
         match self._workspace.memory.get(_KEY):
             case {"of": of, "answer": dict(kept)} if before is not None and of == before:
                 return kept
+        from .expression import of_flake
+
         config = self._config
-        found = self._asked_of_flake(expression.of_flake(self.systems, config.packages, config.exclude))
+        found = self._asked_of_flake(of_flake(self.systems, config.packages, config.exclude))
         found = self._with_requisites(found)
         if self._seen() != before:
             raise _changed()
@@ -132,13 +133,15 @@ class Evaluator:
         """Return what Nix answers of an expression, which may read anything: this is asked every time."""
         if not (self._workspace.root / file).is_file():
             raise ConfigError(f"provenance.toml: nix.file: there is no file {quoted(file)}")
+        from .expression import of_file
+
         argv = self.nix.argv(
             "eval",
             "--json",
             "--file",
             f"./{file}",
             "--apply",
-            expression.of_file(self.systems, self._config.attributes),
+            of_file(self.systems, self._config.attributes),
         )
         return self._with_requisites(
             answer(self._workspace, argv, cwd=self._workspace.root, what=f"evaluate {quoted(file)}")

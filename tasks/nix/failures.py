@@ -41,7 +41,7 @@ _HINTS: Mapping[str, str] = {
         "the Nix daemon does not answer: is it running, and may this user connect to it?"
     ),
     _UNWRITABLE: "this user may not write to the Nix store: run as who may, or through the Nix daemon",
-    r"-source/.*(No such file or directory|does not exist)|is not tracked by Git|not in Git repository": (
+    r"-source/.*(No such file or directory|does not exist)|is not tracked by Git|does not contain a '.*flake\.nix'": (
         "a flake sees only files that git tracks: `git add` them"
     ),
     r"lacks a (valid )?signature|lacks a signature by a trusted key|is not signed by any of the keys": (

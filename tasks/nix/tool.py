@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import ToolError
 from ...provenance.json import read_json
 from ...provenance.process import capture, clean_environment, lines
-from .failures import hint_for, is_waiting, message_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +94,8 @@ def answer(workspace: Workspace, argv: Sequence[str], *, cwd: Path, what: str) -
     Raises:
         ToolError: it failed, with its own message; or it answered something else.
     """
+    from .failures import hint_for, is_waiting, message_of
+
     said: list[str] = []
 
     def listen(piece: bytes) -> None:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import ConfigError, ToolError
 from ...provenance.process import capture, clean_environment
-from ..freshness.inputs import ABSENT, Known, measure_file
+from ..freshness.inputs import ABSENT, measure_file, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ...provenance.json import JSONValue
     from ..builder import Memory
 
 _KEY = "nix:tree"
@@ -68,16 +69,17 @@ def tracked_files(root: Path, memory: Memory) -> dict[str, str]:
         ToolError: git can't tell, or a file can't be read.
     """
     names = _git(root, "ls-files", "-z", "--recurse-submodules").decode(errors="surrogateescape").split("\0")
-    known = _remembered(memory)
+    kept = memory.get(_KEY)
+    known: dict[str, JSONValue] = kept if isinstance(kept, dict) else {}
     found: dict[str, str] = {}
-    measured: dict[str, Known] = {}
+    measured: dict[str, JSONValue] = {}
     for name in filter(None, names):
         path = f"{root}{os.sep}{name}"
-        found[name], one = _look(path, known.get(path))
-        if one is not None and one.signature is not None:
-            measured[path] = one
+        found[name], entry = _look(path, known.get(path))
+        if entry is not None:
+            measured[path] = entry
     if measured != known:
-        memory.put(_KEY, {path: one.to_json() for path, one in measured.items()})
+        memory.put(_KEY, measured)
     return found
 
 
@@ -95,23 +97,28 @@ def _digest(value: str) -> str:
     return value.removeprefix("x ")
 
 
-def _look(path: str, known: Known | None) -> tuple[str, Known | None]:
+def _look(path: str, known: JSONValue) -> tuple[str, JSONValue]:
+    """Return what is at `path` now, and what is remembered of it: the entry of a file that need not be read again.
+
+    A repository has many files, and each is looked at in every run: so entries are compared as they are kept.
+    """
     try:
-        mode = os.lstat(path).st_mode
-        if stat.S_ISLNK(mode):
+        here = os.lstat(path)
+        if stat.S_ISLNK(here.st_mode):
             return f"-> {os.readlink(path)}", None  # noqa: PTH115 - a `Path` for each of many files costs more
     except OSError:
         return ABSENT, None
-    one = measure_file(path, known)
-    if one is None:
-        return ABSENT, None
-    return f"x {one.sha256}" if mode & stat.S_IXUSR else one.sha256, one
+    entry, sha256 = known, _sha256(known)
+    if not sha256 or not isinstance(known, list) or known[1:] != [*signature_of(here)]:
+        one = measure_file(path, None)
+        if one is None:
+            return ABSENT, None
+        entry, sha256 = one.to_json() if one.signature else None, one.sha256
+    return f"x {sha256}" if here.st_mode & stat.S_IXUSR else sha256, entry
 
 
-def _remembered(memory: Memory) -> dict[str, Known]:
-    entries = memory.get(_KEY)
-    read = ((path, Known.from_json(entry)) for path, entry in (entries if isinstance(entries, dict) else {}).items())
-    return {path: one for path, one in read if one is not None}
+def _sha256(entry: JSONValue) -> str:
+    return entry[0] if isinstance(entry, list) and entry and isinstance(entry[0], str) else ""
 
 
 def _top_level(folder: Path) -> Path:

@@ -62,7 +62,7 @@ class BuildLog:
         line, self._rest = self._rest, b""
         if not line.startswith(_MARK):
             self.sink(line)
-            self.errors += [line.decode(errors="replace")][: _MOST_ERRORS - len(self.errors)]
+            self._fail(line.decode(errors="replace"))
             return
         try:
             event = json.loads(line.removeprefix(_MARK))
@@ -76,8 +76,8 @@ class BuildLog:
             case {"action": "msg", "level": int(level), "msg": str(text)}:
                 if level <= _INFO:
                     self._say(text)
-                if level == _ERROR and len(self.errors) < _MOST_ERRORS:
-                    self.errors.append(text)
+                if level == _ERROR:
+                    self._fail(text)
             case {"action": "start", "id": int(number), "type": int(kind), **rest}:
                 self._start(number, kind, rest)
             case {"action": "stop", "id": int(number)}:
@@ -96,6 +96,10 @@ class BuildLog:
         level, text = rest.get("level"), rest.get("text")
         if isinstance(level, int) and level <= _INFO and isinstance(text, str) and text:
             self._say(text)
+
+    def _fail(self, text: str) -> None:
+        if text not in self.errors and len(self.errors) < _MOST_ERRORS:  # of what failed it tells once more at its end
+            self.errors.append(text)
 
     def _say(self, text: str) -> None:
         self.sink(f"{text}\n".encode(errors="replace"))

@@ -62,12 +62,13 @@ def test_errors_are_kept() -> None:
     """What went wrong is said, and kept for the message; what only explains is said."""
     log, said = heard(
         {"action": "msg", "level": 0, "msg": "error: it breaks"},
+        {"action": "msg", "level": 0, "msg": "error: it breaks"},
         {"action": "msg", "level": 1, "msg": "warning: dirty"},
         {"action": "msg", "level": 5, "msg": "much more"},
         b"plain words\n",
     )
     assert log.errors == ["error: it breaks", "plain words\n"]
-    assert said == "error: it breaks\nwarning: dirty\nplain words\n"
+    assert said == "error: it breaks\nerror: it breaks\nwarning: dirty\nplain words\n"
 
 
 @pytest.mark.parametrize(

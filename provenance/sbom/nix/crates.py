@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..cargo import component, package_url, read_lock
+from ..cargo import LOCK_LIMIT, component, package_url, parse_lock, read_lock
 from ..inventory import Component, Role
+from .archive import packed_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _LOCK = "Cargo.lock"
 _VARIABLES = ("cargoDeps", "cargoVendorDir", "src")
 """What names the crates and the sources, in this order: `rustPlatform.buildRustPackage`'s, crane's, everybody's."""
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".crate")
+_PACKED = re.compile(r"[^/]+/Cargo\.lock")
 _KNOWN_BY = "nix:known-by"
 VENDORED = "Cargo.lock in the derivation's inputs"
 
@@ -77,6 +81,8 @@ def vendored_lock(derivation: Derivation, derivations: Mapping[str, Derivation])
         path = Path(place, _LOCK)
         if _is_within_store(path, Path(place).parent):
             return VendoredLock(place=place, packages=read_lock(path))
+        if place.endswith(_ARCHIVES) and (data := packed_file(Path(place), _PACKED, LOCK_LIMIT)):
+            return VendoredLock(place=place, packages=parse_lock(data, _LOCK))
     return None
 
 
@@ -94,7 +100,7 @@ def _places(derivation: Derivation, derivations: Mapping[str, Derivation]) -> It
     inputs = taken(derivation, derivations)
     named = (derivation.environment.get(variable, "") for variable in _VARIABLES)
     yield from (path for path in named if path in inputs)
-    yield from sorted(inputs)
+    yield from sorted(path for path in inputs if not path.endswith(_ARCHIVES))
 
 
 def _is_within_store(path: Path, store: Path) -> bool:

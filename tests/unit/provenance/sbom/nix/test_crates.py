@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,3 +114,18 @@ def test_crates_in_a_program_get_the_hash_of_the_lock(store: Any, purl: str, has
     assert lock is not None
     part = Component(ref=purl, kind=Kind.LIBRARY, role=Role.LINKED, name="leaf", purl=purl)
     assert lock.with_checksum(part).hashes == hashes
+
+
+def test_vendored_crates_may_be_packed(store: Any) -> None:
+    """As nixpkgs had them before 25.05: a folder in an archive; the sources may be packed as well."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        info = tarfile.TarInfo("tea-1.4-vendor/Cargo.lock")
+        info.size = len(LOCK)
+        archive.addfile(info, io.BytesIO(LOCK))
+    crates = store.add("tea-1.4-vendor.tar.gz", buffer.getvalue())
+    assert names(found(store, store.derive(store.add("tea-1.4"), inputs=(crates,), cargoDeps=crates))) == [
+        "leaf",
+        "tea",
+    ]
+    assert found(store, store.derive(store.add("pot-1.4"), inputs=(crates,))) is None, "nothing says what it is for"

@@ -15,7 +15,7 @@ from .log import BuildLog
 from .store import closure_of, derivations_of, part_of, present, within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..builder import Artifact, Workspace
     from .facts import Meta
@@ -62,10 +62,12 @@ def build_packages(
         BuildError: Nix failed, or left nothing of a package.
         ToolError: it can't be asked afterwards.
     """
-    wanted = {one.derivation: one.output for one in packages.values() if one.derivation}
+    wanted: dict[str, set[str]] = {}
+    for one in packages.values():
+        wanted.setdefault(one.derivation or "", set()).add(one.output)
     first = _call(workspace, nix, list(packages), wanted, "--print-build-logs")
     again: _Call | None = None
-    unbuilt = {derivation: output for derivation, output in wanted.items() if derivation not in first.log.built}
+    unbuilt = {derivation: outputs for derivation, outputs in wanted.items() if derivation not in first.log.built}
     if workspace.config.nix.rebuild and unbuilt:
         asked = [artifact for artifact, one in packages.items() if one.derivation in unbuilt]
         again = _call(workspace, nix, asked, unbuilt, "--print-build-logs", "--rebuild")
@@ -106,10 +108,10 @@ def _output(artifact: Artifact, package: Package, call: _Call) -> str:
 
 
 def _call(
-    workspace: Workspace, nix: Nix, artifacts: Sequence[Artifact], wanted: Mapping[str, str], *options: str
+    workspace: Workspace, nix: Nix, artifacts: Sequence[Artifact], wanted: Mapping[str, Collection[str]], *options: str
 ) -> _Call:
     """Let Nix build outputs of derivations; the user's own configuration says how, and on which machines."""
-    installables = [nix.installable(derivation, output) for derivation, output in wanted.items()]
+    installables = [nix.installable(derivation, outputs) for derivation, outputs in wanted.items()]
     argv = nix.argv("build", "--json", "--no-link", *options, "--log-format", "internal-json", *installables)
     started = datetime.now(UTC)
     said: list[bytes] = []

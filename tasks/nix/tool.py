@@ -13,7 +13,7 @@ from ...provenance.json import read_json
 from ...provenance.process import capture, clean_environment, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ...provenance.json import JSONValue
     from ..builder import Workspace
@@ -53,15 +53,15 @@ class Nix:
         said = capture([str(self.path), "--version"], cwd=Path("/"), env=clean_environment(), timeout=60)
         return said.decode(errors="replace").strip().rpartition(" ")[2]
 
-    def installable(self, derivation: str, output: str) -> str:
-        """Return how a call names an output of a derivation.
+    def installable(self, derivation: str, outputs: Iterable[str]) -> str:
+        """Return how a call names outputs of a derivation; to an older Nix it names all of them.
 
         Raises:
             ToolError: the program can't be started.
         """
         found = _VERSION.search(self.version())
         selects = found is not None and (int(found[1]), int(found[2])) >= _SELECTING_OUTPUTS
-        return f"{derivation}^{output}" if selects else derivation
+        return f"{derivation}^{','.join(sorted(outputs))}" if selects else derivation
 
 
 def find_nix(workspace: Workspace) -> Nix:

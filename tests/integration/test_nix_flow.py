@@ -11,7 +11,7 @@ import pytest
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import Manifest
 
-from .pots import LEAF, SYSTEM, WASH, Pot, pot
+from .pots import LEAF, SYSTEM, WASH, Pot, flake, pot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +102,54 @@ def test_several_files_of_one_output(tmp_path: Path) -> None:
     held = {name: (made.folder(f"tools-{name}") / name).read_text(encoding="utf-8") for name in ("wash", "wadm", "w")}
     assert held == {"wash": "a\n", "wadm": "b\n", "w": "a\n"}
     assert set(made.actions()) == {f"nix:tools/{name}@{SYSTEM}" for name in ("wash", "wadm", "w")}
+
+
+def test_systems_are_built_side_by_side(tmp_path: Path) -> None:
+    """One call of Nix for each system; what one says is not taken for what the other says."""
+    made = pot(tmp_path, table=f'packages = ["*"]\nsystems = ["{SYSTEM}", "riscv64-linux"]')
+    leaves = {name: f'sh "{name}" "echo {name}; echo {name} > $out" {{ }}' for name in ("one", "two")}
+    # What another system's packages are built by is not looked at: these are for this machine.
+    made.made.write({"flake.nix": flake({SYSTEM: {"one": leaves["one"]}, "riscv64-linux": {"two": leaves["two"]}})})
+    made.doit("run", "-n", "2").ok()
+    assert made.calls().count("build") == 2
+    assert (made.folder("one") / "one").read_bytes() == b"one\n"
+    assert (made.folder("two", "riscv64-linux") / "two").read_bytes() == b"two\n"
+    log = (made.made.root / ".provenance" / "logs" / "nix" / "one" / f"{SYSTEM}.log").read_text(encoding="utf-8")
+    assert "one> one" in log
+    assert "two" not in log.replace("one> one", "")
+
+
+def test_several_outputs_of_one_derivation(tmp_path: Path) -> None:
+    """A package is one output: another one of the same derivation is another package, of the same build."""
+    both = """sh "both" "echo out > $out; mkdir -p $dev/include; echo dev > $dev/include/both.h" {
+      outputs = [ "out" "dev" ];
+    }"""
+    made = pot(tmp_path, {"both": both, "both-dev": "both.dev"}, 'packages = ["*"]\nfiles = ["both-dev/include/*.h"]')
+    made.doit("run").ok()
+    assert (made.folder("both") / "both").read_bytes() == b"out\n"
+    assert (made.folder("both-dev") / "both.h").read_bytes() == b"dev\n"
+    definition = made.provenance("both-dev", "both.h")["buildDefinition"]
+    assert definition["externalParameters"]["output"] == "dev"
+    assert {made.origin("both")["origin"], made.origin("both-dev", "both.h")["origin"]} == {"built"}
+    assert made.calls().count("build") == 1
+
+
+def built_with(made: Pot) -> set[str]:
+    inventory = json.loads((made.folder("wash") / "wash.inventory.json").read_bytes())
+    return {one["name"] for one in inventory["components"] if one["role"] == "build"}
+
+
+def test_what_a_build_used_is_listed_on_request(tmp_path: Path) -> None:
+    """`build-inventory` adds what is in the store of all that the derivation is built from."""
+    copied = {**CHAIN, "wash": 'sh "wash" "mkdir -p $out/bin; cat ${source} > $out/bin/wash" { }'}
+    made = pot(tmp_path, copied, 'packages = ["wash"]')
+    made.doit("run").ok()
+    assert not built_with(made)
+    made.configure('packages = ["wash"]\nbuild-inventory = true')
+    assert made.actions()[f"nix:wash@{SYSTEM}"] == ("build", ["setting-changed"])
+    made.doit("run").ok()
+    assert "source.txt" in built_with(made)
+    made.doit("verify").ok()
 
 
 def test_files_have_to_be_chosen(tmp_path: Path) -> None:

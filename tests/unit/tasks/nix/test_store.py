@@ -205,4 +205,6 @@ def test_outputs_are_named_as_the_version_names_them(monkeypatch: pytest.MonkeyP
         ("x", "/s/a.drv"),
     ):
         monkeypatch.setattr(Nix, "version", lambda _, version=version: version)
-        assert NIX.installable("/s/a.drv", "out") == named
+        assert NIX.installable("/s/a.drv", {"out"}) == named
+    monkeypatch.setattr(Nix, "version", lambda _: "2.30.1")
+    assert NIX.installable("/s/a.drv", {"out", "dev"}) == "/s/a.drv^dev,out"

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ...digest import Digest
     from ..party import Party
     from .closure import Packages
-    from .crates import VendoredLock
     from .model import Derivation, PathInfo
 
 
@@ -106,10 +105,15 @@ class _Composed:
         one, home = self.shipped, self._home()
         derivation = self.packages.derivations.get(one.derivation)
         lock = vendored_lock(derivation, self.packages.derivations) if derivation else None
-        itself = {home.path: one.artifact} if home.place == "" else {}
+        used = self._used(home)
+        # The file stands for the store path that it is from, unless it uses what else lies there.
+        itself = {} if home.path in used else {home.path: one.artifact}
         self.graph.edges[one.artifact] = set()
         self.refs = dict(add_closure(self.graph, one.closure, self.packages, Role.DYNAMIC, itself))
-        used = self._look(home, lock)
+        self.graph.connect(one.artifact, (self.refs[path] for path in used))
+        for contents in self.program.linked:
+            add_linked(self.graph, one.artifact, contents, Role.LINKED, lock)
+        add_libraries(self.graph, one.artifact, self.program.needed or (), used)
         add_distributions(self.graph, self.refs, self.beside)
         if home.path in used:
             add_siblings(self.graph, self.refs[home.path], Path(home.path), home.place, self.beside, lock)
@@ -128,19 +132,14 @@ class _Composed:
         path = next(homes, None)
         return _Home(path=path, place=real[len(path) + 1 :]) if path else _Home(path=one.output, place=one.place)
 
-    def _look(self, home: _Home, lock: VendoredLock | None) -> set[str]:
+    def _used(self, home: _Home) -> set[str]:
         """Look into the file, and return the store paths that it names; of a whole store path, all its references."""
         one = self.shipped
         references = one.closure[home.path].references
         hashes = {StoreName.of(path).hash: path for path in references}
         self.program = read_program(one.path, hashes, name=one.filename)
         self.beside.unread += self.program.unread
-        used = {hashes[hash_] for hash_ in self.program.mentions} if home.place else {*references} - {home.path}
-        self.graph.connect(one.artifact, (self.refs[path] for path in used))
-        for contents in self.program.linked:
-            add_linked(self.graph, one.artifact, contents, Role.LINKED, lock)
-        add_libraries(self.graph, one.artifact, self.program.needed or (), used)
-        return used
+        return {hashes[hash_] for hash_ in self.program.mentions} if home.place else {*references} - {home.path}
 
     def _tools(self, build_closure: Mapping[str, PathInfo], derivation: Derivation | None) -> None:
         """Add what the build used; what the file uses at run time as well stands in its closure."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -143,3 +144,40 @@ def test_a_path_input_beside_the_repository_counts(tmp_path: Path) -> None:
     (beside / "new").write_text("new\n", encoding="utf-8")
     made.doit("run")
     assert "eval" in made.calls()
+
+
+def test_names_that_are_no_text(two: Pot) -> None:
+    """Git tracks names of any bytes; in a dirty tree each file counts all the same."""
+    name = os.fsencode(two.made.root) + b"/\xff\xfe leaf\n"
+    with open(name, "wb") as stream:  # noqa: PTH123 - a `Path` is text
+        stream.write(b"one\n")
+    two.made.git("add", "--all")
+    two.doit("run").ok()
+    two.calls()
+    two.doit("run").ok()
+    assert two.calls() == []
+    with open(name, "wb") as stream:  # noqa: PTH123 - likewise
+        stream.write(b"two\n")
+    two.made.write({"leaf.txt": "again\n"})
+    two.doit("run").ok()
+    two.doit("verify").ok()
+    assert two.calls()[:2] == ["eval", "build"]
+
+
+def test_a_submodule_counts(two: Pot, tmp_path: Path) -> None:
+    """Its commit is part of the tree, and so are its files where they differ from it."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_text("one\n", encoding="utf-8")
+    for argv in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "state")):
+        two.made.git("-C", str(other), *argv)
+    two.made.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "module")
+    two.made.commit()
+    two.doit("run").ok()
+    two.calls()
+    two.doit("run").ok()
+    assert two.calls() == []
+    for text in ("two\n", "six\n"):
+        (two.made.root / "module" / "file").write_text(text, encoding="utf-8")
+        two.doit("run").ok()
+        assert two.calls() == ["eval"]

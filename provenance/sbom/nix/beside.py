@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ def add_libraries(graph: Graph, holder: str, needed: Iterable[Needed], used: Ite
     """
     folders = [Path(path, name) for path in sorted(used) for name in _LIBRARY_FOLDERS]
     for library in needed:
-        if any((folder / library.name).exists() for folder in folders):
+        if any(os.path.lexists(folder / library.name) for folder in folders):
             continue
         part = Component(
             ref=f"lib:{library.name}",

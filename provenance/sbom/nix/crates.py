@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..cargo import LOCK_LIMIT, component, package_url, parse_lock, read_lock
 from ..inventory import Component, Role
 from .archive import packed_file
+from .output import is_store_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,7 +80,7 @@ def vendored_lock(derivation: Derivation, derivations: Mapping[str, Derivation])
     """
     for place in dict.fromkeys(_places(derivation, derivations)):
         path = Path(place, _LOCK)
-        if _is_within_store(path, Path(place).parent):
+        if is_store_file(path, Path(place).parent):
             return VendoredLock(place=place, packages=read_lock(path))
         if place.endswith(_ARCHIVES) and (data := packed_file(Path(place), _PACKED, LOCK_LIMIT)):
             return VendoredLock(place=place, packages=parse_lock(data, _LOCK))
@@ -101,12 +102,3 @@ def _places(derivation: Derivation, derivations: Mapping[str, Derivation]) -> It
     named = (derivation.environment.get(variable, "") for variable in _VARIABLES)
     yield from (path for path in named if path in inputs)
     yield from sorted(path for path in inputs if not path.endswith(_ARCHIVES))
-
-
-def _is_within_store(path: Path, store: Path) -> bool:
-    """Tell whether it is a file of the store; links in it lead to other store paths, and nowhere else."""
-    try:
-        real = path.resolve(strict=True)
-        return real.is_file() and real.is_relative_to(store.resolve(strict=True))
-    except OSError:  # it is not there: substituted, or collected as garbage
-        return False

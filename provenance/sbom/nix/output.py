@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ...digest import read_limited
 from ...errors import UnreadableError
@@ -19,6 +20,16 @@ _ENTRIES = 200_000
 _METADATA_LIMIT = 16 << 20
 _PYTHON = re.compile(r"python\d+(?:\.\d+)?")
 _METADATA = {".dist-info": "METADATA", ".egg-info": "PKG-INFO"}
+
+
+def is_store_file(path: Path, store: Path) -> bool:
+    """Tell whether a path leads to a file of the store: links in it lead to other store paths, never out of it."""
+    try:
+        # `Path.resolve` has an exception of its own for links in a circle.
+        real, root = (os.path.realpath(one, strict=True) for one in (path, store))
+        return os.path.isfile(real) and real.startswith(root + os.sep)  # noqa: PTH113 - a text is at hand
+    except OSError:  # it is not there: substituted, collected as garbage, or a link to nowhere
+        return False
 
 
 def files_below(folder: Path) -> Iterator[str]:
@@ -36,9 +47,9 @@ def files_below(folder: Path) -> Iterator[str]:
                 raise UnreadableError(
                     f"`{folder.name}` holds more than the {_ENTRIES:,} files that are looked at in one store path"
                 )
-            path = Path(here, name)
-            if not path.is_symlink() and path.is_file():
-                yield path.relative_to(folder).as_posix()
+            path = f"{here}{os.sep}{name}"
+            if _is_regular(path):
+                yield Path(path).relative_to(folder).as_posix()
 
 
 def distributions(folder: Path) -> Iterator[Package | Unread]:
@@ -52,8 +63,11 @@ def distributions(folder: Path) -> Iterator[Package | Unread]:
             name = _METADATA.get(entry.suffix)
             if name is None:
                 continue
-            metadata = entry / name if entry.is_dir() else entry
+            metadata = entry / name if os.path.isdir(entry) else entry  # noqa: PTH112 - `Path.is_dir` may raise
             place = shown(metadata.relative_to(folder).as_posix())
+            if not is_store_file(metadata, folder.parent):
+                yield Unread(path=place, reason="no file of the store")
+                continue
             try:
                 found[place] = read_limited(metadata, _METADATA_LIMIT)
             except UnreadableError as error:
@@ -63,11 +77,7 @@ def distributions(folder: Path) -> Iterator[Package | Unread]:
 
 def _site_packages(folder: Path) -> list[Path]:
     library = folder / "lib"
-    return [
-        entry / "site-packages"
-        for entry in sorted(_entries(library))
-        if _PYTHON.fullmatch(entry.name) and (entry / "site-packages").is_dir()
-    ]
+    return [entry / "site-packages" for entry in sorted(_entries(library)) if _PYTHON.fullmatch(entry.name)]
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -75,7 +85,17 @@ def _entries(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        _refuse(error)
 
 
-def _refuse(error: OSError) -> None:
+def _is_regular(path: str | Path) -> bool:
+    """Tell whether a path is a regular file itself, and no link to one."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _refuse(error: OSError) -> NoReturn:
     raise UnreadableError(f"can't read `{error.filename}`: {error.strerror}") from error

@@ -54,8 +54,27 @@ def test_what_can_not_be_read_is_said(store: Any) -> None:
     )
     found = named(distributions(Path(path)))
     assert len(found) == 2
-    assert found[0].startswith(f"`{SITE}/leaf-1.dist-info/METADATA`: can't read")
+    assert found[0] == f"`{SITE}/leaf-1.dist-info/METADATA`: no file of the store"
     assert found[1] == f"`{SITE}/x-1.dist-info/METADATA`: it has no name or no version"
+
+
+def test_links_lead_to_the_store_alone(store: Any, tmp_path: Path) -> None:
+    """As those of an environment that joins packages; a file of the machine is not read."""
+    leaf = store.add("leaf-1.0", {f"{SITE}/leaf-1.0.dist-info/METADATA": LEAF})
+    joined = Path(store.add("joined", {f"{SITE}/README": b""}))
+    (tmp_path / "secret.dist-info").mkdir()
+    (tmp_path / "secret.dist-info" / "METADATA").write_bytes(LEAF)
+    (joined / SITE / "leaf-1.0.dist-info").symlink_to(Path(leaf, SITE, "leaf-1.0.dist-info"))
+    (joined / SITE / "secret.dist-info").symlink_to(tmp_path / "secret.dist-info")
+    (joined / SITE / "loop.dist-info").symlink_to("loop.dist-info")
+    egg = store.add("egg", {f"{SITE}/water.egg-info": b"Metadata-Version: 1.0\nName: water\nVersion: 2\n"})
+    (joined / SITE / "water.egg-info").symlink_to(Path(egg, SITE, "water.egg-info"))
+    found = named(distributions(joined))
+    assert found[2:] == ["pkg:pypi/leaf@1.0", "pkg:pypi/water@2"]
+    assert found[:2] == [
+        f"`{SITE}/loop.dist-info`: no file of the store",
+        f"`{SITE}/secret.dist-info/METADATA`: no file of the store",
+    ]
 
 
 def test_files_below_are_regular_ones(store: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from ...provenance.process import clean_environment, lines
 from .facts import NixFacts, Origin
 from .failures import hint_for, message_of
 from .log import BuildLog
-from .store import closure_of, derivations_of, part_of, present, within
+from .store import closure_of, derivations_of, part_of, present, used_by, within
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .tool import Nix
 
 _LIMIT = 64 << 20
+_LOG = ("--print-build-logs", "--log-format", "internal-json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,39 +66,42 @@ def build_packages(
     wanted: dict[str, set[str]] = {}
     for one in packages.values():
         wanted.setdefault(one.derivation or "", set()).add(one.output)
-    first = _call(workspace, nix, list(packages), wanted, "--print-build-logs")
-    again: _Call | None = None
-    unbuilt = {derivation: outputs for derivation, outputs in wanted.items() if derivation not in first.log.built}
+    calls = [_call(workspace, nix, list(packages), wanted)]
+    unbuilt = {derivation: outputs for derivation, outputs in wanted.items() if derivation not in calls[0].log.built}
     if workspace.config.nix.rebuild and unbuilt:
         asked = [artifact for artifact, one in packages.items() if one.derivation in unbuilt]
-        again = _call(workspace, nix, asked, unbuilt, "--print-build-logs", "--rebuild")
-    paths = {artifact: _output(artifact, one, first) for artifact, one in packages.items()}
+        calls.append(_call(workspace, nix, asked, unbuilt, "--rebuild"))
+    paths = {artifact: _output(artifact, one, calls[0]) for artifact, one in packages.items()}
     closure = closure_of(workspace, nix, set(paths.values()))
     derivations = derivations_of(workspace, nix, wanted.keys())
+    there = present(workspace, nix, derivations.values()) if workspace.config.nix.build_inventory else None
     found = {}
     for artifact, package in packages.items():
-        derivation, path = package.derivation or "", paths[artifact]
-        own = within(derivations, derivation)
-        by = next((call for call in (first, again) if call and derivation in call.log.built), None)
-        substituter = first.log.substituted.get(path, "")
-        found[artifact] = Outcome(
-            compared=by is again and by is not None,
-            started=by.started if by else None,
-            finished=by.finished if by else None,
-            facts=NixFacts(
-                output=path,
-                derivation=derivation,
-                system=package.system,
-                origin=Origin.BUILT if by else Origin.SUBSTITUTED if substituter else Origin.PRESENT,
-                substituter="" if by else substituter,
-                builder=by.log.built[derivation] if by else "",
-                closure=part_of(closure, path),
-                derivations=own,
-                build_closure=present(workspace, nix, own.values()) if workspace.config.nix.build_inventory else None,
-                meta=meta,
-            ),
+        own = within(derivations, package.derivation or "")
+        facts = NixFacts(
+            output=paths[artifact],
+            derivation=package.derivation or "",
+            system=package.system,
+            origin=Origin.PRESENT,
+            closure=part_of(closure, paths[artifact]),
+            derivations=own,
+            build_closure=None if there is None else used_by(own.values(), there),
+            meta=meta,
         )
+        found[artifact] = _outcome(facts, calls)
     return found
+
+
+def _outcome(facts: NixFacts, calls: Sequence[_Call]) -> Outcome:
+    """Return the facts of an output with how it came into the store: by one of the calls, or before them."""
+    by = next((call for call in calls if facts.derivation in call.log.built), None)
+    if by is not None:
+        built = replace(facts, origin=Origin.BUILT, builder=by.log.built[facts.derivation])
+        return Outcome(facts=built, compared=by is not calls[0], started=by.started, finished=by.finished)
+    substituter = calls[0].log.substituted.get(facts.output)
+    if substituter is not None:
+        facts = replace(facts, origin=Origin.SUBSTITUTED, substituter=substituter)
+    return Outcome(facts=facts, compared=False, started=None, finished=None)
 
 
 def _output(artifact: Artifact, package: Package, call: _Call) -> str:
@@ -112,7 +116,7 @@ def _call(
 ) -> _Call:
     """Let Nix build outputs of derivations; the user's own configuration says how, and on which machines."""
     installables = [nix.installable(derivation, outputs) for derivation, outputs in wanted.items()]
-    argv = nix.argv("build", "--json", "--no-link", *options, "--log-format", "internal-json", *installables)
+    argv = nix.argv("build", "--json", "--no-link", *options, *_LOG, *installables)
     started = datetime.now(UTC)
     said: list[bytes] = []
     with workspace.progress.call(artifacts, argv) as sink:

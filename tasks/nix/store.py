@@ -36,12 +36,20 @@ def present(workspace: Workspace, nix: Nix, derivations: Iterable[Derivation]) -
     Raises:
         ToolError: Nix answers something else.
     """
-    wanted = {path for one in derivations for path in (*(o.path for o in one.outputs.values()), *one.sources) if path}
-    there = sorted(path for path in wanted if os.path.lexists(path))
+    there = sorted(path for path in _paths(derivations) if os.path.lexists(path))
     found: dict[str, PathInfo] = {}
     for start in range(0, len(there), _BATCH):
         found |= _infos(workspace, nix, there[start : start + _BATCH])
     return found
+
+
+def used_by(derivations: Iterable[Derivation], there: Mapping[str, PathInfo]) -> dict[str, PathInfo]:
+    """Return what some derivations build or take, out of what is there of that of several."""
+    return {path: there[path] for path in sorted(_paths(derivations)) if path in there}
+
+
+def _paths(derivations: Iterable[Derivation]) -> set[str]:
+    return {path for one in derivations for path in (*(o.path for o in one.outputs.values()), *one.sources) if path}
 
 
 def part_of(closure: Mapping[str, PathInfo], path: str) -> dict[str, PathInfo]:

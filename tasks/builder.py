@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..provenance.attest.resource import ResourceDescriptor
     from ..provenance.config import Config
     from ..provenance.digest import Digest
+    from ..provenance.errors import BuildError
     from ..provenance.json import JSONValue
     from ..provenance.record import FileNames
     from ..provenance.sbom.inventory import Inventory
@@ -276,8 +277,10 @@ class Builder(Protocol):
             ProvenanceError: as `discover`.
         """
 
-    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
+    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built | BuildError]:
         """Build `artifacts`, all of `group`, in one call of the tool.
+
+        Where the tool tells what of them it could build, the others have an error in their place.
 
         Raises:
             BuildError: the tool failed; what it wrote went to `Workspace.progress`.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.config import FILE
-from ...provenance.errors import ConfigError, InputChangedError
+from ...provenance.errors import BuildError, ConfigError, InputChangedError
 from . import BUILDER
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class NixBuilder:
 
         return propose(self._evaluator)
 
-    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
+    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built | BuildError]:
         """Build the packages of `artifacts` in one call of Nix."""
         from .make import make
 
@@ -80,8 +80,13 @@ class NixBuilder:
             evaluation.meta,
             {artifact: self._held(artifact) for artifact in artifacts},
         )
-        self._made |= {artifact.id: made for artifact, (_, made) in found.items()}
-        return {artifact: built for artifact, (built, _) in found.items()}
+        built: dict[Artifact, Built | BuildError] = {}
+        for artifact, one in found.items():
+            if isinstance(one, BuildError):
+                built[artifact] = one
+            else:
+                built[artifact], self._made[artifact.id] = one
+        return built
 
     def release(self, artifact: Artifact) -> None:
         """Remove what was kept of an artifact."""

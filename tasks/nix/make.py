@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...provenance import copies
-from ...provenance.errors import InputChangedError, StoreError
+from ...provenance.errors import BuildError, InputChangedError, StoreError
 from ...provenance.source import time_of
 from ..builder import Built, Form
 from ..freshness.inputs import Kind, key
@@ -53,8 +53,8 @@ def make(
     units: Mapping[Artifact, Unit],
     meta: Mapping[str, Meta],
     folders: Mapping[Artifact, Path],
-) -> dict[Artifact, tuple[Built, Made]]:
-    """Build artifacts.
+) -> dict[Artifact, tuple[Built, Made] | BuildError]:
+    """Build artifacts; those that could not be built have an error instead.
 
     Args:
         workspace: of the packages.
@@ -64,7 +64,6 @@ def make(
         folders: each artifact, with the folder that receives its file or layout; what was there is removed.
 
     Raises:
-        BuildError: Nix failed, or an output holds something else than provenance.toml says.
         InputChangedError: an upstream artifact or the tree changed meanwhile.
         ProvenanceError: something can't be read or written.
     """
@@ -75,11 +74,19 @@ def make(
     outcomes = build_packages(workspace, nix, {artifact: unit.package for artifact, unit in units.items()}, meta)
     tool = Tool(version=nix.version(), sha256=workspace.programs.digest(nix.path))
     created = time_of(workspace.source, sorted(files))
-    found = {}
+    found: dict[Artifact, tuple[Built, Made] | BuildError] = {}
     try:
         for artifact, unit in units.items():
             outcome = outcomes[artifact]
-            place, path = _taken(workspace, unit, outcome, folders[artifact])
+            if isinstance(outcome, BuildError):
+                found[artifact] = outcome
+                continue
+            try:
+                place, path = _taken(workspace, unit, outcome, folders[artifact])
+            except BuildError as error:  # it holds something else than provenance.toml says
+                found[artifact] = error
+                shutil.rmtree(folders[artifact], ignore_errors=True)
+                continue
             built = _built(workspace, unit, outcome, path=path, place=place, files=files, upstream=upstream[artifact])
             made_from = materials(outcome.facts, tool, locked, upstream[artifact])
             made = Made(facts=outcome.facts, place=place, created=created, materials=tuple(made_from))

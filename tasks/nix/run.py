@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from .log import BuildLog
 from .store import closure_of, derivations_of, part_of, present, used_by, within
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ..builder import Artifact, Workspace
     from .facts import Meta
@@ -32,7 +33,7 @@ class Outcome:
 
     Attributes:
         compared: it was built again, and came out equal to what there was.
-        started, finished: UTC, of the call; `None`: it did not build this.
+        started, finished: UTC, of the call; `None`: no call of this run has built it.
     """
 
     facts: NixFacts
@@ -43,12 +44,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """One call that ended well: what it said, and the store paths of all outputs, by derivation and name."""
+    """One call.
+
+    Attributes:
+        log: what it said.
+        outputs: the store paths of all outputs, by derivation and name; none where it failed.
+        failure: of a part of it, or of all.
+    """
 
     log: BuildLog
     outputs: Mapping[str, Mapping[str, str]]
     started: datetime
     finished: datetime
+    failure: BuildError | None = None
 
 
 def build_packages(
@@ -56,26 +64,64 @@ def build_packages(
     nix: Nix,
     packages: Mapping[Artifact, Package],
     meta: Mapping[str, Meta],
-) -> dict[Artifact, Outcome]:
+) -> dict[Artifact, Outcome | BuildError]:
     """Build packages; with `rebuild`, build again what that did not build, and compare.
 
+    A package that fails keeps no other one from being built: each is a task of its own.
+
     Raises:
-        BuildError: Nix failed, or left nothing of a package.
-        ToolError: it can't be asked afterwards.
+        ToolError: Nix can't be asked afterwards.
     """
-    wanted: dict[str, set[str]] = {}
-    for one in packages.values():
-        wanted.setdefault(one.derivation or "", set()).add(one.output)
-    calls = [_call(workspace, nix, list(packages), wanted)]
-    unbuilt = {derivation: outputs for derivation, outputs in wanted.items() if derivation not in calls[0].log.built}
+    wanted = _outputs_of(packages.values())
+    first = _call(workspace, nix, packages, wanted, "--keep-going")
+    if first.failure is not None:
+        first = _with_what_is_there(workspace, nix, packages, first)
+    calls = [first]
+    failures = {derivation: first.failure for derivation in wanted if derivation not in first.outputs and first.failure}
+    unbuilt = {one: outputs for one, outputs in wanted.items() if one not in first.log.built and one not in failures}
     if workspace.config.nix.rebuild and unbuilt:
-        asked = [artifact for artifact, one in packages.items() if one.derivation in unbuilt]
-        calls.append(_call(workspace, nix, asked, unbuilt, "--rebuild"))
+        calls.append(_call(workspace, nix, packages, unbuilt, "--rebuild", "--keep-going"))
+        if (failure := calls[-1].failure) is not None:  # which of them came out different, only the message tells
+            failures |= dict.fromkeys(unbuilt, failure)
+    good = {artifact: one for artifact, one in packages.items() if one.derivation not in failures}
+    failed = {artifact: failures[one.derivation or ""] for artifact, one in packages.items() if artifact not in good}
+    return {**failed, **(_facts(workspace, nix, good, calls, meta) if good else {})}
+
+
+def _with_what_is_there(workspace: Workspace, nix: Nix, packages: Mapping[Artifact, Package], failed: _Call) -> _Call:
+    """Return a call that failed, with the outputs of what it could build all the same, or of what was there before."""
+    known = derivations_of(workspace, nix, _outputs_of(packages.values()).keys())
+    there = {
+        artifact: one
+        for artifact, one in packages.items()
+        if one.derivation in known and os.path.lexists(known[one.derivation].outputs[one.output].path)
+    }
+    if not there:
+        return failed
+    again = _call(workspace, nix, there, _outputs_of(there.values()))
+    return replace(failed, outputs=again.outputs)
+
+
+def _outputs_of(packages: Iterable[Package]) -> dict[str, set[str]]:
+    wanted: dict[str, set[str]] = {}
+    for one in packages:
+        wanted.setdefault(one.derivation or "", set()).add(one.output)
+    return wanted
+
+
+def _facts(
+    workspace: Workspace,
+    nix: Nix,
+    packages: Mapping[Artifact, Package],
+    calls: Sequence[_Call],
+    meta: Mapping[str, Meta],
+) -> dict[Artifact, Outcome | BuildError]:
+    """Ask the store for what there is to know of packages that are in it."""
     paths = {artifact: _output(artifact, one, calls[0]) for artifact, one in packages.items()}
     closure = closure_of(workspace, nix, set(paths.values()))
-    derivations = derivations_of(workspace, nix, wanted.keys())
+    derivations = derivations_of(workspace, nix, _outputs_of(packages.values()).keys())
     there = present(workspace, nix, derivations.values()) if workspace.config.nix.build_inventory else None
-    found = {}
+    found: dict[Artifact, Outcome | BuildError] = {}
     for artifact, package in packages.items():
         own = within(derivations, package.derivation or "")
         facts = NixFacts(
@@ -112,30 +158,49 @@ def _output(artifact: Artifact, package: Package, call: _Call) -> str:
 
 
 def _call(
-    workspace: Workspace, nix: Nix, artifacts: Sequence[Artifact], wanted: Mapping[str, Collection[str]], *options: str
+    workspace: Workspace,
+    nix: Nix,
+    packages: Mapping[Artifact, Package],
+    wanted: Mapping[str, Collection[str]],
+    *options: str,
 ) -> _Call:
     """Let Nix build outputs of derivations; the user's own configuration says how, and on which machines."""
+    artifacts = [artifact for artifact, one in packages.items() if one.derivation in wanted]
     installables = [nix.installable(derivation, outputs) for derivation, outputs in wanted.items()]
     argv = nix.argv("build", "--json", "--no-link", *options, *_LOG, *installables)
     started = datetime.now(UTC)
+    outputs: Mapping[str, Mapping[str, str]] = {}
+    log = BuildLog(sink=_nowhere)
+    failure = None
+    try:
+        with workspace.progress.call(artifacts, argv) as sink:
+            log.sink = sink
+            outputs = _outputs(_said(argv, workspace, artifacts, log))
+    except BuildError as error:
+        failure = error
+    return _Call(log=log, outputs=outputs, started=started, finished=datetime.now(UTC), failure=failure)
+
+
+def _nowhere(piece: bytes) -> None:
+    """Take what nobody has asked for."""
+
+
+def _said(argv: Sequence[str], workspace: Workspace, artifacts: Sequence[Artifact], log: BuildLog) -> bytes:
     said: list[bytes] = []
-    with workspace.progress.call(artifacts, argv) as sink:
-        log = BuildLog(sink=sink)
-        with lines(argv, cwd=workspace.root, env=clean_environment(), sink=log) as (output, process):
-            for line in output:
-                said.append(line)
-                if sum(map(len, said)) > _LIMIT:
-                    raise BuildError("nix answers with more than is read of an answer")
-            code = process.wait()
-        if code != 0:
-            asked = ", ".join(f"`{artifact.id}`" for artifact in artifacts)
-            text = "\n".join(log.errors)
-            how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
-            raise BuildError(
-                f"nix failed for {asked} ({how})" + (f":\n{message_of(text)}" if text else ""), hint=hint_for(text)
-            )
-        outputs = _outputs(b"".join(said))
-    return _Call(log=log, outputs=outputs, started=started, finished=datetime.now(UTC))
+    with lines(argv, cwd=workspace.root, env=clean_environment(), sink=log) as (output, process):
+        for line in output:
+            said.append(line)
+            if sum(map(len, said)) > _LIMIT:
+                raise BuildError("nix answers with more than is read of an answer")
+        code = process.wait()
+    if code == 0:
+        return b"".join(said)
+    asked = ", ".join(f"`{artifact.id}`" for artifact in artifacts)
+    text = "\n".join(log.errors)
+    how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
+    raise BuildError(
+        f"nix failed for {asked} ({how})" + (f":\n{message_of(text)}" if text else ""), hint=hint_for(text)
+    )
 
 
 def _outputs(said: bytes) -> dict[str, dict[str, str]]:

@@ -78,10 +78,32 @@ def test_an_evaluation_fails(tmp_path: Path) -> None:
 
 
 def test_a_builder_fails(tmp_path: Path) -> None:
-    """What it wrote is in the log that the message names, and is told last."""
-    made = pot(tmp_path, {"wash": 'sh "wash" "echo it breaks here; exit 3" { }', "leaf": LEAF})
-    said = told(made, f"nix failed for `nix:leaf@{SYSTEM}`, `nix:wash@{SYSTEM}` (exit code 1)", "it breaks here")
-    assert "log: .provenance/logs/nix/" in said
+    """What it wrote is in the log that the message names, and is told last; packages beside it are built."""
+    broken = 'sh "wash" "echo it breaks here; exit 3" { }'
+    above = 'sh "above" "cat ${wash} > $out" { }'
+    made = pot(tmp_path, {"above": above, "wash": broken, "leaf": LEAF, "tree": 'sh "tree" "echo tree > $out" { }'})
+    ran = made.doit("run", "--continue").failed(1, "(exit code 1)", "it breaks here", "log: .provenance/logs/nix/")
+    assert f"error: `nix:above@{SYSTEM}`, `nix:wash@{SYSTEM}`: nix failed" in ran.out
+    assert made.calls().count("build") == 2, "one that builds, and one that asks what is there"
+    for name in ("leaf", "tree"):
+        assert made.origin(name)["origin"] == "built"
+        assert made.claims_build(name)
+    assert not made.folder("wash").exists()
+    assert not made.folder("above").exists()
+    assert {one: action for one, (action, _) in made.actions().items()} == {
+        f"nix:above@{SYSTEM}": "build",
+        f"nix:leaf@{SYSTEM}": "fresh",
+        f"nix:tree@{SYSTEM}": "fresh",
+        f"nix:wash@{SYSTEM}": "build",
+    }
+
+
+def test_an_output_holds_something_else(tmp_path: Path) -> None:
+    """That of one package does not keep the others from their evidence."""
+    made = pot(tmp_path, {"empty": 'sh "empty" "mkdir $out" { }', "leaf": LEAF})
+    made.doit("run", "--continue").failed(1, "no file matches `bin/*` in the output of `empty`; it is empty")
+    assert made.origin("leaf")["origin"] == "built"
+    assert not made.folder("empty").exists()
 
 
 def test_what_is_fetched_has_changed(tmp_path: Path) -> None:

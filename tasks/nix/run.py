@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import BuildError, quoted
+from ...provenance.errors import BuildError, ToolError, quoted
 from ...provenance.process import clean_environment, lines
 from .facts import NixFacts, Origin
 from .failures import hint_for, message_of
@@ -90,7 +90,10 @@ def build_packages(
 
 def _with_what_is_there(workspace: Workspace, nix: Nix, packages: Mapping[Artifact, Package], failed: _Call) -> _Call:
     """Return a call that failed, with the outputs of what it could build all the same, or of what was there before."""
-    known = derivations_of(workspace, nix, _outputs_of(packages.values()).keys())
+    try:
+        known = derivations_of(workspace, nix, _outputs_of(packages.values()).keys())
+    except ToolError:  # the run was interrupted, or nothing works any more: why is said already
+        return failed
     there = {
         artifact: one
         for artifact, one in packages.items()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..provenance.attest.resource import ResourceDescriptor
     from ..provenance.config import Config
     from ..provenance.digest import Digest
+    from ..provenance.errors import BuildError
     from ..provenance.json import JSONValue
     from ..provenance.record import FileNames
     from ..provenance.sbom.inventory import Inventory
@@ -109,7 +110,8 @@ class Built:
         files: every file of the user's that went in: path from the repository's root to sha256. Provenance lists them.
         inputs: all that can change the bytes, as it was when they were built (`tasks/freshness/inputs.py`). Freshness
             asks them.
-        started, finished: UTC, of the tool's call.
+        started, finished: UTC, of the tool's call; `None` where it built nothing, but took what was built elsewhere:
+            then provenance claims no build.
     """
 
     path: Path
@@ -118,8 +120,8 @@ class Built:
     internal: Mapping[str, JSONValue]
     files: Mapping[str, str]
     inputs: Inputs
-    started: datetime
-    finished: datetime
+    started: datetime | None
+    finished: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,8 +277,10 @@ class Builder(Protocol):
             ProvenanceError: as `discover`.
         """
 
-    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
+    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built | BuildError]:
         """Build `artifacts`, all of `group`, in one call of the tool.
+
+        Where the tool tells what of them it could build, the others have an error in their place.
 
         Raises:
             BuildError: the tool failed; what it wrote went to `Workspace.progress`.

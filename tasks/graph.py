@@ -23,6 +23,7 @@ from .command.builder import CommandBuilder
 from .database import BACKEND, own
 from .docker.builder import DockerBuilder
 from .freshness.state import State
+from .nix.builder import NixBuilder
 from .oci.builder import OciBuilder
 from .reporter import META, Reporter
 from .session import Session
@@ -30,7 +31,13 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (CargoBuilder, CommandBuilder, DockerBuilder, OciBuilder)
+BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (
+    CargoBuilder,
+    NixBuilder,
+    CommandBuilder,
+    DockerBuilder,
+    OciBuilder,
+)
 """One line per build tool."""
 
 Task = dict[str, Any]

@@ -132,7 +132,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         reached = {o.artifact.id for o in outcomes} | failed | self._not_built.keys() | self._passed
         width = shutil.get_terminal_size().columns if self.outstream.isatty() else None
         self.write(table(outcomes, width=width))
-        if any(o.done is Done.BUILT for o in outcomes):
+        if any(o.done in {Done.BUILT, Done.TAKEN} for o in outcomes):
             places = sorted({os.path.relpath(s.workspace.output) for s in self._sessions})
             self.write(f"in {', '.join(f'`{place}/`' for place in places)}, each with its evidence\n")
         self.write("".join(not_built(name, upstream) for name, upstream in self._not_built.items()))

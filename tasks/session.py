@@ -129,7 +129,9 @@ class Session:
         )
         self._remember(artifact, placed)
         is_new = placed.record.names.provenance_bundle in placed.made
-        done = Done.ATTESTED if attests else Done.BUILT if is_new else Done.REBUILT
+        built = built_at(placed.provenance)
+        new = Done.BUILT if built else Done.TAKEN
+        done = Done.ATTESTED if attests else new if is_new else Done.REBUILT
         self.outcomes[artifact.id] = Outcome(
             artifact=artifact,
             done=done,
@@ -137,7 +139,7 @@ class Session:
             made=placed.made,
             inventory=placed.inventory,
             seconds=time.monotonic() - started,
-            since="" if done is Done.BUILT else built_at(placed.provenance),
+            since="" if is_new else built,
         )
 
     def sources(self, record: Record) -> dict[str, str]:

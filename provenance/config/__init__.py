@@ -7,6 +7,7 @@
 from .keys import FILE, CargoTool, SigningMode
 from .model import Cargo, Command, Config, FeatureSet, Plan, Project, Signing
 from .model_image import Docker, Oci
+from .model_nix import Nix
 from .reader import load, parse
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Config",
     "Docker",
     "FeatureSet",
+    "Nix",
     "Oci",
     "Plan",
     "Project",

@@ -13,6 +13,7 @@ from .command import COMMAND
 from .docker import DOCKER
 from .entry import ANY, Key, Presence
 from .kinds import Choice, Flag, NamedTables, Table, Text, TextMap, Texts
+from .nix import NIX
 from .oci import OCI
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ KEYS = (
     *COMMAND,
     *DOCKER,
     *OCI,
+    *NIX,
     Key(path="signing", kind=Table(), doc="How evidence is signed, and whose signatures are trusted."),
     Key(
         path="signing.mode",

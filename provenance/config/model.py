@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..sbom.party import Party
     from .keys import CargoTool, SigningMode
     from .model_image import Docker, Oci
+    from .model_nix import Nix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,7 @@ class Config:
     commands: tuple[Command, ...]
     dockers: tuple[Docker, ...]
     ocis: tuple[Oci, ...]
+    nix: Nix
     signing: Signing
     plan: Plan
 

@@ -19,6 +19,7 @@ from .clauses import KEY_FILE
 from .keys import FILE, CargoTool, SigningMode
 from .model import Cargo, Command, Config, FeatureSet, Plan, Project, Signing
 from .model_image import Docker, Oci
+from .model_nix import Nix
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def parse(data: bytes, *, workspace: Path, memory: Memory | None = None) -> Conf
         commands=tuple(_command(name, table) for name, table in settings.tables("command")),
         dockers=tuple(_docker(name, table) for name, table in settings.tables("docker")),
         ocis=tuple(_oci(name, table) for name, table in settings.tables("oci")),
+        nix=_nix(settings),
         plan=Plan(runners=MappingProxyType(settings.text_map("plan.runners"))),
         signing=_signing(settings, root),
     )
@@ -233,6 +235,22 @@ def _oci(name: str, table: Settings) -> Oci:
         platforms=table.texts("platforms"),
         annotations=MappingProxyType(table.text_map("annotations")),
         pull=table.flag("pull"),
+    )
+
+
+def _nix(settings: Settings) -> Nix:
+    return Nix(
+        flake=settings.text("nix.flake"),
+        packages=settings.texts("nix.packages"),
+        exclude=settings.texts("nix.exclude"),
+        systems=settings.texts("nix.systems"),
+        file=settings.text_or_none("nix.file"),
+        attributes=settings.texts("nix.attributes"),
+        files=settings.texts("nix.files"),
+        images=settings.texts("nix.images"),
+        rebuild=settings.flag("nix.rebuild"),
+        build_inventory=settings.flag("nix.build-inventory"),
+        experimental_features=settings.flag("nix.experimental-features"),
     )
 
 

@@ -18,7 +18,8 @@ from .party import Party
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LOCK_LIMIT = 64 << 20
+LOCK_LIMIT = 64 << 20
+"""Bytes of a lock file that are read."""
 _BROKEN = (ValueError, RecursionError)
 """What tomllib and decoding raise for what is no TOML, or is nested too deeply."""
 _DEFAULT_REGISTRY = "https://github.com/rust-lang/crates.io-index"
@@ -89,8 +90,17 @@ def read_lock(path: Path) -> Mapping[PackageId, Locked]:
     Raises:
         UnreadableError: it is missing, too large, or no lock file.
     """
+    return parse_lock(read_limited(path, LOCK_LIMIT), path.name)
+
+
+def parse_lock(data: bytes, file: str) -> Mapping[PackageId, Locked]:
+    """Read the bytes of `Cargo.lock`, versions 1 to 4; `file` names it in messages.
+
+    Raises:
+        UnreadableError: it is no lock file.
+    """
     try:
-        document = tomllib.loads(read_limited(path, _LOCK_LIMIT).decode())
+        document = tomllib.loads(data.decode())
         old = {k.removeprefix("checksum "): v for k, v in document.get("metadata", {}).items()}
         found = {}
         for package in document.get("package", []):
@@ -101,7 +111,7 @@ def read_lock(path: Path) -> Mapping[PackageId, Locked]:
             found[key] = Locked(checksum=checksum if checksum != "<none>" else None, commit=commit or None)
     except (*_BROKEN, KeyError, TypeError, AttributeError) as error:
         raise UnreadableError(
-            f"`{path.name}` is no lock file of cargo's: {error}", hint="restore it from git, or let cargo make it again"
+            f"`{file}` is no lock file of cargo's: {error}", hint="restore it from git, or let cargo make it again"
         ) from error
     return found
 

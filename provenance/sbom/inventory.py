@@ -48,7 +48,7 @@ class Role(StrEnum):
     CONTAINED = "contained"
     """Is in the artifact as files: a package or a program in an image, a platform's image in an index."""
     DYNAMIC = "dynamic"
-    """A shared library that the artifact asks the loader for at run time; not inside it."""
+    """Is used at run time, and not inside it: a shared library that it asks the loader for; of Nix, a store path."""
     BUILD = "build"
     """Ran while the artifact was built (compiler, proc-macro, build script and their dependencies); not inside it."""
     INPUT = "input"

@@ -20,9 +20,10 @@ from .base import WorkspaceCommand, printable
 from .verify import OPT_KEY, artifact_folders, is_layout, stands_in_its_folder, trust_of, verified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ...provenance.attest.slsa import Provenance
+    from ...provenance.json import JSONValue
     from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import VerifiedArtifact
     from ..session import Session
@@ -119,8 +120,8 @@ def _lines(folder: Path, found: VerifiedArtifact, inventory: Inventory) -> Itera
     for title, role in (
         ("contained", Role.CONTAINED),
         ("packages in it", Role.LINKED),
-        ("shared libraries that it needs", Role.DYNAMIC),
-        ("artifacts that it was made from", Role.INPUT),
+        ("used at run time", Role.DYNAMIC),
+        ("given to its build", Role.INPUT),
         ("tools that built it", Role.BUILD),
     ):
         components = inventory.of_role(role)
@@ -143,7 +144,19 @@ def _build(build: Provenance) -> Iterator[str]:
             yield _row("from image", f"{material.name} at sha256:{material.digest.get('sha256')}")
     chosen = {k: v for k, v in definition.external_parameters.items() if v not in (None, False, [], {}, "")}
     yield _row("built as", ", ".join(f"{k}: {_text(v)}" for k, v in chosen.items()))
+    if run.finished is None and "origin" in definition.internal_parameters:
+        yield from _taken(definition.internal_parameters)
+        yield _row("taken by", f"{run.builder_id}; no build is claimed")
+        return
     yield _row("built by", f"{run.builder_id}{f', {run.started:%Y-%m-%d %H:%M:%S} UTC' if run.started else ''}")
+
+
+def _taken(found: Mapping[str, JSONValue]) -> Iterator[str]:
+    """Say where something came from that was not built (docs/build-types/nix.v1.md)."""
+    origin, substituter, signatures = found["origin"], found.get("substituter"), found.get("signatures")
+    names = [str(one).partition(":")[0] for one in signatures] if isinstance(signatures, list) else []
+    signed = f"; its signatures there: {', '.join(names)}" if names else ""
+    yield _row("origin", f"{origin}{f' from {substituter}' if substituter else ''}{signed}")
 
 
 def _lineage(lines: Iterator[Line]) -> Iterator[str]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ...provenance.attest.slsa import BuilderId
     from ...provenance.attest.statement import Statement
     from ...provenance.digest import Digest
+    from ...provenance.json import JSONValue
     from ...provenance.record import FileNames
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.sign.key import LocalKey
@@ -146,14 +147,22 @@ def _is_own(path: Path, bundle: bytes, said: Statement, draft: Draft, trust: Tru
     """
     if draft.provenance is None:
         return True
+    new = parse_statement(_statement(draft, PROVENANCE, draft.provenance()))
+    made, kept = (parse_provenance(one.predicate) for one in (new, said))
+    if kept.run_details.finished is None and made.run_details.finished is not None:
+        return False  # it claims no build: what was only taken over then has been built now
     with contextlib.suppress(ProvenanceError):
         record = Record.from_json(read_file(path.with_name(draft.names.record), RECORD_LIMIT))
         trusted_sealer(record, trust)
         if record.artifact == draft.artifact and record.evidence.get(path.name) == digest_bytes(bundle).sha256:
             return True
-    new = parse_statement(_statement(draft, PROVENANCE, draft.provenance()))
-    made, kept = (parse_provenance(one.predicate).build_definition for one in (new, said))
-    return (made.build_type, made.external_parameters) == (kept.build_type, kept.external_parameters)
+    return _ways(made) == _ways(kept)
+
+
+def _ways(provenance: Provenance) -> tuple[str, Mapping[str, JSONValue]]:
+    """Return what two builds have to share to be builds of the same."""
+    definition = provenance.build_definition
+    return definition.build_type, definition.external_parameters
 
 
 def _statement(draft: Draft, kind: str, predicate: bytes) -> bytes:

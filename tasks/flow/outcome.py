@@ -19,6 +19,8 @@ class Done(StrEnum):
     """New bytes, all evidence new."""
     REBUILT = "rebuilt"
     """Built to the bytes that were there; their provenance stays."""
+    TAKEN = "taken"
+    """Not built by this run, which took it from where it was built before, and claims no build; all evidence new."""
     ATTESTED = "attested"
     """Not built; what of the evidence did not hold was made again."""
     FRESH = "fresh"

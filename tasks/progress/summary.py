@@ -75,6 +75,8 @@ def _reused(outcome: Outcome) -> str:
             return f"same bytes: provenance{of} kept"
         case Done.ATTESTED:
             return f"bytes and provenance{of} kept"
+        case Done.TAKEN:
+            return "not built by this run: no build is claimed"
         case _:
             return ""
 
@@ -100,8 +102,10 @@ def _packages(outcome: Outcome) -> tuple[str, str]:
 
 
 def _unknown(subject: Component) -> str:
-    """Say of an image in few words what is not known of it; `doit show` has the rest. Empty: it is no image."""
+    """Say in few words what is not known of an image, or of what Nix built, if so; `doit show` has the rest."""
     found = subject.properties
+    if "nix:unknown" in found:
+        return found["nix:unknown"]
     counted = (("image:unexplained-programs", "program"), ("image:unexplained-files", "other file"))
     counts = [(int(found.get(key, "0")), word) for key, word in counted]
     files = " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count)

@@ -81,7 +81,7 @@ def test_engine_keeps_no_image_of_ours(tmp_path: Path, engine: Service, busybox:
             "`docker:app@windows/amd64`",
         ),
         (
-            {"provenance.toml": APP["provenance.toml"] + 'secrets = ["id=a,env=A"]\n'},
+            {"provenance.toml": APP["provenance.toml"] + 'secrets = ["id=a,env=PATH"]\n'},
             "`secrets` of `[docker.app]` need",
         ),
         ({"app/Dockerfile": "FROM scratch\nCOPY <<E /x\nhello\nE\n"}, "the docker engine failed to build"),

@@ -63,7 +63,7 @@ def test_dockerfile_that_fails(tmp_path: Path, buildkit: Service, base: str) -> 
         ),
         (
             {"provenance.toml": APP["provenance.toml"] + 'secrets = ["id=a,src=nowhere"]\n'},
-            "failed for `docker:app@linux/amd64`",
+            "the secret `a` of `[docker.app]` is no file: `nowhere`",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ... import VERSION
 from ..inventory import Completeness, Component, Inventory, Kind, Role
 from .merge import Graph
+from .nix import STORE
 from .package import shown
 from .relations import edges
 from .remarks import note, properties
@@ -86,6 +87,7 @@ class _Composed:
 
     Attributes:
         holders: paths of files to the `ref` of the component that each is, or is of.
+        store: the last parts of paths of a Nix store to the `ref`s of what lies there.
         listed: programs that nobody explains. left_out: further ones, which are only counted.
     """
 
@@ -93,6 +95,7 @@ class _Composed:
     included: Mapping[str, Included]
     graph: Graph = field(default_factory=Graph)
     holders: dict[str, str] = field(default_factory=dict)
+    store: dict[str, str] = field(default_factory=dict)
     used: list[Included] = field(default_factory=list)
     listed: int = 0
     left_out: int = 0
@@ -121,6 +124,8 @@ class _Composed:
         places: dict[str, list[str]] = {}
         for package in self.survey.look.packages:
             ref = self.graph.add(package.component, origin=shown(package.database))
+            if package.database.startswith(STORE):
+                self.store[package.database.removeprefix(STORE)] = ref
             places.setdefault(ref, []).extend([] if package.system else [package.folder or package.database])
         for ref, paths in places.items():
             if paths:
@@ -195,7 +200,10 @@ class _Composed:
             self.graph.connect(names[source], (names[t] for t in inventory.dependencies[source] if t in names))
 
     def _library(self, part: Component, origin: str) -> str:
-        """Return who supplies a shared library in this image; where nobody does, it is still asked for."""
+        """Return who supplies a library or a store path in this image; where nobody does, it is still asked for."""
+        if "nix:store-path" in part.properties:
+            there = self.store.get(part.properties["nix:store-path"].rpartition("/")[2])
+            return there or self.graph.add(part, origin=origin)
         path = self.survey.look.libraries.get(part.name)
         holder = self.holders.get(path) if path is not None else None
         return holder or self.graph.add(part, origin=origin)

@@ -60,6 +60,8 @@ def _parse(text: str) -> tuple[str, list[_Module], dict[str, str]]:
             case "build":
                 name, _, value = rest.partition("=")
                 settings[name] = value
+            case "":  # stands behind a module that is replaced by a folder
+                pass
             case _:
                 raise ValueError("not a line of Go's build information")
     if not path and main is None:

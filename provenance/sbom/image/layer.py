@@ -16,6 +16,7 @@ from .binary import MAGIC as ELF_MAGIC
 from .binary import SIGNS, Embedded, embedded
 from .inflate import Budget, Source, inflated
 from .limits import exceeded
+from .nix import STORE, References
 from .tar import Archive, Member, Type
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class File:
         weak: its md5 and sha1 in hex, of programs: what package databases know files by.
         data: its bytes, where a reader wants them. unread: it wants them, but it is larger than is read of one.
         embedded: what a linker wrote into it about what it is made of.
+        names: hashes of the paths of a Nix store that stand in it, of a file of such a store.
     """
 
     size: int
@@ -54,6 +56,7 @@ class File:
     data: bytes | None = None
     unread: bool = False
     embedded: Embedded | None = None
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +191,9 @@ def _file(pieces: Iterator[memoryview], member: Member, index: int, limit: int, 
     weak = [hashlib.md5(first, usedforsecurity=False), hashlib.sha1(first, usedforsecurity=False)] if program else []
     kept = [first] if read else []
     look = _Look(first) if elf and member.size <= allowance.limits.program else None
+    references = References() if member.path.startswith(STORE) else None
+    if references:
+        references.add(first)
     for piece in pieces:
         sha256.update(piece)
         for digest in weak:
@@ -196,6 +202,8 @@ def _file(pieces: Iterator[memoryview], member: Member, index: int, limit: int, 
             kept.append(bytes(piece))
         if look:
             look.add(piece)
+        if references:
+            references.add(piece)
     allowance.kept -= member.size if read else 0
     return File(
         size=member.size,
@@ -207,6 +215,7 @@ def _file(pieces: Iterator[memoryview], member: Member, index: int, limit: int, 
         data=b"".join(kept) if read else None,
         unread=limit > 0 and not read,
         embedded=look.found() if look else None,
+        names=references.hashes() if references else frozenset(),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import VerificationError
 from ..inventory import Kind
-from . import auditable, golang, os_release, readers
+from . import auditable, golang, nix, os_release, readers
 from .layer import Allowance, File, read_layer
 from .limits import Limits
 from .package import Package, Unread
@@ -63,7 +63,7 @@ def look(layout: Layout, manifest: Manifest, limits: Limits | None = None) -> Lo
     kept = _Kept(rootfs)
     distribution = next(filter(None, (os_release.read(kept[p]) for p in os_release.PATHS if p in kept)), None)
     unread = [*_missed(rootfs), *(Unread(path=d, reason="a layer that need not be part of it") for d in elsewhere)]
-    packages = _without_packaged_runtimes(rootfs, tuple(_read(kept, distribution, unread)))
+    packages = _without_packaged_runtimes(rootfs, (*_read(kept, distribution, unread), *_store_paths(rootfs)))
     files = {path: file if file.data is None else replace(file, data=None) for path, file in sorted(rootfs.files())}
     for name, file in others:
         files[name if name not in files else f"{name}@sha256:{file.sha256}"] = file
@@ -156,6 +156,17 @@ def _read(kept: _Kept, distribution: Distribution | None, unread: list[Unread]) 
                 yield found
 
 
+def _store_paths(rootfs: Rootfs) -> Iterator[Package]:
+    """Yield the paths of a Nix store; what came to one in a later layer than its first file is not its own."""
+    first: dict[str, tuple[int, str]] = {}
+    for path, file in rootfs.files():
+        if base := nix.base_of(path):
+            first[base] = min(first.get(base, (file.layer, path)), (file.layer, path))
+    for package in nix.store_paths({path: file.names for path, file in rootfs.files()}, rootfs.links()):
+        base = nix.base_of(package.database)
+        yield replace(package, database=first[base][1]) if base in first else package
+
+
 def _without_packaged_runtimes(rootfs: Rootfs, packages: tuple[Package, ...]) -> tuple[Package, ...]:
     """Leave out runtimes that a package of the distribution is already: its file says so, and it knows the version."""
     system = _owned(rootfs, tuple(package for package in packages if package.system))
@@ -193,7 +204,7 @@ def _linked(files: Mapping[str, File], unread: list[Unread]) -> Iterator[tuple[s
 
 def _libraries(rootfs: Rootfs) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for path in sorted([*(path for path, _ in rootfs.files()), *rootfs.links()]):
+    for path in sorted([*(path for path, _ in rootfs.files()), *(path for path, _ in rootfs.links())]):
         name = path.rpartition("/")[2]
         named = name.endswith(".so") or ".so." in name
         if named and _LIBRARY_FOLDERS.fullmatch(path) and (there := rootfs.find(path)):

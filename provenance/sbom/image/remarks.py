@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from .nix import STORE
 from .package import shown
 from .survey import By
 
@@ -20,6 +21,10 @@ _HOW = (
     "Packages: as their managers' databases in the image list them; artifacts of this workspace: by the digest of "
     "their file; programs of Go, and Rust programs with a list of their crates: as their linker wrote it into them. "
     "Files that later layers took away are not in it. What other packages were linked from is not known."
+)
+
+_NIX = (
+    "Paths of a Nix store: by their names, no database lists them; relationships: the hashes that stand in their files."
 )
 
 
@@ -52,7 +57,10 @@ def properties(survey: Survey, left_out: int, partial: Sequence[str]) -> Mapping
 def note(survey: Survey, left_out: int, partial: Sequence[str]) -> str:
     """Say how the list was found and why it is not complete, if it is not; `partial`: artifacts of which that is so."""
     by = Counter(file.by for file in survey.files)
-    said = [_HOW, f"Files: {len(survey.files)}, of which {_sum(by)}."]
+    said = [_HOW]
+    if any(package.database.startswith(STORE) for package in survey.look.packages):
+        said.append(_NIX)
+    said.append(f"Files: {len(survey.files)}, of which {_sum(by)}.")
     programs = sum(file.program for file in survey.unexplained)
     if by[By.NOBODY]:
         rest = f", {left_out} of them only counted" if left_out else ""

@@ -84,9 +84,9 @@ class Rootfs:
                 if id(file) not in known:
                     yield path if path not in found else f"{path} (where links are followed)", file
 
-    def links(self) -> Iterator[str]:
-        """Yield the path of every symbolic link."""
-        yield from (path for path, node in self._nodes() if isinstance(node.here, Link))
+    def links(self) -> Iterator[tuple[str, str]]:
+        """Yield the path of every symbolic link, and where it leads."""
+        yield from ((path, node.here.target) for path, node in self._nodes() if isinstance(node.here, Link))
 
     def find(self, path: str) -> tuple[str, File] | None:
         """Return the regular file that a container opens at `path`, and where it really lies; `None`: none."""

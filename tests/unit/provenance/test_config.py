@@ -148,10 +148,12 @@ WRONG = {
     "[project]\ntargets = []": ["project.targets: unknown key; did you mean `cargo.targets`?"],
     "profile = 'x'": ["profile: unknown key; did you mean `cargo.profile`?"],
     "includes = []": ["includes: unknown key; did you mean `cargo.include`?"],
-    "[nix]\npackages = []": [
-        "nix: unknown key; taken here: `project`, `cargo`, `command`, `docker`, `oci`, `signing`, `plan`"
+    "[par]\npackages = []": [
+        "par: unknown key; taken here: `project`, `cargo`, `command`, `docker`, `oci`, `nix`, `signing`, `plan`"
     ],
-    "'a b' = 1": ['"a b": unknown key; taken here: `project`, `cargo`, `command`, `docker`, `oci`, `signing`, `plan`'],
+    "'a b' = 1": [
+        '"a b": unknown key; taken here: `project`, `cargo`, `command`, `docker`, `oci`, `nix`, `signing`, `plan`'
+    ],
     "[cargo.feature-sets.fips]\nfeature = []": [
         "cargo.feature-sets.fips.feature: unknown key; did you mean `features`?",
     ],

@@ -155,4 +155,4 @@ def test_schema_line_names_the_published_schema() -> None:
     """Editors read it in the first line; to TOML it is a comment."""
     first = starter().splitlines()[0]
     assert first == "#:schema https://github.com/doit-provenance/doit-provenance/raw/main/docs/provenance.schema.json"
-    assert set(tomllib.loads(starter())) == {"project", "cargo", "command", "docker", "oci", "signing", "plan"}
+    assert set(tomllib.loads(starter())) == {"project", "cargo", "command", "docker", "oci", "nix", "signing", "plan"}

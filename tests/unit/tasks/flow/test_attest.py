@@ -101,6 +101,22 @@ def test_what_holds_is_kept_byte_by_byte(draft: Draft, place: Path, signing: Sig
     assert evidence_of(draft, place, replace(signing, invocation="urn:uuid:later")) == before
 
 
+def test_claim_of_no_build_gives_way_to_a_build(builder: Any, workspace: Any, draft: Draft, place: Path) -> None:
+    """What was taken over from elsewhere, and is built here later, is stated to be built; never the other way round."""
+    signing = workspace.signer.signing()
+    (artifact,) = builder.discover()
+    built = builder.build(artifact.group, [artifact])[artifact]
+    taken = replace(built, started=None, finished=None)
+    claims = replace(draft, provenance=lambda: provenance_of(workspace, built, (), signing))
+    claims_none = replace(draft, provenance=lambda: provenance_of(workspace, taken, (), signing))
+    first = _write(place, evidence_of(claims_none, place, signing))
+    assert _predicate(first[NAMES.provenance_bundle]).run_details.finished is None
+    assert evidence_of(claims_none, place, signing) == first
+    second = _write(place, evidence_of(claims, place, signing))
+    assert _predicate(second[NAMES.provenance_bundle]).run_details.finished == built.finished
+    assert evidence_of(claims_none, place, signing) == second
+
+
 def test_bundle_of_other_bytes_is_not_kept(draft: Draft, place: Path, signing: Signing) -> None:
     before = _write(place, evidence_of(draft, place, signing))
     digest = digest_bytes(b"green tea")

@@ -55,12 +55,14 @@ def test_lines_say_what_became_of_each_and_what_was_reused() -> None:
         _outcome("tea", Done.BUILT, 75.0),
         _outcome("mug", Done.REBUILT, 1.0, "2026-11-20T10:00:00Z"),
         _outcome("teapot", Done.ATTESTED, 0.2, "2026-11-20T10:00:00Z"),
+        _outcome("pot", Done.TAKEN, 2.0),
         _outcome("cup", Done.FRESH),
     ]
     assert table(outcomes, width=None).splitlines() == [
         f"kettle:tea@any     built     {DIGEST}  1 min 15 s",
         f"kettle:mug@any     rebuilt   {DIGEST}  1.0 s       same bytes: provenance of 2026-11-20 kept",
         f"kettle:teapot@any  attested  {DIGEST}  0.2 s       bytes and provenance of 2026-11-20 kept",
+        f"kettle:pot@any     taken     {DIGEST}  2.0 s       not built by this run: no build is claimed",
         f"kettle:cup@any     fresh     {DIGEST}",
     ]
 

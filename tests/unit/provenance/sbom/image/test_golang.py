@@ -18,6 +18,13 @@ build\tvcs.revision=c0ffee
 """
 
 
+def test_empty_lines_mean_nothing() -> None:
+    """Go 1.26 writes one behind a module that a folder stands in for."""
+    text = TEXT.replace("(devel)\t\n", "(devel)\t\n\n")
+    assert text != TEXT
+    assert linked("go1.26.1", text) == linked("go1.26.1", TEXT)
+
+
 def test_modules() -> None:
     found = linked("go1.26.1 X:boringcrypto", TEXT)
     assert (found.main.name, found.main.version, found.main.purl) == (

@@ -1,0 +1,1 @@
+"""Nix: store paths, their closures, and the language packages inside, as components."""

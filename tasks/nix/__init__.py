@@ -1,0 +1,3 @@
+"""Packages of Nix flakes and expressions: `[nix]`, each from its derivation."""
+
+BUILDER = "nix"

@@ -2,11 +2,11 @@
 
 It is given to `nix eval --apply`, and answers with
 
-    { packages.SYSTEM.NAME = { derivation, output }; names.SYSTEM = [ … ]; meta = [ { paths, name, version, … } ]; }
+    { store; packages.SYSTEM.NAME = { derivation, output }; names.SYSTEM = [ … ]; meta = [ { paths, name, … } ]; }
 
-`derivation` is `null` for what is none. `names` has every package there is, for the sake of messages; it costs nothing,
-as Nix evaluates no more of a package than is asked. What the evaluation says of packages (`meta`) it says of those and
-of the libraries that they are given, since the store knows no licences.
+`store` is the folder of all store paths. `derivation` is `null` for what is none. `names` has every package there is,
+for the sake of messages; it costs nothing, as Nix evaluates no more of a package than is asked. What the evaluation
+says of packages (`meta`) it says of those and of the libraries that they are given, since the store knows no licences.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ all: let
     (builtins.filter isWanted (builtins.attrNames (of system))))) (of system);
   each = f: builtins.listToAttrs (map (name: {{ inherit name; value = f name; }}) systems);
 in {{
+  store = builtins.storeDir;
   packages = each (system: builtins.mapAttrs (name: package) (chosen system));
   names = each (system: builtins.attrNames (of system));
   meta = around (builtins.concatMap (system: builtins.attrValues (chosen system)) systems);
@@ -86,6 +87,7 @@ root: let
   each = f: builtins.listToAttrs (map (name: {{ inherit name; value = f name; }}) systems);
   chosen = system: map (attribute: {{ inherit (attribute) name; value = one system attribute.path; }}) attributes;
 in {{
+  store = builtins.storeDir;
   packages = each (system: builtins.mapAttrs (name: package) (builtins.listToAttrs (chosen system)));
   names = each (system: [ ]);
   meta = around (builtins.concatMap (system: map (found: found.value) (chosen system)) systems);

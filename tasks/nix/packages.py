@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import ToolError
+from ...provenance.errors import ToolError, quoted
+from ...provenance.sbom.nix.name import StoreName
 from .facts import Meta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...provenance.json import JSONValue
+
+_OUTPUT = re.compile(r"[A-Za-z0-9+._?=-]*")
+"""Nix manual, "Store Path": an output's name is part of one; of what is no derivation it is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +86,12 @@ def read_answers(answers: Iterable[JSONValue]) -> Evaluation:
 
 def _packages(found: Mapping[str, JSONValue]) -> Iterator[Package]:
     within = _table(found, "within")
+    store = found.get("store")
     for system, listed in _table(found, "packages").items():
         for name, one in (listed if isinstance(listed, dict) else {}).items():
             match one:
                 case {"derivation": str() | None as derivation, "output": str(output)}:
+                    _refuse_forged(name, derivation, output, store)
                     yield Package(
                         name=name,
                         system=system,
@@ -94,6 +101,22 @@ def _packages(found: Mapping[str, JSONValue]) -> Iterator[Package]:
                     )
                 case _:
                     raise ToolError("nix answers something else than it was asked for: a package has no `derivation`")
+
+
+def _refuse_forged(name: str, derivation: str | None, output: str, store: JSONValue) -> None:
+    """Refuse what a flake may say of a set that it calls a derivation: both become words of Nix's command line.
+
+    There `--post-build-hook`, for one, would be an option, and a program of the flake's choice would run.
+    """
+    folder, _, base = (derivation or "").rpartition("/")
+    is_derivation = folder == store and base.endswith(".drv") and StoreName.parse(base) is not None
+    if derivation is not None and not is_derivation:
+        raise ToolError(
+            f"the package {quoted(name)} says that its derivation is {quoted(derivation)}, which no store has",
+            hint="leave it out with `exclude` in `[nix]`; a package has to be what `derivation` returns",
+        )
+    if not _OUTPUT.fullmatch(output):
+        raise ToolError(f"the package {quoted(name)} has an output {quoted(output)}, which can't be the name of one")
 
 
 def _meta(said: Mapping[str, JSONValue]) -> Meta:

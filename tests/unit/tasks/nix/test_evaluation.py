@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from doit_provenance.provenance.json import JSONValue
 
 SYSTEM = host_system()
+DERIVATION = f"/s/{'0' * 32}-wash.drv"
 ANSWER: JSONValue = {
-    "packages": {SYSTEM: {"wash": {"derivation": "/s/wash.drv", "output": "out"}}},
+    "store": "/s",
+    "packages": {SYSTEM: {"wash": {"derivation": DERIVATION, "output": "out"}}},
     "names": {SYSTEM: ["default", "wash"]},
     "meta": [],
 }
@@ -87,7 +89,7 @@ def test_packages_become_artifacts(stand: Stand) -> None:
     (artifact,) = builder.discover()
     assert artifact.id == f"nix:wash@{SYSTEM}"
     values = builder.declare(artifact).values
-    assert values == {"resolution:derivation": "/s/wash.drv", "setting:file": '["out", null]'}
+    assert values == {"resolution:derivation": DERIVATION, "setting:file": '["out", null]'}
     more = NixBuilder(stand.workspace('packages = ["wash"]\nrebuild = true\nbuild-inventory = true\nimages = ["wash"]'))
     (image,) = more.discover()
     assert set(more.declare(image).values) - set(values) == {

@@ -22,11 +22,22 @@ if TYPE_CHECKING:
 SYSTEM = "x86_64-linux"
 
 
+def drv(name: str) -> str:
+    return f"/s/{'0' * 32}-{name}.drv"
+
+
 def said(*names: str, within: dict[str, list[str]] | None = None, **more: JSONValue) -> dict[str, JSONValue]:
-    packages: dict[str, JSONValue] = {name: {"derivation": f"/s/{name}.drv", "output": "out"} for name in names}
+    packages: dict[str, JSONValue] = {name: {"derivation": drv(name), "output": "out"} for name in names}
     listed: list[JSONValue] = [*names, "other"]
     contained: JSONValue = {of: [*those] for of, those in (within or {}).items()}
-    return {"packages": {SYSTEM: packages}, "names": {SYSTEM: listed}, "meta": [], "within": contained, **more}
+    return {
+        "store": "/s",
+        "packages": {SYSTEM: packages},
+        "names": {SYSTEM: listed},
+        "meta": [],
+        "within": contained,
+        **more,
+    }
 
 
 def evaluation(*names: str, within: dict[str, list[str]] | None = None) -> Evaluation:
@@ -54,8 +65,8 @@ def test_an_answer_is_read() -> None:
     meta: JSONValue = [{"paths": ["/s/o"], "name": "wash", "version": "1", "licences": ["MIT"]}]
     found = read_answers([said("wash", meta=meta), said("tool")])
     assert [(one.name, one.system, one.derivation, one.output) for one in found.packages] == [
-        ("wash", SYSTEM, "/s/wash.drv", "out"),
-        ("tool", SYSTEM, "/s/tool.drv", "out"),
+        ("wash", SYSTEM, drv("wash"), "out"),
+        ("tool", SYSTEM, drv("tool"), "out"),
     ]
     assert found.names == {SYSTEM: ["wash", "other", "tool", "other"]}
     assert (found.meta["/s/o"].name, found.meta["/s/o"].version, found.meta["/s/o"].licences) == ("wash", "1", ("MIT",))
@@ -70,10 +81,31 @@ def test_another_answer_is_refused(answer: JSONValue) -> None:
         read_answers([answer])
 
 
+@pytest.mark.parametrize(
+    "derivation",
+    ["--post-build-hook", "", "x", ".#x", "/s/x", "/s/wash.drv", f"/other{drv('x')}", drv("a\n"), drv("../x")],
+)
+def test_a_forged_derivation_is_refused(derivation: str) -> None:
+    """A flake may call any set a derivation; what it says of one becomes a word of a command line."""
+    forged: JSONValue = {SYSTEM: {"wash": {"derivation": derivation, "output": "out"}}}
+    with pytest.raises(ToolError, match="says that its derivation is"):
+        read_answers([said(packages=forged)])
+    with pytest.raises(ToolError, match="says that its derivation is"):
+        images_of(said(packages=forged), ("wash",))
+
+
+@pytest.mark.parametrize("output", ["out,dev", "a b", "a\n", "é"])
+def test_a_forged_output_is_refused(output: str) -> None:
+    """So may it be with the name of an output."""
+    forged: JSONValue = {SYSTEM: {"wash": {"derivation": drv("wash"), "output": output}}}
+    with pytest.raises(ToolError, match="can't be the name of one"):
+        read_answers([said(packages=forged)])
+
+
 def test_artifacts_of_a_package() -> None:
     """One for a package, one for each file where several ship, and a layout for an image."""
     config = Nix(files=("wash/bin/wash", "wash/bin/wadm", "lib/lib/*.so"), images=("*-oci",))
-    found = units(config, evaluation("wash", "lib", "wash-oci", "leaf", within={"/s/wash-oci.drv": ["/s/wash.drv"]}))
+    found = units(config, evaluation("wash", "lib", "wash-oci", "leaf", within={drv("wash-oci"): [drv("wash")]}))
     assert [(one.artifact.id, one.artifact.file, one.pattern) for one in found] == [
         (f"nix:wash/wash@{SYSTEM}", "wash", "bin/wash"),
         (f"nix:wash/wadm@{SYSTEM}", "wadm", "bin/wadm"),
@@ -88,7 +120,7 @@ def test_artifacts_of_a_package() -> None:
 
 def test_only_images_are_asked_what_they_are_made_of() -> None:
     """It takes a call of Nix for each."""
-    assert images_of(said("wash", "a-oci", "b-oci"), ("*-oci",)) == ["/s/a-oci.drv", "/s/b-oci.drv"]
+    assert images_of(said("wash", "a-oci", "b-oci"), ("*-oci",)) == [drv("a-oci"), drv("b-oci")]
 
 
 MISTAKES = {
@@ -120,7 +152,7 @@ def test_mistakes(case: str) -> None:
 def test_what_is_no_derivation_is_a_mistake() -> None:
     """So is a name that no artifact can have, and one that a flake and a file both have."""
     none: JSONValue = {
-        SYSTEM: {"set": {"derivation": None, "output": ""}, "a@b": {"derivation": "/s/x.drv", "output": "out"}}
+        SYSTEM: {"set": {"derivation": None, "output": ""}, "a@b": {"derivation": drv("x"), "output": "out"}}
     }
     lines = "\n".join(mistakes(Nix(), read_answers([said(packages=none)])))
     assert "`set` of x86_64-linux is no derivation" in lines

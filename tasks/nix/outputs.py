@@ -50,7 +50,13 @@ def place_of(unit: Unit, output: str, closure: Collection[str]) -> str:
         files.setdefault(_refuse_outside(unit, root / name, closure), name)
     if len(files) != 1:
         raise _not_one(unit, root, pattern, files)
-    return next(iter(files.values()))
+    place = next(iter(files.values()))
+    if not place.isprintable():  # as with other builders: lists of files, one a line, would be lies
+        raise BuildError(
+            f"the file {quoted(place)} of `{unit.artifact.id}` has a name that can't be written on a line",
+            hint="let the package rename it",
+        )
+    return place
 
 
 def path_of(output: str, place: str) -> Path:

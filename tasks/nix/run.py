@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from ...provenance.process import clean_environment, lines
 from .facts import NixFacts, Origin
 from .failures import hint_for, message_of
 from .log import BuildLog
-from .store import closure_of, derivations_of, part_of, present, used_by, within
+from .store import closure_of, derivations_of, part_of, present, used_by, valid_paths, within
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -90,19 +89,22 @@ def build_packages(
 
 def _with_what_is_there(workspace: Workspace, nix: Nix, packages: Mapping[Artifact, Package], failed: _Call) -> _Call:
     """Return a call that failed, with the outputs of what it could build all the same, or of what was there before."""
+    wanted = _outputs_of(packages.values())
     try:
-        known = derivations_of(workspace, nix, _outputs_of(packages.values()).keys())
+        known = derivations_of(workspace, nix, wanted.keys())
+        outputs = {
+            one: {name: found.path for name, found in known[one].outputs.items()} for one in wanted.keys() & known
+        }
+        valid = valid_paths(workspace, nix, {path for paths in outputs.values() for path in paths.values() if path})
     except ToolError:  # the run was interrupted, or nothing works any more: why is said already
         return failed
-    there = {
-        artifact: one
-        for artifact, one in packages.items()
-        if one.derivation in known and os.path.lexists(known[one.derivation].outputs[one.output].path)
-    }
-    if not there:
-        return failed
-    again = _call(workspace, nix, there, _outputs_of(there.values()))
-    return replace(failed, outputs=again.outputs)
+    good: dict[str, Mapping[str, str]] = {}
+    for derivation, paths in outputs.items():
+        # What was begun, and lacks an output, failed: one that was there before is not of this build.
+        needed = paths.keys() if derivation in failed.log.built else wanted[derivation]
+        if all(paths.get(name) in valid for name in needed):
+            good[derivation] = paths
+    return replace(failed, outputs=good)
 
 
 def _outputs_of(packages: Iterable[Package]) -> dict[str, set[str]]:
@@ -190,10 +192,12 @@ def _nowhere(piece: bytes) -> None:
 
 def _said(argv: Sequence[str], workspace: Workspace, artifacts: Sequence[Artifact], log: BuildLog) -> bytes:
     said: list[bytes] = []
+    size = 0
     with lines(argv, cwd=workspace.root, env=clean_environment(), sink=log) as (output, process):
         for line in output:
             said.append(line)
-            if sum(map(len, said)) > _LIMIT:
+            size += len(line)
+            if size > _LIMIT:
                 raise BuildError("nix answers with more than is read of an answer")
         code = process.wait()
     if code == 0:

@@ -43,6 +43,16 @@ def present(workspace: Workspace, nix: Nix, derivations: Iterable[Derivation]) -
     return found
 
 
+def valid_paths(workspace: Workspace, nix: Nix, paths: Collection[str]) -> set[str]:
+    """Return which of some paths the store holds: what a failed build left may lie there as well, and is none.
+
+    Raises:
+        ToolError: Nix answers something else.
+    """
+    there = sorted(path for path in paths if os.path.lexists(path))
+    return {path for path, one in _asked(workspace, nix, there) if one.get("narHash")} if there else set()
+
+
 def used_by(derivations: Iterable[Derivation], there: Mapping[str, PathInfo]) -> dict[str, PathInfo]:
     """Return what some derivations build or take, out of what is there of that of several."""
     return {path: there[path] for path in sorted(_paths(derivations)) if path in there}
@@ -105,12 +115,18 @@ def within(derivations: Mapping[str, Derivation], path: str) -> dict[str, Deriva
 
 
 def _infos(workspace: Workspace, nix: Nix, paths: Collection[str], *options: str) -> dict[str, PathInfo]:
+    found = (_info(path, one) for path, one in _asked(workspace, nix, paths, *options))
+    return {one.path: one for one in sorted(found, key=lambda one: one.path)}
+
+
+def _asked(
+    workspace: Workspace, nix: Nix, paths: Collection[str], *options: str
+) -> list[tuple[str, Mapping[str, JSONValue]]]:
     argv = nix.argv("path-info", "--json", *options, *sorted(paths))
     said = answer(workspace, argv, cwd=workspace.root, what="tell what the store holds")
     # A list of objects that have their paths, before Nix 2.19; since then an object by path.
     entries = [(path, one) for path, one in said.items()] if isinstance(said, dict) else _listed(said)
-    found = (_info(path, one) for path, one in entries if isinstance(one, dict))
-    return {one.path: one for one in sorted(found, key=lambda one: one.path)}
+    return [(path, one) for path, one in entries if isinstance(one, dict)]
 
 
 def _listed(said: JSONValue) -> list[tuple[str, JSONValue]]:

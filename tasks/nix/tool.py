@@ -97,11 +97,14 @@ def answer(workspace: Workspace, argv: Sequence[str], *, cwd: Path, what: str) -
     from .failures import hint_for, is_waiting, message_of
 
     said: list[str] = []
+    left = _SAID
 
     def listen(piece: bytes) -> None:
+        nonlocal left
         line = piece.decode(errors="replace")
-        if sum(map(len, said)) < _SAID:
+        if left > 0:
             said.append(line)
+            left -= len(line)
         if is_waiting(line):
             workspace.progress.notice("nix.waiting", f"nix: {message_of(line)}")
 

@@ -84,7 +84,7 @@ def test_a_builder_fails(tmp_path: Path) -> None:
     made = pot(tmp_path, {"above": above, "wash": broken, "leaf": LEAF, "tree": 'sh "tree" "echo tree > $out" { }'})
     ran = made.doit("run", "--continue").failed(1, "(exit code 1)", "it breaks here", "log: .provenance/logs/nix/")
     assert f"error: `nix:above@{SYSTEM}`, `nix:wash@{SYSTEM}`: nix failed" in ran.out
-    assert made.calls().count("build") == 2, "one that builds, and one that asks what is there"
+    assert made.calls().count("build") == 1
     for name in ("leaf", "tree"):
         assert made.origin(name)["origin"] == "built"
         assert made.claims_build(name)
@@ -96,6 +96,35 @@ def test_a_builder_fails(tmp_path: Path) -> None:
         f"nix:tree@{SYSTEM}": "fresh",
         f"nix:wash@{SYSTEM}": "build",
     }
+
+
+def test_a_builder_fails_and_leaves_its_output(tmp_path: Path) -> None:
+    """Without a sandbox it lies in the store's folder, which the store does not hold: what is good is taken."""
+    bad = 'sh "bad" "mkdir -p $out/bin; echo bad > $out/bin/bad; exit 1" { }'
+    made = pot(tmp_path, {"bad": bad, "leaf": LEAF, "wash": WASH})
+    made.nix("build", "--no-link", ".#wash")
+    made.doit("run", "--continue").failed(1, "(exit code 1)")
+    assert list((made.store / "store").glob("*-bad")), "the scene"
+    assert made.origin("leaf")["origin"] == "built"
+    assert made.origin("wash")["origin"] == "present"
+    assert not made.claims_build("wash")
+    assert not made.folder("bad").exists()
+    assert made.calls().count("build") == 1
+
+
+def test_a_forged_derivation(tmp_path: Path) -> None:
+    """What a flake says of its packages never becomes an option of Nix, nor anything else than a derivation."""
+    made = pot(tmp_path)
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\necho > {tmp_path / 'ran'}\n", encoding="utf-8")
+    hook.chmod(0o755)
+    forged = '{{ type = "derivation"; name = "x"; drvPath = "{}"; outPath = "/x"; outputs = [ ]; }}'
+    packages = {"a": forged.format("--post-build-hook"), "b": forged.format(hook), "wash": WASH}
+    made.flake(packages)
+    made.made.commit()
+    told(made, "the package `a` says that its derivation is `--post-build-hook`", "hint: leave it out with `exclude`")
+    assert made.calls() == ["eval"]
+    assert not (tmp_path / "ran").exists()
 
 
 def test_an_output_holds_something_else(tmp_path: Path) -> None:

@@ -57,6 +57,22 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[JSONValue], list[list[
     return let
 
 
+@pytest.mark.parametrize("as_object", [False, True])
+def test_what_a_failed_build_left_is_no_path(
+    answers: Callable[[JSONValue], list[list[str]]],
+    tmp_path: Path,
+    as_object: bool,  # noqa: FBT001 - a case of the test
+) -> None:
+    """It lies in the store's folder, and the store does not hold it; what does not lie there is not asked for."""
+    good, bad = (str(tmp_path / name) for name in ("good", "bad"))
+    for path in (good, bad):
+        Path(path).mkdir()
+    calls = answers({good: LEAF, bad: None} if as_object else [{"path": good, **LEAF}, {"path": bad, "valid": False}])
+    assert store.valid_paths(WORKSPACE, NIX, {good, bad, str(tmp_path / "missing")}) == {good}
+    assert calls == [["/bin/nix", "path-info", "--json", bad, good]]
+    assert store.valid_paths(WORKSPACE, NIX, {str(tmp_path / "missing")}) == set()
+
+
 @pytest.mark.parametrize(
     "said", [[{"path": "/s/a", **INFO}, {"path": "/s/b", **LEAF}], {"/s/a": INFO, "/s/b": LEAF}], ids=["list", "object"]
 )
@@ -170,6 +186,13 @@ def test_links_out_of_the_closure_are_refused(output: Path, tmp_path: Path) -> N
         (output / "bin" / "wash").symlink_to(target)
         with pytest.raises(BuildError, match="not in its closure"):
             place_of(unit(None), str(output), [str(output)])
+
+
+def test_a_name_that_can_not_be_shown_is_refused(output: Path) -> None:
+    """It would be two lines of a list, or none."""
+    (output / "bin" / "wash").rename(output / "bin" / "wa\nsh")
+    with pytest.raises(BuildError, match=r"`bin/wa\\nsh` .* can't be written on a line"):
+        place_of(unit(None), str(output), [str(output)])
 
 
 @pytest.mark.parametrize(("pattern", "words"), [("bin/*.exe", "no file matches"), ("**/*wash*", "3 files match")])

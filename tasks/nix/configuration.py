@@ -21,7 +21,10 @@ _LIMIT = 1 << 20
 _MOST = 100
 """Files that are read: includes may go round in a ring."""
 _INCLUDE = re.compile(r"^[ \t]*!?include[ \t]+(\S[^\n#]*)", re.MULTILINE)
-_IMPURE = re.compile(r"^[ \t]*(extra-)?pure-eval[ \t]*=[ \t]*false\b", re.MULTILINE)
+_TRUSTED = "trusted-settings.json"
+"""What flakes set, and a person has once said yes to, for good."""
+_TRUSTS_IMPURE = re.compile(r'"(extra-)?pure-eval"')
+_IMPURE = re.compile(r"^[ \t]*(extra-)?pure-eval[ \t]*=[ \t]*(false|no|0)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class Configuration:
 
 
 def read_configuration(environ: Mapping[str, str] = os.environ) -> Configuration:
-    """Read `nix.conf`, with what it includes, the user's, registries, and every variable `NIX_…` (nix.conf(5))."""
+    """Read `nix.conf`, with what it includes, and the user's (nix.conf(5)); registries, trusted settings, `NIX_…`."""
     waiting = list(_files(environ))
     texts = {"NIX_CONFIG": environ.get("NIX_CONFIG", "")}
     while waiting and len(texts) < _MOST:
@@ -52,20 +55,30 @@ def read_configuration(environ: Mapping[str, str] = os.environ) -> Configuration
     everything = json.dumps([texts, variables], sort_keys=True)
     return Configuration(
         digest=hashlib.sha256(everything.encode(errors="surrogateescape")).hexdigest(),
-        is_pure=not any(_IMPURE.search(text) for text in texts.values()),
+        is_pure=not any(map(_is_impure, texts, texts.values())),
     )
+
+
+def _is_impure(path: str, text: str) -> bool:
+    return bool((_TRUSTS_IMPURE if path.endswith(_TRUSTED) else _IMPURE).search(text))
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
     system = Path(environ.get("NIX_CONF_DIR") or "/etc/nix")
     yield from (system / "nix.conf", system / "registry.json")
-    home = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else "")
+    home, data = _of_user(environ, "XDG_CONFIG_HOME", ".config"), _of_user(environ, "XDG_DATA_HOME", ".local/share")
+    if data:
+        yield Path(data) / "nix" / _TRUSTED
     folders = [home, *(environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")]
     if home:
         yield Path(home) / "nix" / "registry.json"
     own = environ.get("NIX_USER_CONF_FILES")
     paths = own.split(":") if own is not None else [f"{folder}/nix/nix.conf" for folder in folders if folder]
     yield from map(Path, filter(None, paths))
+
+
+def _of_user(environ: Mapping[str, str], variable: str, folder: str) -> str:
+    return environ.get(variable) or (f"{environ['HOME']}/{folder}" if environ.get("HOME") else "")
 
 
 def _text(path: Path) -> str:

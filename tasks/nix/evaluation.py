@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .tool import Nix
 
 _KEY = "nix:evaluation"
-_FORM = 1
+_FORM = 2
 """Of what is kept; another one is not read."""
 _ATTRIBUTE = "packages"
 
@@ -149,7 +149,9 @@ class Evaluator:
 
     def _asked_of_flake(self, function: str) -> JSONValue:
         self._refuse_no_flake()
-        argv = self.nix.argv("eval", "--json", "--no-update-lock-file", f".#{_ATTRIBUTE}", "--apply", function)
+        # What a flake sets (`nixConfig`) is not for itself to allow: it could ask to be evaluated impurely.
+        options = ("--no-update-lock-file", "--no-accept-flake-config")
+        argv = self.nix.argv("eval", "--json", *options, f".#{_ATTRIBUTE}", "--apply", function)
         return answer(self._workspace, argv, cwd=self.flake, what=f"evaluate the flake in {quoted(self._config.flake)}")
 
     def _refuse_no_flake(self) -> None:

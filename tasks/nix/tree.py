@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import ConfigError, ToolError
+from ...provenance.errors import ConfigError, ToolError, quoted
 from ...provenance.process import capture, clean_environment
 from ..freshness.inputs import ABSENT, measure_file, signature_of
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _KEY = "nix:tree"
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.trustctime=true", "-c", "core.checkStat=default")
 _STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=no", "--ignore-submodules=none")
+_MOST = 100_000
+"""Files that are looked at in folders beside the repository: a lock may name any folder, `/` too."""
 _OID = b"# branch.oid "
 
 
@@ -143,13 +145,18 @@ def outside(root: Path, folders: Iterable[Path]) -> dict[str, str]:
     """Return what is in folders beside the repository that a flake takes as inputs: every file, by its path.
 
     Raises:
-        ToolError: one can't be read.
+        ToolError: one can't be read, or there are more than are looked at.
     """
     found: dict[str, str] = {}
     for folder in folders:
         if folder.is_relative_to(root):
             continue
         for base, _, names in os.walk(folder, onerror=_unreadable):
+            if len(found) + len(names) > _MOST:
+                raise ToolError(
+                    f"the flake's input {quoted(str(folder))} holds more than the {_MOST:,} files that are looked at",
+                    hint="let it be a git repository: that is known by its commit",
+                )
             found |= {f"{base}{os.sep}{name}": _look(f"{base}{os.sep}{name}", None)[0] for name in names}
     return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .pots import SYSTEM, WASH, Pot, pot
+from .pots import CONFIGURATION, SYSTEM, WASH, Pot, flake, pot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,3 +181,19 @@ def test_a_submodule_counts(two: Pot, tmp_path: Path) -> None:
         (two.made.root / "module" / "file").write_text(text, encoding="utf-8")
         two.doit("run").ok()
         assert two.calls() == ["eval"]
+
+
+def test_a_flake_does_not_allow_itself_to_be_impure(tmp_path: Path) -> None:
+    """What it sets in `nixConfig` is not applied, though the user's own calls would: what it reads would be kept."""
+    colour = 'sh "leaf" "echo ${builtins.getEnv "COLOUR"}. > $out" { }'
+    made = pot(tmp_path)
+    text = flake({SYSTEM: {"leaf": colour}}, inputs="nixConfig.pure-eval = false;")
+    made.made.write({"flake.nix": text})
+    made.made.commit()
+    env = {"NIX_CONFIG": f"{CONFIGURATION}accept-flake-config = true\n"}
+    assert made.nix("eval", "--raw", ".#leaf.args", "--apply", "builtins.toString", env={**env, "COLOUR": "red"}).count(
+        "red."
+    ), "the scene"
+    for name in ("red", "blue"):
+        made.doit("run", env={**env, "COLOUR": name}).ok()
+        assert (made.folder("leaf") / "leaf").read_text(encoding="utf-8") == ".\n"

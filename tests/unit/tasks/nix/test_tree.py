@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.provenance.errors import ConfigError
+from doit_provenance.provenance.errors import ConfigError, ToolError
 from doit_provenance.tasks.builder import ShortMemory
 from doit_provenance.tasks.freshness import inputs
+from doit_provenance.tasks.nix import tree
 from doit_provenance.tasks.nix.configuration import read_configuration
 from doit_provenance.tasks.nix.tree import digests, outside, read_tree, tracked_files
 
@@ -121,6 +122,16 @@ def test_folders_beside_the_repository(made: Path, tmp_path: Path) -> None:
     assert outside(made, [beside]) != first
 
 
+def test_an_input_beside_is_not_read_without_end(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock may name any folder."""
+    (tmp_path / "beside").mkdir()
+    for name in "abc":
+        (tmp_path / "beside" / name).touch()
+    monkeypatch.setattr(tree, "_MOST", 2)
+    with pytest.raises(ToolError, match="more than the 2 files"):
+        outside(made, [tmp_path / "beside"])
+
+
 def test_configuration_counts(tmp_path: Path) -> None:
     """Files, what they include, the user's, registries and variables; a ring of includes ends."""
     (tmp_path / "etc").mkdir()
@@ -149,7 +160,9 @@ def test_configuration_counts(tmp_path: Path) -> None:
     assert read_configuration(environ).digest == seen[-1]
 
 
-@pytest.mark.parametrize("line", ["pure-eval = false", "  pure-eval=false # x", "extra-pure-eval = false"])
+@pytest.mark.parametrize(
+    "line", ["pure-eval = false", "  pure-eval=false # x", "extra-pure-eval = false", "pure-eval = no", "pure-eval = 0"]
+)
 def test_impure_evaluation_is_seen(tmp_path: Path, line: str) -> None:
     """Wherever it is said."""
     environ = {"NIX_CONF_DIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
@@ -157,3 +170,18 @@ def test_impure_evaluation_is_seen(tmp_path: Path, line: str) -> None:
     assert not read_configuration({**environ, "NIX_CONFIG": f"cores = 1\n{line}"}).is_pure
     (tmp_path / "nix.conf").write_text(f"{line}\n", encoding="utf-8")
     assert not read_configuration(environ).is_pure
+
+
+def test_what_flakes_may_set_is_seen(tmp_path: Path) -> None:
+    """Nix keeps what somebody has allowed a flake for good: it counts, and may be that evaluations are impure."""
+    environ = {"NIX_CONF_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    before = read_configuration(environ)
+    kept = tmp_path / ".local" / "share" / "nix" / "trusted-settings.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('{"cores":{"1":true}}', encoding="utf-8")
+    allowed = read_configuration(environ)
+    assert allowed.digest != before.digest
+    assert allowed.is_pure
+    kept.write_text('{"pure-eval":{"false":true}}', encoding="utf-8")
+    assert not read_configuration(environ).is_pure
+    assert not read_configuration({**environ, "HOME": "", "XDG_DATA_HOME": str(kept.parent.parent)}).is_pure

@@ -7,7 +7,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ...provenance.digest import read_limited
 from ...provenance.errors import UnreadableError
@@ -60,9 +60,29 @@ def read_lock(folder: Path) -> tuple[LockedInput, ...]:
         raise UnreadableError(f"`{LOCK}` is not JSON: {error}", hint="run `nix flake lock`") from error
     match document:
         case {"nodes": dict(nodes), "root": str(root)}:
-            found = ((name, node.get("locked")) for name, node in nodes.items() if isinstance(node, dict))
-            return tuple(_input(name, one) for name, one in sorted(found) if isinstance(one, dict) and name != root)
+            used = _reached(nodes, root)
+            found = {
+                name: node.get("locked") for name, node in nodes.items() if name in used and isinstance(node, dict)
+            }
+            return tuple(_input(name, one) for name, one in sorted(found.items()) if isinstance(one, dict))
     raise UnreadableError(f"`{LOCK}` is no lock of a flake: it has no `nodes`", hint="run `nix flake lock`")
+
+
+def _reached(nodes: Mapping[str, JSONValue], root: str) -> set[str]:
+    """Return the nodes that some input leads to: Nix ignores others, and whoever wrote them could claim anything.
+
+    An input that `follows` another one has a list, the way to it from the root; what that leads to
+    has a node of its own.
+    """
+    found: set[str] = set()
+    waiting = [root]
+    while waiting:
+        match nodes.get(waiting.pop()):
+            case {"inputs": dict(inputs)}:
+                targets = {target for target in inputs.values() if isinstance(target, str)} - found
+                found |= targets
+                waiting += targets
+    return found - {root}
 
 
 def sri_to_hex(text: str) -> str:
@@ -96,6 +116,8 @@ def _uri(said: Mapping[str, str]) -> str:
     kind = said.get("type", "")
     if kind in _HOSTS and said.get("owner") and said.get("repo"):
         host = said.get("host") or _HOSTS[kind]
-        return f"git+https://{host}/{quote(said['owner'], safe='/~')}/{quote(said['repo'])}"
+        owner = quote(unquote(said["owner"]), safe="/~")  # groups of groups are written `a%2Fb`
+        found = public_url(f"https://{host}/{owner}/{quote(said['repo'])}")
+        return f"git+{found}" if found else ""
     url = public_url(said.get("url", "").removeprefix("git+").partition("?")[0]) if said.get("url") else None
     return (f"git+{url}" if kind == "git" else url) if url else ""

@@ -88,7 +88,8 @@ def make(
                 shutil.rmtree(folders[artifact], ignore_errors=True)
                 continue
             built = _built(workspace, unit, outcome, path=path, place=place, files=files, upstream=upstream[artifact])
-            made_from = materials(outcome.facts, tool, locked, upstream[artifact])
+            of_flake = unit.package.name not in workspace.config.nix.attributes
+            made_from = materials(outcome.facts, tool, locked if of_flake else (), upstream[artifact])
             made = Made(facts=outcome.facts, place=place, created=created, materials=tuple(made_from))
             found[artifact] = (built, made)
     except BaseException:

@@ -22,6 +22,8 @@ LOCKED = {
         "git+https://github.com/NixOS/nixpkgs",
     ),
     "gitlab": ({"type": "gitlab", "host": "git.example", "owner": "a", "repo": "b"}, "git+https://git.example/a/b"),
+    "a group": ({"type": "gitlab", "owner": "a%2Fb", "repo": "c"}, "git+https://gitlab.com/a/b/c"),
+    "a host": ({"type": "gitlab", "host": "u:p@git.example", "owner": "a", "repo": "b"}, "git+https://git.example/a/b"),
     "git": (
         {"type": "git", "url": "https://u:p@git.example/a.git?ref=x", "rev": REVISION},
         "git+https://git.example/a",
@@ -44,6 +46,19 @@ def test_inputs_are_read(tmp_path: Path, kind: str) -> None:
     assert (found.name, found.uri, found.nar_hash) == ("x", uri, HEX)
     assert found.revision == locked.get("rev", "")
     assert found.path == locked.get("path", "")
+
+
+def test_only_what_an_input_leads_to_counts(tmp_path: Path) -> None:
+    """Nix ignores other nodes, so anything may stand there; inputs of inputs count, and a ring of them ends."""
+    one = {"locked": {"type": "tarball", "url": "https://example.com/a", "narHash": HASH}}
+    nodes = {
+        "root": {"inputs": {"a": "one", "b": ["a", "deep"], "c": "missing"}},
+        "one": {**one, "inputs": {"deep": "deep"}},
+        "deep": {**one, "inputs": {"ring": "one"}},
+        "audited": one,
+    }
+    write(tmp_path, nodes)
+    assert [found.name for found in read_lock(tmp_path)] == ["deep", "one"]
 
 
 def test_no_lock_has_no_inputs(tmp_path: Path) -> None:

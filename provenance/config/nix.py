@@ -121,8 +121,8 @@ NIX = (
         path="nix.rebuild",
         kind=Flag(),
         doc=(
-            "Take nothing on trust: what Nix would copy from a binary cache, or finds in its store, is built again "
-            "here and has to come out equal, bit by bit."
+            "Take no package on trust: one that Nix would copy from a binary cache, or finds in its store, is built "
+            "again here and has to come out equal, bit by bit. What packages are built from is taken as before."
         ),
         default=False,
         example=True,

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..progress.transcript import without_colours
+from .log import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +58,8 @@ _WAITING = re.compile(r"waiting for|is busy|locked by", re.IGNORECASE)
 
 
 def message_of(said: str) -> str:
-    """Return what Nix has said, without colours, noise and what can't be shown; both ends of what is very long."""
-    lines = [_shown(line) for line in without_colours(said).splitlines()]
+    """Return what Nix has said, without colours, passwords, noise and what can't be shown; of much, both ends."""
+    lines = [_shown(line) for line in without_passwords(without_colours(said)).splitlines()]
     text = "\n".join(line for line in lines if line.strip() and not _NOISE.match(line.strip()))
     return text if len(text) <= _MOST else f"{text[: _MOST // 2]}\n[…]\n{text[-_MOST // 2 :]}"
 

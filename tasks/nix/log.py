@@ -7,10 +7,13 @@ numbers of activities and results are those of Nix's `logging.hh`, and the same 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
+
+from ...provenance.redaction import MARK as REDACTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +28,9 @@ _INFO = 3
 """The level up to which Nix shows what it does, unless it is asked for more."""
 _ERROR = 0
 _MOST_ERRORS = 50
+_UNREADABLE = "unreadable"
+"""Where a machine's address can't be told: it is not this one."""
+_PASSWORD = re.compile(r"(?<=://)[^/\s@'\"]{1,500}@")
 
 
 class _Activity(IntEnum):
@@ -61,13 +67,14 @@ class BuildLog:
             return
         line, self._rest = self._rest, b""
         if not line.startswith(_MARK):
-            self.sink(line)
-            self._fail(line.decode(errors="replace"))
+            text = line.decode(errors="replace")
+            self._say(text.removesuffix("\n"))
+            self._fail(text)
             return
         try:
             event = json.loads(line.removeprefix(_MARK))
         except (ValueError, RecursionError):
-            self.sink(line)
+            self._say(line.decode(errors="replace").removesuffix("\n"))
             return
         self._take(event)
 
@@ -89,7 +96,7 @@ class BuildLog:
     def _start(self, number: int, kind: int, rest: Mapping[object, object]) -> None:
         match kind, rest.get("fields"):
             case _Activity.BUILD, [str(derivation), str(machine), *_]:
-                self.built[derivation] = machine
+                self.built[derivation] = (public_address(machine) or _UNREADABLE) if machine else ""
                 self._names[number] = name_of(derivation)
             case _Activity.SUBSTITUTE, [str(path), str(address), *_]:
                 self.substituted[path] = public_address(address)
@@ -102,11 +109,20 @@ class BuildLog:
             self.errors.append(text)
 
     def _say(self, text: str) -> None:
-        self.sink(f"{text}\n".encode(errors="replace"))
+        self.sink(f"{without_passwords(text)}\n".encode(errors="replace"))
+
+
+def without_passwords(text: str) -> str:
+    """Return a text without who somebody is to a server: Nix tells of addresses as nix.conf and flakes have them.
+
+    >>> without_passwords("unable to download 'https://user:secret@cache.example.com/x'")
+    "unable to download 'https://***@cache.example.com/x'"
+    """
+    return _PASSWORD.sub(f"{REDACTED}@", text)
 
 
 def public_address(address: str) -> str:
-    """Return where a binary cache is, without credentials and options, which may lead to keys.
+    """Return where a binary cache or a builder is, without credentials and options, which may lead to keys.
 
     >>> public_address("https://user:secret@cache.example.com/x?priority=10"), public_address("local")
     ('https://cache.example.com/x', 'local')

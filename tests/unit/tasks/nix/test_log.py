@@ -58,6 +58,35 @@ def test_substitutes_are_noted() -> None:
     assert said == ""
 
 
+@pytest.mark.parametrize(
+    ("machine", "named"),
+    [
+        ("", ""),
+        ("ssh-ng://u:p@b?ssh-key=/k", "ssh-ng://b"),
+        ("b.example.com", "b.example.com"),
+        ("ssh://[", "unreadable"),
+    ],
+)
+def test_a_machine_is_named_without_what_leads_to_it(machine: str, named: str) -> None:
+    """Provenance is public; and what can't be read is no build of this machine."""
+    log, _ = heard({**START, "fields": [DRV, machine, 1, 1]})
+    assert log.built == {DRV: named}
+
+
+def test_passwords_are_hidden() -> None:
+    """A cache or an input whose address has one is named in many messages; logs are kept."""
+    text = "warning: unable to download 'https://user:secret@cache.example.com/x': refused"
+    log, said = heard(
+        {"action": "msg", "level": 1, "msg": text},
+        f"{text}\n".encode(),
+        b"@nix " + text.encode() + b"\n",
+        {"action": "start", "id": 2, "level": 3, "type": 100, "text": text, "fields": []},
+    )
+    assert said.count("https://***@cache.example.com/x") == 4
+    assert "secret" not in said + message_of("".join(log.errors))
+    assert "https://***@cache.example.com/x" in message_of(text)
+
+
 def test_errors_are_kept() -> None:
     """What went wrong is said, and kept for the message; what only explains is said."""
     log, said = heard(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,15 +19,18 @@ from ...provenance.oci.select import select
 from ...provenance.oci.writer import LAYOUT_FILE
 from ...provenance.record import IMAGE
 from ..image.annotations import wanted_elsewhere
+from .outputs import inside
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ...provenance.oci.model import Descriptor
     from ...provenance.oci.select import Selection
     from ..builder import Workspace
     from .units import Unit
 
 
-def take_image(workspace: Workspace, unit: Unit, output: str, folder: Path) -> Path:
+def take_image(workspace: Workspace, unit: Unit, output: str, folder: Path, *, closure: Collection[str]) -> Path:
     """Make the layout of the image that an output is, for one platform; return where it lies.
 
     What git says of the commit is not said of the image: equal derivations shall give equal images, whatever else was
@@ -37,23 +41,27 @@ def take_image(workspace: Workspace, unit: Unit, output: str, folder: Path) -> P
         unit: the artifact.
         output: the store path: an archive or a layout.
         folder: receives the layout; what was there is removed.
+        closure: the store paths that links may lead to.
 
     Raises:
-        BuildError: it is no image, or one for several platforms.
+        BuildError: it is no image, or one for several platforms; or a link leads out of the closure.
         ProvenanceError: it is damaged, or can't be written.
     """
     shutil.rmtree(folder, ignore_errors=True)
     scratch = LayoutWriter(folder / "source")
     try:
-        selection = select(_bring(unit, Path(output), scratch), scratch)
+        selection = select(_bring(unit, inside(unit, Path(output), closure), scratch, closure), scratch)
         return _write(workspace, unit, _only(unit, selection), scratch, LayoutWriter(folder / IMAGE))
     finally:
         shutil.rmtree(scratch.folder, ignore_errors=True)
 
 
-def _bring(unit: Unit, path: Path, writer: LayoutWriter) -> tuple[Descriptor, ...]:
+def _bring(unit: Unit, path: Path, writer: LayoutWriter, closure: Collection[str]) -> tuple[Descriptor, ...]:
     if path.is_dir() and (path / LAYOUT_FILE).is_file():
-        return copy_layout(path.resolve(), writer)
+        for base, folders, files in os.walk(path):
+            for name in (*folders, *files):
+                inside(unit, Path(base, name), closure)
+        return copy_layout(path, writer)
     if not path.is_file():
         raise _no_image(unit, "it is a folder, and no image layout")
     try:

@@ -108,7 +108,7 @@ def _taken(workspace: Workspace, unit: Unit, outcome: Outcome, folder: Path) -> 
     if unit.artifact.form is Form.IMAGE:
         from .image import take_image
 
-        return "", take_image(workspace, unit, output, folder)
+        return "", take_image(workspace, unit, output, folder, closure=outcome.facts.closure)
     from .outputs import file_name, path_of, place_of
 
     place = place_of(unit, output, outcome.facts.closure)

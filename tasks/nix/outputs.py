@@ -69,21 +69,31 @@ def file_name(output: str, place: str) -> str:
     return place.rpartition("/")[2] or name_of(output)
 
 
-def _refuse_outside(unit: Unit, path: Path, closure: Collection[str]) -> Path:
-    """Return where a file is: in the store, whatever a link in an output says."""
+def inside(unit: Unit, path: Path, closure: Collection[str]) -> Path:
+    """Return where a path of an output really is: in the store, whatever a link in the output says.
+
+    Raises:
+        BuildError: it leads out of the closure, to a file of this machine that no NAR hash has seen.
+    """
     real = os.path.realpath(path)
     if not any(real == one or real.startswith(f"{one}/") for one in closure):
         raise BuildError(
             f"{quoted(path.name)} of `{unit.artifact.id}` leads to {quoted(real)}, which is not in its closure",
             hint="let the package copy the file",
         )
+    return Path(real)
+
+
+def _refuse_outside(unit: Unit, path: Path, closure: Collection[str]) -> Path:
+    """Return where a regular file of an output really is."""
+    real = inside(unit, path, closure)
     try:
         regular = stat.S_ISREG(os.stat(real).st_mode)  # noqa: PTH116 - a text is at hand
     except OSError as error:
         raise BuildError(f"{quoted(path.name)} of `{unit.artifact.id}` can't be read: {error.strerror}") from error
     if not regular:
         raise BuildError(f"{quoted(path.name)} of `{unit.artifact.id}` is no file")
-    return Path(real)
+    return real
 
 
 def _not_one(unit: Unit, root: Path, pattern: str, files: Mapping[Path, str]) -> BuildError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -215,6 +216,31 @@ def test_an_image_is_told_by_its_content(tmp_path: Path) -> None:
     made.configure('packages = ["wash"]\nimages = ["wash"]')
     made.doit("run").failed(1, "the output of `wash` is no image: it is a folder")
     assert [path.name for path in (made.made.root / "dist" / "nix").iterdir()] == ["wash"], "as the file that it was"
+
+
+@pytest.mark.parametrize("what", ["archive", "layout", "blobs"])
+def test_an_image_is_of_the_store(tmp_path: Path, what: str) -> None:
+    """A link may lead to another store path, and never to an image of this machine, which no NAR hash has seen."""
+    beside = tmp_path / "beside"
+    made = pot(tmp_path, {"wash": WASH, "wash-oci": OCI}, 'packages = ["wash-oci"]\nimages = ["*"]')
+    made.doit("run").ok()
+    layout = made.folder("wash-oci") / "image"
+    archive = made.nix("build", "--no-link", "--json", ".#wash-oci")
+    shutil.copytree(layout, beside / "layout")
+    shutil.copy(json.loads(archive)[0]["outputs"]["out"], beside / "archive")
+    script = {
+        "archive": f"ln -s {beside}/archive $out",
+        "layout": f"ln -s {beside}/layout $out",
+        "blobs": f"cp -r {beside}/layout $out; rm -r $out/blobs; ln -s {beside}/layout/blobs $out/blobs",
+    }
+    made.flake({"wash-oci": f'sh "linked" "{script[what]}" {{ }}'})
+    made.made.commit()
+    before = made.made.state()
+    made.doit("run").failed(1, str(beside), "which is not in its closure")
+    assert made.made.state() == before
+    made.flake({"wash": WASH, "real": OCI, "wash-oci": 'sh "linked" "ln -s ${real} $out" { }'})
+    made.made.commit()
+    made.doit("run").ok()
 
 
 def test_equal_derivations_give_equal_images(tmp_path: Path) -> None:

@@ -79,10 +79,12 @@ def vendored_lock(derivation: Derivation, derivations: Mapping[str, Derivation])
         UnreadableError: it is no lock file of cargo's.
     """
     for place in dict.fromkeys(_places(derivation, derivations)):
-        path = Path(place, _LOCK)
-        if is_store_file(path, Path(place).parent):
+        path, store = Path(place, _LOCK), Path(place).parent
+        if is_store_file(path, store):
             return VendoredLock(place=place, packages=read_lock(path))
-        if place.endswith(_ARCHIVES) and (data := packed_file(Path(place), _PACKED, LOCK_LIMIT)):
+        if not place.endswith(_ARCHIVES) or not is_store_file(Path(place), store):
+            continue
+        if data := packed_file(Path(place), _PACKED, LOCK_LIMIT):
             return VendoredLock(place=place, packages=parse_lock(data, _LOCK))
     return None
 

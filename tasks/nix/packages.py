@@ -113,7 +113,7 @@ def _refuse_forged(name: str, derivation: str | None, output: str, store: JSONVa
     if derivation is not None and not is_derivation:
         raise ToolError(
             f"the package {quoted(name)} says that its derivation is {quoted(derivation)}, which no store has",
-            hint="leave it out with `exclude` in `[nix]`; a package has to be what `derivation` returns",
+            hint="leave it out in `[nix]`; a package has to be what `derivation` returns",
         )
     if not _OUTPUT.fullmatch(output):
         raise ToolError(f"the package {quoted(name)} has an output {quoted(output)}, which can't be the name of one")

@@ -122,7 +122,7 @@ def test_a_forged_derivation(tmp_path: Path) -> None:
     packages = {"a": forged.format("--post-build-hook"), "b": forged.format(hook), "wash": WASH}
     made.flake(packages)
     made.made.commit()
-    told(made, "the package `a` says that its derivation is `--post-build-hook`", "hint: leave it out with `exclude`")
+    told(made, "the package `a` says that its derivation is `--post-build-hook`", "hint: leave it out in `[nix]`")
     assert made.calls() == ["eval"]
     assert not (tmp_path / "ran").exists()
 

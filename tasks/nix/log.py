@@ -96,7 +96,9 @@ class BuildLog:
     def _start(self, number: int, kind: int, rest: Mapping[object, object]) -> None:
         match kind, rest.get("fields"):
             case _Activity.BUILD, [str(derivation), str(machine), *_]:
-                self.built[derivation] = (public_address(machine) or _UNREADABLE) if machine else ""
+                # Some remote builders pass on what they do: of their own build they say that it is on no other machine.
+                named = (public_address(machine) or _UNREADABLE) if machine else ""
+                self.built[derivation] = named or self.built.get(derivation, "")
                 self._names[number] = name_of(derivation)
             case _Activity.SUBSTITUTE, [str(path), str(address), *_]:
                 self.substituted[path] = public_address(address)

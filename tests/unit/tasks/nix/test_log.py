@@ -73,6 +73,13 @@ def test_a_machine_is_named_without_what_leads_to_it(machine: str, named: str) -
     assert log.built == {DRV: named}
 
 
+def test_a_remote_build_is_no_build_of_this_machine() -> None:
+    """The machine that builds tells of the same build, where its store passes on what it does."""
+    own = {**START, "id": 2, "fields": [DRV, "", 1, 1]}
+    assert heard(START, own)[0].built == {DRV: "ssh://b"}
+    assert heard(own, START)[0].built == {DRV: "ssh://b"}
+
+
 def test_passwords_are_hidden() -> None:
     """A cache or an input whose address has one is named in many messages; logs are kept."""
     text = "warning: unable to download 'https://user:secret@cache.example.com/x': refused"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ... import VERSION
 from ..inventory import Completeness, Component, Inventory, Kind, Role
 from .merge import Graph
-from .nix import STORE
 from .package import shown
 from .relations import edges
 from .remarks import note, properties
@@ -124,8 +123,8 @@ class _Composed:
         places: dict[str, list[str]] = {}
         for package in self.survey.look.packages:
             ref = self.graph.add(package.component, origin=shown(package.database))
-            if package.database.startswith(STORE):
-                self.store[package.database.removeprefix(STORE)] = ref
+            if place := package.component.properties.get("nix:store-path"):
+                self.store[place.rpartition("/")[2]] = ref
             places.setdefault(ref, []).extend([] if package.system else [package.folder or package.database])
         for ref, paths in places.items():
             if paths:

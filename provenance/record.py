@@ -27,8 +27,6 @@ LIMIT = 1 << 20
 RECORD_SUFFIX = ".record.json"
 IMAGE = "image"
 """Name of the folder that is an image artifact: an OCI image layout."""
-LAYOUT_FILE = "oci-layout"
-"""Name of the file that such a folder is known by (OCI image-spec, image-layout.md)."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SEAL_TYPE = "application/vnd.doit-provenance.record+json"
 """Payload type of what is sealed, so that no signature over something else can pass for one."""

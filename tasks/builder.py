@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
 
-
 STATE = ".provenance"
 """Folder at the workspace's root for state that may be lost without losing evidence."""
 
@@ -50,8 +49,7 @@ class Artifact:
     """One thing that ships.
 
     Attributes:
-        builder: the builder's name, as `cargo`.
-        name: unique per builder; a feature set is part of it (`wash+fips`).
+        builder: the builder's name, as `cargo`. name: unique in it; a feature set is part of it (`wash+fips`).
         platform: in the builder's own words: for cargo the target triple.
         group: id of the group of artifacts that one call of the tool builds.
         file: the name of its file; a pattern (`*.whl`) where only the build tells. Of an image `record.IMAGE`.
@@ -102,8 +100,7 @@ class Built:
     """What a builder made of one artifact, and what it alone knows of that build.
 
     Attributes:
-        path: the artifact as the tool left it; the flow copies it from there, to a file of this name. An image is a
-            folder: an OCI image layout.
+        path: the artifact as the tool left it, a file of its name or an image layout; the flow copies it from there.
         build_type: URI of the page that says what the parameters mean.
         external: SLSA externalParameters: what the user chose.
         internal: SLSA internalParameters: what the environment gave.
@@ -246,6 +243,10 @@ class Workspace:
     def state(self) -> Path:
         """State that may be lost without losing evidence."""
         return self.root / STATE
+
+    def kept(self, artifact: Artifact) -> Path:
+        """Return the folder in which a builder keeps what it made of an artifact, until it is told to let go."""
+        return self.state / artifact.builder / f"{artifact.name}@{artifact.platform}".replace("/", "-")
 
 
 class Builder(Protocol):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..provenance import links, store
 from ..provenance.errors import StoreError
-from ..provenance.record import IMAGE, LAYOUT_FILE, RECORD_SUFFIX, file_names
+from ..provenance.oci import LAYOUT_FILE
+from ..provenance.record import IMAGE, RECORD_SUFFIX, file_names
 
 if TYPE_CHECKING:
     from pathlib import Path

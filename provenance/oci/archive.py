@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from ..attest.document import read_object
 from ..errors import UnreadableError, VerificationError, quoted
-from . import docker_archive
+from . import LAYOUT_FILE, docker_archive
 from .model import MANIFEST_LIMIT, OCI_INDEX, Descriptor, Index, parse_manifest
 from .tar import opened_tar
-from .writer import INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION
+from .writer import INDEX_FILE, LAYOUT_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,11 +15,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..errors import VerificationError, quoted
+from . import LAYOUT_FILE
 from .docker_archive import REF_NAME
 from .layout import opened_layout
 from .model import OCI_INDEX, Descriptor, Manifest, encode
 from .select import CONTAINERD_NAME
-from .writer import INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, blob_name
+from .writer import INDEX_FILE, LAYOUT_VERSION, blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

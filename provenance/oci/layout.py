@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from ..attest.document import read_object
 from ..digest import Digest, digest_bytes
 from ..errors import ProvenanceError, UnreadableError, VerificationError, quoted
+from . import LAYOUT_FILE
 from .model import (
     CONFIG_LIMIT,
     INDEXES,
@@ -25,7 +26,7 @@ from .model import (
     refuse_others,
 )
 from .tree import Tree, opened_tree
-from .writer import INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, LayoutWriter, blob_name
+from .writer import INDEX_FILE, LAYOUT_VERSION, LayoutWriter, blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

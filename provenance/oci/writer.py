@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ..attest.document import read_object
 from ..errors import UnreadableError, VerificationError, quoted
+from . import LAYOUT_FILE
 from .model import (
     CONFIG_LIMIT,
     INDEXES,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ..json import JSONValue
     from .model import Index, Manifest
 
-LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
 LAYOUT_VERSION = "1.0.0"
 BLOBS = "blobs/sha256"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import threading
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from ...provenance.config import FILE
-from ...provenance.errors import BuildError, ConfigError, quoted
+from ...provenance.errors import BuildError, quoted
+from ..mistakes import refuse
 from . import BUILDER
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from .programs import Programs
     from .run import Run
     from .units import Output, Unit
-
-_LISTED = 100
 
 
 class CommandBuilder:
@@ -55,8 +52,7 @@ class CommandBuilder:
         from .units import ids_of, unit
 
         ids = Ids([*self.workspace.artifacts, *(id_ for command in commands for id_ in ids_of(command))])
-        if wrong := list(islice(mistakes(commands, ids, self.workspace.untold), _LISTED)):
-            raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))
+        refuse(mistakes(commands, ids, self.workspace.untold))
         found = [unit(command, ids) for command in commands]
         self._units = {one.outputs[0].artifact.group: one for one in found}
         outputs = [output for one in found for output in one.outputs]
@@ -85,13 +81,15 @@ class CommandBuilder:
         found = {}
         for artifact, pattern in wanted.items():
             path = self._claim(outputs.after(pattern), group)
-            found[artifact] = built(self.workspace, run, self._outputs[artifact.id], path, self._held(artifact))
+            found[artifact] = built(
+                self.workspace, run, self._outputs[artifact.id], path, self.workspace.kept(artifact)
+            )
             self._runs[artifact.id] = run
         return found
 
     def release(self, artifact: Artifact) -> None:
         """Remove the copy of an artifact."""
-        shutil.rmtree(self._held(artifact), ignore_errors=True)
+        shutil.rmtree(self.workspace.kept(artifact), ignore_errors=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
@@ -124,6 +122,3 @@ class CommandBuilder:
         if not path.name.isprintable():
             raise BuildError(f"an output of `{group}` has a name that can't be shown: {quoted(path.name)}")
         return path
-
-    def _held(self, artifact: Artifact) -> Path:
-        return self.workspace.state / BUILDER / f"{artifact.name}@{artifact.platform}".replace("/", "-")

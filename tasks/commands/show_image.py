@@ -53,7 +53,8 @@ def explanations(path: Path, inventory: Inventory, sources: Mapping[str, str]) -
     Raises:
         ProvenanceError: it changed since, or is larger than what is looked into.
     """
-    known = {part.hashes["sha256"]: part.sbom.artifact for part in inventory.components if part.sbom and part.hashes}
+    parts = (part for part in inventory.components if part.sbom and "sha256" in part.hashes)
+    known = {part.hashes["sha256"]: part.sbom.artifact for part in parts if part.sbom}
     with opened_layout(path) as layout:
         manifest = layout.manifest(layout.root)
         if not isinstance(manifest, Manifest):

@@ -12,7 +12,8 @@ from ...provenance.attest import bundle as bundle_format
 from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX
 from ...provenance.digest import Digest, digest_file, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError, quoted
-from ...provenance.record import IMAGE, LAYOUT_FILE, RECORD_SUFFIX, file_names
+from ...provenance.oci import LAYOUT_FILE
+from ...provenance.record import IMAGE, RECORD_SUFFIX, file_names
 from ...provenance.sign.place import default_key_path, public_path
 from ...provenance.verify.folder import steady
 from ...provenance.verify.trust import Trust, TrustedKey, trust_for

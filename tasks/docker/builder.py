@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import threading
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from ...provenance.config import FILE
-from ...provenance.errors import ConfigError, ProvenanceError
+from ...provenance.errors import ProvenanceError
+from ..mistakes import refuse
 from . import BUILDER
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from .pins import Pins
     from .tool import Tool
     from .units import Unit
-
-_LISTED = 100
 
 
 class DockerBuilder:
@@ -55,9 +52,7 @@ class DockerBuilder:
         from .units import unit
 
         ids = Ids(self.workspace.artifacts)
-        wrong = list(islice(mistakes(dockers, ids, self.workspace.artifacts, self.workspace.untold), _LISTED))
-        if wrong:
-            raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))
+        refuse(mistakes(dockers, ids, self.workspace.artifacts, self.workspace.untold))
         self._units = {docker.name: unit(docker, ids) for docker in dockers}
         return [artifact for one in self._units.values() for artifact in one.artifacts]
 
@@ -85,11 +80,15 @@ class DockerBuilder:
         if artifact == one.index:
             from ..image.join import build_index
 
-            return {artifact: build_index(self.workspace, artifact, one.index_of(self.workspace), self._held(artifact))}
+            return {
+                artifact: build_index(
+                    self.workspace, artifact, one.index_of(self.workspace), self.workspace.kept(artifact)
+                )
+            }
         from .build import make
 
         tool = self._find_tool()
-        args = (self.workspace, one.docker, artifact, tool, self._pins, self._held(artifact))
+        args = (self.workspace, one.docker, artifact, tool, self._pins, self.workspace.kept(artifact))
         if tool.argv:
             made = make(*args)
         else:
@@ -101,7 +100,7 @@ class DockerBuilder:
     def release(self, artifact: Artifact) -> None:
         """Remove the layout that was made of an artifact."""
         self._made.pop(artifact.id, None)
-        shutil.rmtree(self._held(artifact), ignore_errors=True)
+        shutil.rmtree(self.workspace.kept(artifact), ignore_errors=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
@@ -149,6 +148,3 @@ class DockerBuilder:
             if isinstance(self._tool, ProvenanceError):
                 raise self._tool
             return self._tool
-
-    def _held(self, artifact: Artifact) -> Path:
-        return self.workspace.state / BUILDER / f"{artifact.name}@{artifact.platform}".replace("/", "-")

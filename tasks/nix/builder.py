@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import shutil
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance.config import FILE
-from ...provenance.errors import BuildError, ConfigError, InputChangedError
+from ...provenance.errors import BuildError, InputChangedError
+from ..mistakes import refuse
 from . import BUILDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ...provenance.attest.resource import ResourceDescriptor
     from ...provenance.digest import Digest
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from .make import Made
     from .packages import Evaluation
     from .units import Unit
-
-_LISTED = 100
 
 
 class NixBuilder:
@@ -78,7 +75,7 @@ class NixBuilder:
             self._evaluator,
             {artifact: units[artifact.id] for artifact in artifacts},
             evaluation.meta,
-            {artifact: self._held(artifact) for artifact in artifacts},
+            {artifact: self.workspace.kept(artifact) for artifact in artifacts},
         )
         built: dict[Artifact, Built | BuildError] = {}
         for artifact, one in found.items():
@@ -91,7 +88,7 @@ class NixBuilder:
     def release(self, artifact: Artifact) -> None:
         """Remove what was kept of an artifact."""
         self._made.pop(artifact.id, None)
-        shutil.rmtree(self._held(artifact), ignore_errors=True)
+        shutil.rmtree(self.workspace.kept(artifact), ignore_errors=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
@@ -114,15 +111,7 @@ class NixBuilder:
         from .units import units
 
         config = self.workspace.config.nix
-        _refuse(settings(config))
+        refuse(settings(config))
         evaluation = self._evaluator.evaluate()
-        _refuse(mistakes(config, evaluation))
+        refuse(mistakes(config, evaluation))
         return {unit.artifact.id: unit for unit in units(config, evaluation)}, evaluation
-
-    def _held(self, artifact: Artifact) -> Path:
-        return self.workspace.state / BUILDER / f"{artifact.name}@{artifact.platform}".replace("/", "-")
-
-
-def _refuse(lines: Iterable[str]) -> None:
-    if wrong := list(islice(lines, _LISTED)):
-        raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import BuildError, UnreadableError, quoted
-from ...provenance.oci import keys
+from ...provenance.oci import LAYOUT_FILE, keys
 from ...provenance.oci.annotate import annotate
 from ...provenance.oci.archive import read_archive
 from ...provenance.oci.convert import to_oci
@@ -16,7 +16,6 @@ from ...provenance.oci.copy import copy_layout
 from ...provenance.oci.layout import LayoutWriter
 from ...provenance.oci.model import Manifest
 from ...provenance.oci.select import select
-from ...provenance.oci.writer import LAYOUT_FILE
 from ...provenance.record import IMAGE
 from ..image.annotations import wanted_elsewhere
 from .outputs import inside

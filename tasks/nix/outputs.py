@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import BuildError, UnreadableError, quoted
+from ...provenance.oci import LAYOUT_FILE
 from ...provenance.oci.archive import DOCKER_FILE
 from ...provenance.oci.tar import opened_tar
-from ...provenance.oci.writer import INDEX_FILE, LAYOUT_FILE
+from ...provenance.oci.writer import INDEX_FILE
 from ..freshness import patterns
 from .log import name_of
 

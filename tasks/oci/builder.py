@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from ...provenance.config import FILE
-from ...provenance.errors import ConfigError
+from ..mistakes import refuse
 from . import BUILDER
 
 if TYPE_CHECKING:
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from ..builder import Artifact, Built, Declared, Workspace
     from .take import Taken
     from .units import Unit
-
-_LISTED = 100
 
 
 class OciBuilder:
@@ -48,9 +44,7 @@ class OciBuilder:
         from .units import unit
 
         ids = Ids(self.workspace.artifacts)
-        wrong = list(islice(mistakes(ocis, ids, self.workspace.artifacts, self.workspace.untold), _LISTED))
-        if wrong:
-            raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))
+        refuse(mistakes(ocis, ids, self.workspace.artifacts, self.workspace.untold))
         self._units = {oci.name: unit(oci, ids) for oci in ocis}
         return [artifact for one in self._units.values() for artifact in one.artifacts]
 
@@ -76,18 +70,18 @@ class OciBuilder:
             from ..image.join import build_index
 
             index = artifacts[0]
-            return {index: build_index(self.workspace, index, one.index_of(self.workspace), self._held(index))}
+            return {index: build_index(self.workspace, index, one.index_of(self.workspace), self.workspace.kept(index))}
         from .take import take
 
         scratch = self.workspace.state / BUILDER / f"{group.partition(':')[2]}.source"
-        taken = take(self.workspace, one, {artifact: self._held(artifact) for artifact in artifacts}, scratch)
+        taken = take(self.workspace, one, {artifact: self.workspace.kept(artifact) for artifact in artifacts}, scratch)
         self._taken.update({artifact.id: each for artifact, each in taken.items()})
         return {artifact: each.built for artifact, each in taken.items()}
 
     def release(self, artifact: Artifact) -> None:
         """Remove the layout that was made of an artifact."""
         self._taken.pop(artifact.id, None)
-        shutil.rmtree(self._held(artifact), ignore_errors=True)
+        shutil.rmtree(self.workspace.kept(artifact), ignore_errors=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
@@ -110,6 +104,3 @@ class OciBuilder:
             upstream=(),
         )
         return inventory, taken.materials
-
-    def _held(self, artifact: Artifact) -> Path:
-        return self.workspace.state / BUILDER / f"{artifact.name}@{artifact.platform}".replace("/", "-")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from ...provenance import VERSION, copies, store
 from ...provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from ...provenance.attest.slsa import Provenance
     from ...provenance.digest import Digest
-    from ...provenance.record import FileNames
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.verify.trust import Trust
     from ..builder import Artifact, Builder, Built, Workspace
@@ -72,7 +71,7 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
     at = functools.partial(workspace.progress.step, artifact.id)
     at(Step.DIGESTING)
     with store.staging_for(workspace.output, artifact.folder) as staging:
-        measured = _adopt(built.path, staging, place, names)
+        measured = _adopt(built.path, staging, place, names.artifact, artifact.form)
         at(Step.DESCRIBING)
         inventory, packages = builder.describe(artifact, staging / names.artifact, measured.digest)
         return _place(
@@ -107,7 +106,8 @@ def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Pla
     at = functools.partial(workspace.progress.step, artifact.id)
     at(Step.DIGESTING)
     with store.staging_for(workspace.output, artifact.folder) as staging:
-        measured = _adopt(place / names.artifact, staging, place, names)
+        form = Form.FILE if record.media_type is None else Form.IMAGE
+        measured = _adopt(place / names.artifact, staging, place, names.artifact, form)
         if measured.digest != record.digest:
             raise VerificationError(f"`{artifact.id}` was changed while its evidence was made again")
         return _place(
@@ -126,13 +126,16 @@ def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Pla
         )
 
 
-def _adopt(source: Path, staging: Path, place: Path, names: FileNames) -> Measured:
-    """Put the artifact into `staging`, and measure what was put there."""
-    target = staging / names.artifact
-    if names.artifact == names.subject:
-        return Measured.of_file(names.artifact, copies.adopt(source, target, previous=place / names.artifact))
-    copies.adopt_folder(source, target, previous=place / names.artifact)
-    return measure_image(staging)
+def _adopt(source: Path, staging: Path, place: Path, name: str, form: Form) -> Measured:
+    """Put the artifact into `staging` under its name, and measure what was put there."""
+    match form:
+        case Form.FILE:
+            return Measured.of_file(name, copies.adopt(source, staging / name, previous=place / name))
+        case Form.IMAGE:
+            copies.adopt_folder(source, staging / name, previous=place / name)
+            return measure_image(staging)
+        case _ as never:
+            assert_never(never)
 
 
 def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Callable[[Step], object]) -> Placed:

@@ -180,3 +180,13 @@ def test_record_of_a_file_in_the_place_of_an_image(served: Any) -> None:
     answer = served.plan()["tea"]
     assert isinstance(answer, Stale)
     assert answer.reasons[0].code is Code.RECORD_INVALID
+
+
+def test_image_whose_name_is_that_of_its_folder(kitchen: Any) -> None:
+    """It is an image by its form, not by what it is called; and so it is when its evidence is made again."""
+    kitchen.kettle.names, kitchen.kettle.images = ["image"], {"image"}
+    assert kitchen.run()["image"].done is Done.BUILT
+    assert (kitchen.place("image") / "image" / "index.json").is_file()
+    (kitchen.place("image") / "image.spdx.json").unlink()
+    assert kitchen.run()["image"].done is Done.ATTESTED
+    assert isinstance(kitchen.plan()["image"], Fresh)

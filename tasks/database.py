@@ -200,7 +200,7 @@ class Database:
         if self._connection is None or (mode == "rwc" and self._moved()):
             self._close()
             if mode == "rwc" and self._path.parent.name == STATE:
-                from ..provenance import store
+                from ..provenance.fs import store
 
                 store.prepare(self._path.parent)
             self._refuse_strange_files()

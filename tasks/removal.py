@@ -8,8 +8,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..provenance import links, store
 from ..provenance.errors import StoreError
+from ..provenance.fs import links, store
 from ..provenance.oci import LAYOUT_FILE
 from ..provenance.record import IMAGE, RECORD_SUFFIX, file_names
 

@@ -6,8 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..provenance import links, lock, store
 from ..provenance.errors import ProvenanceError, VerificationError
+from ..provenance.fs import links, lock, store
 from .flow.outcome import Done, Outcome
 from .freshness.answer import Action, Answer, Code, Depends, Fallen, Fresh, Stale
 from .freshness.inputs import ABSENT, Kind, digest_of, parts, to_json

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..provenance.errors import InputChangedError, UnreadableError, VerificationError
+from ..provenance.fs.folder import opened
 from ..provenance.verify.artifact import measure
-from ..provenance.verify.folder import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..digest import Digest
+    from ..fs.folder import Folder
     from ..record import FileNames
-    from .folder import Folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

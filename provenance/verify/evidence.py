@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..attest import bundle
 from ..errors import ProvenanceError, UnreadableError, VerificationError, quoted
+from ..fs.folder import Folder, opened
 from ..record import LIMIT, RECORD_SUFFIX, FileNames, Record, file_names
 from .artifact import Measured, measure
-from .folder import Folder, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,8 +8,8 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...provenance import copies
 from ...provenance.errors import ToolError
+from ...provenance.fs import copies
 from ..builder import Artifact, Built, Declared, Workspace
 from ..freshness.inputs import Meter
 from .discover import Binary, Group, discover

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance import store
 from ...provenance.digest import sha256_file
 from ...provenance.errors import InputChangedError, ToolError
+from ...provenance.fs import store
 from ...provenance.sbom.cargo import local_folder
 from .depinfo import base, prerequisites
 from .ground import MANIFEST

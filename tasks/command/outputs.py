@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...provenance import store
 from ...provenance.errors import BuildError, StoreError, quoted
+from ...provenance.fs import store
 from ..freshness import patterns
 from ..freshness.inputs import settled, signature_of
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance import copies
 from ...provenance.errors import BuildError, InputChangedError, quoted
+from ...provenance.fs import copies
 from ...provenance.process import clean_environment, run
 from ..builder import Built
 from ..freshness.inputs import ABSENT, Kind, Meter, key

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...provenance.digest import digest_bytes, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
+from ...provenance.fs.folder import steady
 from ...provenance.record import place_of
 from ...provenance.sbom.inventory import Component, Inventory, Kind, Role
 from ...provenance.verify.evidence import INVENTORY_LIMIT
-from ...provenance.verify.folder import steady
 from ...provenance.verify.lineage import Line, lineage
 from .base import WorkspaceCommand, printable
 from .verify import OPT_KEY, artifact_folders, is_layout, stands_in_its_folder, trust_of, verified

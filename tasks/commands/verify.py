@@ -12,10 +12,10 @@ from ...provenance.attest import bundle as bundle_format
 from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX
 from ...provenance.digest import Digest, digest_file, read_limited
 from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, VerificationError, quoted
+from ...provenance.fs.folder import steady
 from ...provenance.oci import LAYOUT_FILE
 from ...provenance.record import IMAGE, RECORD_SUFFIX, file_names
 from ...provenance.sign.place import default_key_path, public_path
-from ...provenance.verify.folder import steady
 from ...provenance.verify.trust import Trust, TrustedKey, trust_for
 from ...provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
 from .base import WorkspaceCommand, printable

@@ -22,10 +22,10 @@ from ...provenance.attest.slsa import (
 from ...provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement, parse_statement
 from ...provenance.digest import digest_bytes
 from ...provenance.errors import ProvenanceError, VerificationError
+from ...provenance.fs.folder import read_file
 from ...provenance.record import LIMIT as RECORD_LIMIT
 from ...provenance.record import Record
 from ...provenance.sbom import cyclonedx, spdx
-from ...provenance.verify.folder import read_file
 from ...provenance.verify.policy import trusted_sealer
 from ...provenance.verify.verifier import verify_bundle
 

@@ -6,15 +6,16 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
-from ...provenance import VERSION, copies, store
+from ...provenance import VERSION
 from ...provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
 from ...provenance.attest.slsa import parse_provenance
 from ...provenance.attest.statement import PROVENANCE
 from ...provenance.digest import digest_bytes
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError
+from ...provenance.fs import copies, store
+from ...provenance.fs.folder import read_file
 from ...provenance.record import LIMIT, RECORD_SUFFIX, Record, file_names
 from ...provenance.verify.artifact import Measured, measure_image
-from ...provenance.verify.folder import read_file
 from ...provenance.verify.policy import trusted_sealer
 from ...provenance.verify.verifier import verify_bundle, verify_folder
 from ..builder import Form

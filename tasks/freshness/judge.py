@@ -109,7 +109,7 @@ class Judge:
         Raises:
             ProvenanceError: an input can't be read, or the builder can't tell.
         """
-        from ...provenance.verify.folder import steady
+        from ...provenance.fs.folder import steady
         from ..flow.flow import signed_provenance
         from .explain import Explanation
 

@@ -12,12 +12,12 @@ from ...provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
 from ...provenance.attest.statement import PROVENANCE
 from ...provenance.digest import digest_bytes
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
+from ...provenance.fs.folder import Folder, opened, read_file
 from ...provenance.record import LIMIT as RECORD_LIMIT
 from ...provenance.record import RECORD_SUFFIX, Record
 from ...provenance.sbom.inventory import Inventory
 from ...provenance.verify.artifact import Measured, measure
 from ...provenance.verify.evidence import INVENTORY_LIMIT, said_of
-from ...provenance.verify.folder import Folder, opened, read_file
 from ...provenance.verify.policy import trusted_sealer
 from ...provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
 from .answer import Code, Fallen, Reason

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ...provenance.digest import digest_bytes
 from ...provenance.errors import ProvenanceError, VerificationError
+from ...provenance.fs.folder import read_file
 from ...provenance.sbom.inventory import Inventory
 from ...provenance.verify.evidence import INVENTORY_LIMIT
-from ...provenance.verify.folder import read_file
 from ...provenance.verify.verifier import verify_folder
 from ..builder import Form
 

@@ -6,8 +6,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...provenance import copies
 from ...provenance.errors import BuildError, InputChangedError, StoreError
+from ...provenance.fs import copies
 from ...provenance.source import time_of
 from ..builder import Built, Form
 from ..freshness.inputs import Kind, key

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from ...provenance import links
+from ...provenance.fs import links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

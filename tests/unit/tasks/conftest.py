@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.provenance import lock, store
 from doit_provenance.provenance.attest.resource import ResourceDescriptor
 from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.provenance.fs import lock, store
 from doit_provenance.provenance.oci.layout import LayoutWriter
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from doit_provenance.provenance.record import IMAGE

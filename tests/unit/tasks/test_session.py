@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doit_provenance.provenance import lock
 from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.errors import BuildError, KeyFileError, StoreError, ToolError
+from doit_provenance.provenance.fs import lock
 from doit_provenance.provenance.verify.verifier import verify_folder
 from doit_provenance.tasks.flow.outcome import Done
 from doit_provenance.tasks.freshness.answer import Action, Code, Depends, Fresh, Stale

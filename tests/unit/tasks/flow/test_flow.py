@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from doit_provenance.provenance import store
 from doit_provenance.provenance.attest.bundle import Bundle
 from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import StoreError, ToolError, UnreadableError, VerificationError
+from doit_provenance.provenance.fs import store
 from doit_provenance.provenance.record import Record, file_names
 from doit_provenance.provenance.sign.key import LocalKey, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource

@@ -12,9 +12,9 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from ..errors import StoreError
+from ..record import RECORD_SUFFIX
 from . import links
-from .errors import StoreError
-from .record import RECORD_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import StoreError
+from ..errors import StoreError
 
 
 def first(top: Path, folder: Path) -> Path | None:

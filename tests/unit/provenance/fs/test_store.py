@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from doit_provenance.provenance import store
 from doit_provenance.provenance.errors import StoreError
+from doit_provenance.provenance.fs import store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

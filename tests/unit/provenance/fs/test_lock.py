@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.provenance import lock
 from doit_provenance.provenance.errors import StoreError
+from doit_provenance.provenance.fs import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HOLD = """
 import sys
 from pathlib import Path
-from doit_provenance.provenance import lock
+from doit_provenance.provenance.fs import lock
 lock.take(Path(sys.argv[1]), command="doit cargo:wash", waiting=lambda holder: print("waiting for", holder, flush=True))
 print("has it", flush=True)
 sys.stdin.read()

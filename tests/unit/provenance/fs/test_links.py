@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from doit_provenance.provenance import links, lock, store
 from doit_provenance.provenance.errors import StoreError
+from doit_provenance.provenance.fs import links, lock, store
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.verify.folder import steady
+from doit_provenance.provenance.fs.folder import steady
 
 if TYPE_CHECKING:
     from pathlib import Path

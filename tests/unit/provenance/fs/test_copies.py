@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from doit_provenance.provenance import copies
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import StoreError
+from doit_provenance.provenance.fs import copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import StoreError, quoted
+from ..process import SECRET_VARIABLES
 from . import store
-from .errors import StoreError, quoted
-from .process import SECRET_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,7 +118,7 @@ def this_command() -> str:
     """Return the command line of this process, likewise, and without secrets that our variables hold."""
     command = command_of(sys.argv)
     if any(os.environ.get(name) for name in SECRET_VARIABLES):
-        from .redaction import Redactor, leading_to_secrets
+        from ..redaction import Redactor, leading_to_secrets
 
         return Redactor.of(leading_to_secrets(os.environ))(command)
     return command

@@ -11,8 +11,8 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-from .digest import Digest, digest_file, digest_stream
-from .errors import StoreError
+from ..digest import Digest, digest_file, digest_stream
+from ..errors import StoreError
 from .store import STAGING, below, explained
 
 if TYPE_CHECKING:

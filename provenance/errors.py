@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 class ProvenanceError(Exception):
@@ -78,6 +79,16 @@ class KeyFileError(ProvenanceError):
 
 class VerificationError(ProvenanceError):
     """Evidence does not hold."""
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Put `what` before the message of an error that the block raises, as "`index.json`: missing"."""
+    try:
+        yield
+    except ProvenanceError as error:
+        error.message = f"{what}: {error.message}"
+        raise
 
 
 _QUOTED = 200

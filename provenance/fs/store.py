@@ -12,7 +12,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from ..errors import StoreError
+from ..errors import StoreError, quoted
 from ..record import RECORD_SUFFIX
 from . import links
 
@@ -190,3 +190,17 @@ def explained(path: Path) -> Iterator[None]:
         }
         name = error.filename or path
         raise StoreError(f"can't write `{name}`: {error.strerror}", hint=hints.get(error.errno or 0)) from error
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Explain likewise, of files that are not in the output folder.
+
+    Raises:
+        StoreError: the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = "free some disk space and run again" if error.errno == errno.ENOSPC else None
+        raise StoreError(f"can't write {quoted(str(error.filename or path))}: {error.strerror}", hint=hint) from error

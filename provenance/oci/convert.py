@@ -1,11 +1,12 @@
-"""Docker's media types to OCI's: the manifests say the same afterwards, in the words of the OCI specifications.
+"""Conversion of docker's media types to OCI's.
 
-image-spec v1.1, media-types.md, "Compatibility Matrix". Configurations and layers are the same bytes in both; so their
-digests stay, compressed or not, and an equal source gives an equal image on every machine.
+image-spec v1.1, media-types.md, "Compatibility Matrix". Configurations and layers have the same bytes in both, so their
+digests stay, compressed or not, and equal sources give equal images on every machine.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from . import model
@@ -27,11 +28,11 @@ TO_OCI: Mapping[str, str] = {
     model.DOCKER_FOREIGN_LAYER: model.OCI_FOREIGN_LAYER,
     model.DOCKER_FOREIGN_LAYER_GZIP: model.OCI_FOREIGN_LAYER_GZIP,
 }
-"""What has a name in both; every other media type stays."""
+"""Media types that exist in both; all others stay."""
 
 
 def to_oci(descriptor: Descriptor, writer: LayoutWriter) -> Descriptor:
-    """Convert a manifest, or an index with all in it; what is OCI's already stays, byte by byte.
+    """Convert a manifest, or an index with its entries; what is OCI's already stays, byte by byte.
 
     Args:
         descriptor: of it, in the layout that `writer` writes.
@@ -41,76 +42,28 @@ def to_oci(descriptor: Descriptor, writer: LayoutWriter) -> Descriptor:
         UnreadableError: it is missing or malformed.
         StoreError: it can't be written.
     """
-    match writer.manifest(descriptor):
-        case Manifest() as manifest:
-            changed = _manifest(manifest)
-        case Index() as index:
-            changed = _index(index, writer)
+    document = writer.manifest(descriptor)
+    converted: dict[str, JSONValue]
+    match document:
+        case Manifest():
+            config, *layers = references = tuple(map(_converted, document.references))
+            converted = {"config": config.to_json(), "layers": [layer.to_json() for layer in layers]}
+        case Index():
+            references = tuple(
+                to_oci(entry, writer) if entry.is_manifest and writer.has(entry) else entry
+                for entry in document.manifests
+            )
+            converted = {"manifests": [entry.to_json() for entry in references]}
         case other:
             assert_never(other)
-    media_type = _converted(descriptor.media_type)
-    if changed is None:
+    media_type = TO_OCI.get(document.media_type, document.media_type)
+    if references == document.references and document.document.get("mediaType") == media_type:
         return descriptor
-    written = writer.add(encode(changed), media_type)
-    return _moved(descriptor, written)
+    head: dict[str, JSONValue] = {"schemaVersion": 2, "mediaType": media_type}
+    others = {name: value for name, value in document.document.items() if name not in head}
+    return descriptor.retarget(writer.add(encode({**head, **others, **converted}), media_type))
 
 
-def _manifest(manifest: Manifest) -> dict[str, JSONValue] | None:
-    """Return the document of a converted manifest; `None`: there is nothing to convert."""
-    references = [_named_as_oci(one) for one in manifest.references]
-    if references == list(manifest.references) and manifest.document.get("mediaType") == model.OCI_MANIFEST:
-        return None
-    config, *layers = references
-    return {
-        **_begun(manifest.document, manifest.media_type),
-        "config": config.to_json(),
-        "layers": [layer.to_json() for layer in layers],
-    }
-
-
-def _index(index: Index, writer: LayoutWriter) -> dict[str, JSONValue] | None:
-    entries = [
-        to_oci(one, writer) if one.media_type in model.INDEXES | model.MANIFESTS and writer.has(one) else one
-        for one in index.manifests
-    ]
-    if entries == list(index.manifests) and index.document.get("mediaType") == model.OCI_INDEX:
-        return None
-    return {
-        **_begun(index.document, index.media_type),
-        "manifests": [entry.to_json() for entry in entries],
-    }
-
-
-def _begun(document: Mapping[str, JSONValue], media_type: str) -> dict[str, JSONValue]:
-    """Return a document with OCI's media type where OCI has it, its other members in their order."""
-    head: dict[str, JSONValue] = {"schemaVersion": 2, "mediaType": _converted(media_type)}
-    return head | {name: value for name, value in document.items() if name not in head}
-
-
-def _named_as_oci(one: Descriptor) -> Descriptor:
-    media_type = _converted(one.media_type)
-    return (
-        one
-        if media_type == one.media_type
-        else _moved(one, Descriptor(media_type=media_type, digest=one.digest, size=one.size))
-    )
-
-
-def _moved(descriptor: Descriptor, to: Descriptor) -> Descriptor:
-    """Return a descriptor that refers to other bytes, and says of them what it said before."""
-    return Descriptor(
-        media_type=to.media_type,
-        digest=to.digest,
-        size=to.size,
-        platform=descriptor.platform,
-        annotations=descriptor.annotations,
-        artifact_type=descriptor.artifact_type,
-        rest={
-            name: value for name, value in descriptor.rest.items() if name != "data" or to.digest == descriptor.digest
-        },
-        platform_rest=descriptor.platform_rest,
-    )
-
-
-def _converted(media_type: str) -> str:
-    return TO_OCI.get(media_type, media_type)
+def _converted(descriptor: Descriptor) -> Descriptor:
+    media_type = TO_OCI.get(descriptor.media_type, descriptor.media_type)
+    return descriptor.retarget(replace(descriptor.bare, media_type=media_type))

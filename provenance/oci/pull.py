@@ -1,19 +1,16 @@
-"""Bringing an image here from a registry (distribution-spec v1.1, "Pulling manifests" and "Pulling blobs")."""
+"""Pulling an image from a registry (distribution-spec v1.1, "Pulling manifests" and "Pulling blobs")."""
 
 from __future__ import annotations
 
-import io
 import re
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import RegistryError, UnreadableError, VerificationError
-from .model import INDEXES, MANIFEST_LIMIT, MANIFESTS, Descriptor, Index, Manifest, parse_manifest, read_manifest
+from ..errors import RegistryError, UnreadableError, VerificationError, about
+from .model import INDEXES, MANIFEST_LIMIT, MANIFESTS, Descriptor, Index, Manifest, parse_manifest, read_manifest, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from _typeshed import WriteableBuffer
 
     from .reference import Reference
     from .registry import Answer, Registry
@@ -28,10 +25,6 @@ _OUTDATED = frozenset(
 )
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _SIZE = re.compile(r"[1-9][0-9]{0,7}\Z")
-_DEEPEST = 4
-"""Indexes inside each other that are followed."""
-_MOST = 10_000
-"""Manifests of one image that are fetched."""
 _RESUMED = 3
 """Times that the connection of one blob may break."""
 _WINDOW = 1 << 20
@@ -41,27 +34,27 @@ _PARTIAL = 206
 def resolve(registry: Registry, reference: Reference) -> Descriptor:
     """Return what a reference names at this moment: a manifest, or an index of several.
 
-    Only the answer's headers are read where they say it all; whoever fetches the bytes holds them against it.
+    The headers of the answer suffice if they are complete; whoever fetches the bytes compares them.
 
     Raises:
-        RegistryError: there is no such image, or one may not read it.
-        VerificationError: it is not what the reference's digest says.
+        RegistryError: there is no such image, or it may not be read.
+        VerificationError: it is not that of the reference's digest.
     """
     path = f"manifests/{reference.wanted}"
     with registry.ask("HEAD", reference, path, headers={"Accept": _ACCEPTED}) as answer:
-        said = _said(answer)
-    if said is None or (reference.digest and said.digest != reference.digest):
-        said = _fetched(registry, reference)
-    return said
+        descriptor = _descriptor(answer)
+    if descriptor is None or (reference.digest and descriptor.digest != reference.digest):
+        descriptor = _fetched(registry, reference)
+    return descriptor
 
 
 def fetch(registry: Registry, reference: Reference, descriptor: Descriptor) -> Manifest | Index:
     """Fetch a manifest or an index of a repository.
 
     Raises:
-        RegistryError: it is not there, or one may not read it.
-        UnreadableError: it is none.
-        VerificationError: the registry sent other bytes than the descriptor names.
+        RegistryError: it is not there, or may not be read.
+        UnreadableError: it is malformed.
+        VerificationError: the registry sent other bytes than those of the descriptor.
     """
     with _about(reference, descriptor):
         return read_manifest(_manifest_bytes(registry, reference, descriptor), descriptor)
@@ -70,49 +63,48 @@ def fetch(registry: Registry, reference: Reference, descriptor: Descriptor) -> M
 def pull(registry: Registry, reference: Reference, root: Descriptor, writer: LayoutWriter) -> None:
     """Write a manifest or an index, and all that belongs to it, into a layout; `finish` is left to the caller.
 
-    Layers whose media type says that they must be fetched elsewhere, as those of Windows, are not fetched.
+    Foreign layers, as those of Windows, are not fetched.
 
     Raises:
-        RegistryError: something is not there, or one may not read it.
-        UnreadableError: a manifest is none, or there are too many, or they are nested too deeply.
-        VerificationError: the registry sent other bytes than a descriptor names.
+        RegistryError: something is not there, or may not be read; there are too many manifests, or too deep indexes.
+        UnreadableError: a manifest is malformed.
+        VerificationError: the registry sent other bytes than those of a descriptor.
         StoreError: they can't be written.
     """
-    waiting = [(root, 1)]
-    read = 0
-    while waiting:
-        descriptor, depth = waiting.pop()
+
+    def read(descriptor: Descriptor) -> Manifest | Index | None:
         if writer.has(descriptor):
-            continue
-        read += 1
-        if read > _MOST or depth > _DEEPEST:
-            what = f"more than {_MOST:,} manifests" if read > _MOST else f"indexes more than {_DEEPEST} deep"
-            raise RegistryError(f"`{reference}` has {what}")
+            return None
+        _add_manifest(registry, reference, descriptor, writer)
+        with _about(reference, descriptor):
+            return writer.manifest(descriptor)
+
+    def too_large(what: str) -> RegistryError:
+        return RegistryError(f"`{reference}` has {what}")
+
+    for _, document in walk([root], read, too_large):
+        for descriptor in document.references:
+            if isinstance(document, Manifest):
+                _add_blob(registry, reference, descriptor, writer)
+            elif not descriptor.is_manifest:  # a media type that only a later version of the specification has
+                _add_manifest(registry, reference, descriptor, writer)
+
+
+def _add_manifest(registry: Registry, reference: Reference, descriptor: Descriptor, writer: LayoutWriter) -> None:
+    if not writer.has(descriptor):
         with _about(reference, descriptor):
             data = _manifest_bytes(registry, reference, descriptor)
             writer.add(data, descriptor.media_type, expected=descriptor)
-            if descriptor.media_type not in INDEXES | MANIFESTS:
-                continue  # a kind that only a later version knows; what it refers to is not of this image
-            found = read_manifest(data, descriptor)
-        if isinstance(found, Index):
-            waiting += [(one, depth + 1) for one in reversed(found.manifests)]
-        else:
-            _pull_blobs(registry, reference, found, writer)
 
 
-def _pull_blobs(registry: Registry, reference: Reference, manifest: Manifest, writer: LayoutWriter) -> None:
-    for descriptor in manifest.references:
-        if writer.has(descriptor) or descriptor.lies_elsewhere:
-            continue
-        with (
-            _about(reference, descriptor),
-            io.BufferedReader(_Blob(registry, reference, descriptor), _WINDOW) as stream,
-        ):
+def _add_blob(registry: Registry, reference: Reference, descriptor: Descriptor, writer: LayoutWriter) -> None:
+    if not writer.has(descriptor) and not descriptor.is_foreign:
+        with _about(reference, descriptor), _Blob(registry, reference, descriptor) as stream:
             writer.add(stream, descriptor.media_type, expected=descriptor)
 
 
-def _said(answer: Answer) -> Descriptor | None:
-    """Return what an answer's headers say of a manifest; `None`: they don't say it all."""
+def _descriptor(answer: Answer) -> Descriptor | None:
+    """Return the descriptor of a manifest from an answer's headers; `None`: they are not complete."""
     digest, size = answer.headers.get("Docker-Content-Digest", ""), answer.headers.get("Content-Length", "")
     media_type = _media_type(answer)
     if not _DIGEST.match(digest) or not _SIZE.match(size) or media_type not in INDEXES | MANIFESTS:
@@ -121,21 +113,21 @@ def _said(answer: Answer) -> Descriptor | None:
 
 
 def _fetched(registry: Registry, reference: Reference) -> Descriptor:
-    """Return what a reference names from its bytes."""
+    """Return the descriptor of what a reference names, from its bytes."""
     headers = {"Accept": _ACCEPTED}
     with registry.ask("GET", reference, f"manifests/{reference.wanted}", headers=headers) as answer:
         data, media_type = _whole(answer, MANIFEST_LIMIT), _media_type(answer)
     if media_type in _OUTDATED:
-        hint = "pull it with docker and push it again, which brings it into today's format"
+        hint = "pull it with docker and push it again, which converts it"
         raise UnreadableError(f"`{reference}` is an image of docker's first format, schema 1", hint=hint)
-    try:
-        found = parse_manifest(data, media_type if media_type in INDEXES | MANIFESTS else None)
-    except UnreadableError as error:
-        raise UnreadableError(f"`{reference}`: {error}") from error
-    said = Descriptor.of(data, found.media_type)
-    if reference.digest and said.digest != reference.digest:
-        raise VerificationError(f"`{reference.registry}` sent other bytes than those of `{reference}`: {said.digest}")
-    return said
+    with about(f"`{reference}`"):
+        document = parse_manifest(data, media_type if media_type in INDEXES | MANIFESTS else None)
+    descriptor = Descriptor.of(data, document.media_type)
+    if reference.digest and descriptor.digest != reference.digest:
+        raise VerificationError(
+            f"`{reference.registry}` sent other bytes than those of `{reference}`: {descriptor.digest}"
+        )
+    return descriptor
 
 
 def _manifest_bytes(registry: Registry, reference: Reference, descriptor: Descriptor) -> bytes:
@@ -160,55 +152,46 @@ def _media_type(answer: Answer) -> str:
 
 @contextmanager
 def _about(reference: Reference, descriptor: Descriptor) -> Iterator[None]:
-    """Say in an error about bytes whose they are."""
+    """Name the blob in an error about its bytes; errors of the connection name what was asked for."""
     try:
         yield
     except (UnreadableError, VerificationError) as error:
-        raise type(error)(f"{descriptor.digest} of `{reference.name}`: {error.message}", hint=error.hint) from error
+        error.message = f"{descriptor.digest} of `{reference.name}`: {error.message}"
+        raise
 
 
-class _Blob(io.RawIOBase):
-    """The bytes of a blob as they come; a connection that breaks is made again, from where it broke."""
+class _Blob(ExitStack):
+    """A stream of a blob's bytes; a connection that breaks is made again, from where it broke."""
 
     def __init__(self, registry: Registry, reference: Reference, descriptor: Descriptor) -> None:
         super().__init__()
         self._registry, self._reference, self._path = registry, reference, f"blobs/{descriptor.digest}"
-        self._open = ExitStack()
-        self._at = 0
-        self._answer = self._asked()
-        self._left = _RESUMED
+        self._position = 0
+        self._retries = _RESUMED
+        self._answer = self._request()
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes; none at the end."""
         while True:
             try:
-                piece = self._answer.read(len(view))
+                piece = self._answer.read(size)
             except RegistryError:
-                if not self._left:
+                if not self._retries:
                     raise
-                self._left -= 1
+                self._retries -= 1
                 self._resume()
             else:
-                break
-        view[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)
-
-    def close(self) -> None:
-        self._open.close()
-        super().close()
+                self._position += len(piece)
+                return piece
 
     def _resume(self) -> None:
-        """Ask again: for the rest, or, of a registry that does not give parts (RFC 9110, 14.2), for all of it."""
-        self._open.close()
-        self._answer = self._asked()
-        skipped = self._at if self._answer.status != _PARTIAL else 0
+        """Request the rest, or all of it from a registry without range requests (RFC 9110, 14.2)."""
+        self.close()
+        self._answer = self._request()
+        skipped = self._position if self._answer.status != _PARTIAL else 0
         while skipped and (piece := self._answer.read(min(skipped, _WINDOW))):
             skipped -= len(piece)
 
-    def _asked(self) -> Answer:
-        headers = {"Range": f"bytes={self._at}-"} if self._at else {}
-        return self._open.enter_context(self._registry.ask("GET", self._reference, self._path, headers=headers))
+    def _request(self) -> Answer:
+        headers = {"Range": f"bytes={self._position}-"} if self._position else {}
+        return self.enter_context(self._registry.ask("GET", self._reference, self._path, headers=headers))

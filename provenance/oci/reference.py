@@ -1,9 +1,11 @@
-"""What people call an image: `REGISTRY/REPOSITORY:TAG@DIGEST`, with what docker takes for granted filled in."""
+"""References to images, `REGISTRY/REPOSITORY:TAG@DIGEST` with docker's defaults, and the addresses of registries."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ..errors import UsageError, quoted
 
@@ -13,7 +15,7 @@ _HUB_HOST = "registry-1.docker.io"
 _HUB_OWN = "library/"
 _LATEST = "latest"
 
-# The grammar of distribution's reference package, which docker, containerd and podman share.
+# The grammar of distribution's reference package, which docker, containerd and podman use.
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]{{1,5}})?\Z")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -27,12 +29,12 @@ _LONGEST = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A reference to an image in a registry; one with neither a tag nor a digest means the tag `latest`.
+    """A reference to an image in a registry; without tag and digest it means the tag `latest`.
 
     Attributes:
-        registry: its host, with a port where one was given; `docker.io` for Docker Hub.
-        repository: the path there, as `library/debian`.
-        digest: `sha256:…`; it alone decides where there is a tag as well.
+        registry: host, with a port where one was given; `docker.io` for Docker Hub.
+        repository: path there, as `library/debian`.
+        digest: `sha256:…`; it takes precedence over a tag.
     """
 
     registry: str
@@ -45,12 +47,12 @@ class Reference:
         """Read a reference as docker does: `debian:12` is `docker.io/library/debian:12`.
 
         Raises:
-            UsageError: it is none.
+            UsageError: it is malformed.
         """
         if len(text) > _LONGEST:
             raise _refused(text, "it is too long")
-        rest, at, digest = text.partition("@")
-        if at and not _DIGEST.match(digest):
+        rest, digested, digest = text.partition("@")
+        if digested and not _DIGEST.match(digest):
             raise _refused(text, "a digest is `sha256:` and 64 of the digits 0-9a-f")
         first, slash, path = rest.partition("/")
         if not slash or not _is_registry(first):
@@ -60,7 +62,7 @@ class Reference:
             raise _refused(text, "a tag has letters, digits, `_`, `.` and `-`, 128 of them at most")
         registry = DOCKER_HUB if first in _HUB_ALIASES else first
         if not _REGISTRY.match(registry):
-            raise _refused(text, f"{quoted(registry)} is no host")
+            raise _refused(text, f"{quoted(registry)} is not a host name")
         if _BARE_DIGEST.match(repository):
             raise _refused(text, "a digest has `sha256:` before it, and `@` before that")
         if not _REPOSITORY.match(repository):
@@ -74,13 +76,13 @@ class Reference:
         return cls(
             registry=registry,
             repository=repository,
-            tag=tag if colon else None if at else _LATEST,
-            digest=digest if at else None,
+            tag=tag if colon else None if digested else _LATEST,
+            digest=digest if digested else None,
         )
 
     @property
     def host(self) -> str:
-        """Where the registry answers: `HOST` or `HOST:PORT`."""
+        """Address of the registry, `HOST` or `HOST:PORT`."""
         return _HUB_HOST if self.registry == DOCKER_HUB else self.registry
 
     @property
@@ -90,20 +92,58 @@ class Reference:
 
     @property
     def wanted(self) -> str:
-        """What the registry is asked for: the digest where there is one, else the tag."""
+        """What to request from the registry: the digest if there is one, else the tag."""
         return self.digest or self.tag or _LATEST
 
     def __str__(self) -> str:
-        """Return all of it, with nothing left to take for granted."""
+        """Return the whole reference, defaults included."""
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.name}{tag}{digest}"
 
 
 def _is_registry(first: str) -> bool:
-    """Tell whether what stands before the first `/` is a registry and not the start of a path on Docker Hub."""
+    """Tell whether the part before the first `/` is a registry and not the start of a path on Docker Hub."""
     return "." in first or ":" in first or first == "localhost" or first.lower() != first
 
 
 def _refused(text: str, reason: str) -> UsageError:
-    return UsageError(f"{quoted(text)} is no reference to an image: {reason}", hint="as `ghcr.io/owner/name:1.2`")
+    return UsageError(f"{quoted(text)} is not a reference to an image: {reason}", hint="as `ghcr.io/owner/name:1.2`")
+
+
+def scheme(host: str) -> str:
+    """Return the URL scheme for a registry at `HOST` or `HOST:PORT`: TLS, except on this machine."""
+    return "http" if is_loopback(host) else "https"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a `HOST` or `HOST:PORT` is this machine."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def may_redirect(source: str, target: str) -> bool:
+    """Tell whether one URL may redirect to another: to TLS, or from this machine to this machine."""
+    try:
+        to, start = urlsplit(target), urlsplit(source)
+        port = to.port
+    except ValueError:
+        return False
+    if not to.hostname or "@" in to.netloc or port == 0:
+        return False
+    return to.scheme == "https" or (to.scheme == "http" and is_loopback(to.netloc) and is_loopback(start.netloc))
+
+
+def origin(url: str) -> tuple[str, str]:
+    """Return scheme and address of a URL: a secret is sent to the same ones only."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL without user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

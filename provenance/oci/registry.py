@@ -1,8 +1,8 @@
-"""Reading from registries (OCI distribution-spec v1.1): the connections, and who one is to the other end.
+"""Client of registries (OCI distribution-spec v1.1): connections, authentication, retries and errors.
 
-What is asked for, and that it is what it should be, is `pull`'s. Nothing goes without TLS but to this machine itself;
-who one is goes to the registry, and to the authorization server that it names, and never along with a redirection; what
-may have been a passing failure is tried again, a bounded number of times.
+Connections use TLS, except to this machine itself. Credentials are sent to the registry and to the authorization server
+that it names, never along a redirect to another address. Failures that may pass are retried a bounded number of times.
+`pull` decides what to request and checks what came.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from .. import VERSION
 from ..attest.document import read_object
 from ..errors import RegistryError, UnreadableError, quoted
-from .address import bare, is_loopback, may_lead, origin, scheme
-from .challenge import Challenge, read_challenges
+from ..json import read_json
 from .credentials import Credential, IdentityToken, Password, stored_credential
-from .refusal import MOST_SAID, refused, unreachable
+from .reference import is_loopback, may_redirect, origin, scheme, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 15.0
 _READ_SECONDS = 60.0
-"""Without a byte from the other end."""
+"""Without a byte received."""
 _TRIES = 4
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 60.0
-"""Seconds that a registry may ask to be left alone; longer, and the run fails with what it asked for."""
+"""Longest `Retry-After` in seconds that is waited for; beyond it the run fails and shows it."""
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTIONS = 5
@@ -44,6 +43,16 @@ _UNAUTHORIZED = 401
 _TOKEN_LIMIT = 1 << 20
 _TOKEN = re.compile(r"[!-~]+\Z")
 _CLIENT = "doit-provenance"
+_PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
+_ERROR_LIMIT = 8 << 10
+"""Bytes of an error's body that are read."""
+
+# WWW-Authenticate (RFC 9110, 11.6.1)
+_WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_SCHEME = re.compile(rf"\s*,?\s*({_WORD})(?=\s|,|$)(?!\s*=)")
+_PARAMETER = re.compile(rf'\s*,?\s*({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_WORD}))')
+_ESCAPED = re.compile(r"\\(.)")
+_LONGEST_CHALLENGE = 8 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +60,9 @@ class Answer:
     """A registry's answer to a request that succeeded.
 
     Attributes:
-        host: where it came from, in the end.
-        status: 200, or 206 for a part of what was asked for.
-        headers: by their names in any case.
+        host: that it came from, after redirects.
+        status: 200, or 206 for a part of what was requested.
+        headers: names are case-insensitive.
     """
 
     host: str
@@ -62,7 +71,7 @@ class Answer:
     response: BaseHTTPResponse
 
     def read(self, most: int) -> bytes:
-        """Return the next bytes of the body as they were sent, `most` at most; none: it is at its end.
+        """Return the next bytes of the body as they were sent, `most` at most; none at its end.
 
         Raises:
             RegistryError: the connection broke.
@@ -79,7 +88,7 @@ class Registry:
     """Connections to registries, for one run and one thread.
 
     Args:
-        credential: tells who one is to a registry, by its name; asked only when the registry wants to know.
+        credential: returns the credential for a registry by its name; called only when the registry demands one.
         sleep: waits for some seconds.
     """
 
@@ -95,7 +104,7 @@ class Registry:
         self._authorizations: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        """Return the connections, which are closed when the block is left."""
+        """Return the client; leaving the block closes its connections."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,7 +116,7 @@ class Registry:
     def ask(
         self, method: str, reference: Reference, path: str, *, headers: Mapping[str, str] | None = None
     ) -> Iterator[Answer]:
-        """Ask for something of a repository and yield the answer, whose body is not read yet.
+        """Send a request for something in a repository and yield the answer, whose body is not read yet.
 
         Args:
             method: `GET` or `HEAD`.
@@ -116,50 +125,49 @@ class Registry:
             headers: of the request.
 
         Raises:
-            RegistryError: it can't be reached, or answers with anything but success.
+            RegistryError: the registry can't be reached, or its answer is not a success.
         """
         url = f"{scheme(reference.host)}://{reference.host}/v2/{reference.repository}/{path}"
-        found, at = self._asked(method, url, reference, headers or {})
-        if found.status == _UNAUTHORIZED and origin(at) == origin(url):
-            # Unknown yet, or known by a token that has expired.
+        found, final = self._authorized_request(method, url, reference, headers or {})
+        if found.status == _UNAUTHORIZED and origin(final) == origin(url):
+            # There is no token yet, or it has expired.
             challenges = read_challenges(found.headers.get("WWW-Authenticate", ""))
             found.close()
-            self._authorizations[reference.name] = self._authorized(reference, challenges)
-            found, at = self._asked(method, url, reference, headers or {})
+            self._authorizations[reference.name] = self._authorization(reference, challenges)
+            found, final = self._authorized_request(method, url, reference, headers or {})
         try:
             if not 200 <= found.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3: success
                 raise _refusal(found, reference, path)
-            yield Answer(host=urlsplit(at).netloc, status=found.status, headers=found.headers, response=found)
+            yield Answer(host=urlsplit(final).netloc, status=found.status, headers=found.headers, response=found)
         finally:
             found.close()
 
-    def _asked(
+    def _authorized_request(
         self, method: str, url: str, reference: Reference, headers: Mapping[str, str]
     ) -> tuple[BaseHTTPResponse, str]:
         known = self._authorizations.get(reference.name)
-        return self._followed(method, url, {**headers, **({"Authorization": known} if known else {})})
+        return self._follow(method, url, {**headers, **({"Authorization": known} if known else {})})
 
-    def _followed(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
-        """Send a request, and follow where it leads; return the answer and where it came from."""
+    def _follow(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
+        """Send a request and follow redirects; return the answer and the URL that it came from."""
         sent = dict(headers)
         for _ in range(_MOST_REDIRECTIONS + 1):
-            found = self._tried(method, url, sent)
+            found = self._send(method, url, sent)
             location = found.headers.get("Location")
             if found.status not in _REDIRECTIONS or not location:
                 return found, url
             found.close()
             target = urljoin(url, location)
-            if not may_lead(url, target):
-                raise RegistryError(
-                    f"`{urlsplit(url).netloc}` leads to {quoted(bare(target))}, which is not an `https://` address"
-                )
+            if not may_redirect(url, target):
+                where = quoted(without_secrets(target))
+                raise RegistryError(f"`{urlsplit(url).netloc}` leads to {where}, which is not an `https://` address")
             if origin(target) != origin(url):
                 sent.pop("Authorization", None)
             url = target
-        raise RegistryError(f"`{urlsplit(url).netloc}` leads from one address to another without end")
+        raise RegistryError(f"`{urlsplit(url).netloc}` redirects more than {_MOST_REDIRECTIONS} times")
 
-    def _tried(self, method: str, url: str, headers: Mapping[str, str], body: str | None = None) -> BaseHTTPResponse:
-        """Send a request, again where the failure may be a passing one."""
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: str | None = None) -> BaseHTTPResponse:
+        """Send a request, and retry failures that may pass."""
         from urllib3.exceptions import HTTPError, ProxyError, SSLError
 
         sent = {"User-Agent": f"{_CLIENT}/{VERSION}", "Accept-Encoding": "identity", **headers}
@@ -181,7 +189,7 @@ class Registry:
                     raise unreachable(urlsplit(url).netloc, error) from error
                 pause = wait
             else:
-                pause = _asked_to_wait(found) or wait
+                pause = _retry_after(found) or wait
                 if found.status not in _PASSING or not left or pause > _LONGEST_WAIT:
                     return found
                 found.close()
@@ -190,7 +198,7 @@ class Registry:
         raise AssertionError  # pragma: no cover - the last turn returns or raises
 
     def _pool(self, url: str) -> PoolManager:
-        """Return the connections for an address: through the proxy that the environment names, if any."""
+        """Return the connections for a URL, through the proxy of the environment if there is one."""
         from urllib.request import getproxies, proxy_bypass
 
         import urllib3
@@ -209,17 +217,15 @@ class Registry:
                 self._pools[proxy] = urllib3.ProxyManager(proxy, proxy_headers=headers, timeout=timeout)
         return self._pools[proxy]
 
-    def _authorized(self, reference: Reference, challenges: Sequence[Challenge]) -> str:
-        """Return the `Authorization` header that opens a repository for reading."""
+    def _authorization(self, reference: Reference, challenges: Sequence[Challenge]) -> str:
+        """Return the `Authorization` header for reading a repository."""
         known = {challenge.scheme: challenge for challenge in reversed(challenges)}
         credential = self._credential(reference.registry)
         if bearer := known.get("bearer"):
             return f"Bearer {self._token(reference, bearer, credential)}"
         if "basic" not in known:
-            said = ", ".join(sorted(known)) or "nothing"
-            raise RegistryError(
-                f"`{reference.registry}` asks who you are in a way that is not known here: {quoted(said)}"
-            )
+            offered = ", ".join(sorted(known)) or "none"
+            raise RegistryError(f"`{reference.registry}`: unsupported authentication scheme: {quoted(offered)}")
         if not isinstance(credential, Password):
             raise refused(_UNAUTHORIZED, {}, b"", reference=reference, path="")
         return _basic(credential)
@@ -227,9 +233,9 @@ class Registry:
     def _token(self, reference: Reference, challenge: Challenge, credential: Credential | None) -> str:
         """Fetch a token for reading a repository (distribution's "Docker Registry v2 authentication via token")."""
         realm = challenge.parameters.get("realm", "")
-        if not may_lead(f"{scheme(reference.host)}://{reference.host}", realm):
+        if not may_redirect(f"{scheme(reference.host)}://{reference.host}", realm):
             raise RegistryError(
-                f"`{reference.registry}` sends to {quoted(bare(realm))}, which is not an `https://` address"
+                f"`{reference.registry}` sends to {quoted(without_secrets(realm))}, which is not an `https://` address"
             )
         fields = {"scope": f"repository:{reference.repository}:pull", "client_id": _CLIENT}
         if service := challenge.parameters.get("service"):
@@ -237,17 +243,17 @@ class Registry:
         if isinstance(credential, IdentityToken):
             fields |= {"grant_type": "refresh_token", "refresh_token": credential.secret}
             form = {"Content-Type": "application/x-www-form-urlencoded"}
-            found = self._tried("POST", realm, form, urlencode(fields))
+            found = self._send("POST", realm, form, urlencode(fields))
         else:
             headers = {"Authorization": _basic(credential)} if credential else {}
-            found, _ = self._followed("GET", f"{realm}{'&' if '?' in realm else '?'}{urlencode(fields)}", headers)
+            found, _ = self._follow("GET", f"{realm}{'&' if '?' in realm else '?'}{urlencode(fields)}", headers)
         try:
             if found.status != 200:  # noqa: PLR2004 - the one that has a token
                 raise _refusal(found, reference)
-            said = read_object(_first(found, _TOKEN_LIMIT + 1), what="the answer", limit=_TOKEN_LIMIT)
-            key = "token" if said.found.get("token") else "access_token"
-            if not _TOKEN.match(token := said.text(key)):
-                raise said.error(key, "has characters that no token has")
+            document = read_object(_first(found, _TOKEN_LIMIT + 1), what="the answer", limit=_TOKEN_LIMIT)
+            key = "token" if document.found.get("token") else "access_token"
+            if not _TOKEN.match(token := document.text(key)):
+                raise document.error(key, "has characters that are not allowed in a token")
         except UnreadableError as error:
             raise RegistryError(f"`{urlsplit(realm).netloc}` gave no token for `{reference.name}`: {error}") from error
         else:
@@ -256,12 +262,101 @@ class Registry:
             found.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """A way to authenticate that a registry offers (RFC 9110, 11.6.1).
+
+    Attributes:
+        scheme: `basic` or `bearer`, or another; lower case.
+        parameters: by their names in lower case.
+    """
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+
+def read_challenges(header: str) -> tuple[Challenge, ...]:
+    """Read the value of `WWW-Authenticate` up to the first syntax error."""
+    challenges: list[Challenge] = []
+    position, text = 0, header[:_LONGEST_CHALLENGE]
+    while word := _SCHEME.match(text, position):
+        position = word.end()
+        parameters: dict[str, str] = {}
+        while (parameter := _PARAMETER.match(text, position)) is not None:
+            name, string, token = parameter.groups()
+            parameters[name.lower()] = _ESCAPED.sub(r"\1", string) if string is not None else token
+            position = parameter.end()
+        challenges.append(Challenge(scheme=word[1].lower(), parameters=parameters))
+    return tuple(challenges)
+
+
+def refused(status: int, headers: Mapping[str, str], body: bytes, *, reference: Reference, path: str) -> RegistryError:
+    """Return the error for an answer that is not a success (distribution-spec v1.1, "Error Codes").
+
+    Args:
+        status: of HTTP.
+        headers: of the answer.
+        body: its first bytes.
+        reference: that was requested.
+        path: that was requested, below the repository.
+    """
+    reasons = _reasons(body)
+    because = f": {reasons}" if reasons else ""
+    login = f"`docker login {reference.registry}` with a user who may read it"
+    match status:
+        case 401 | 403:
+            return RegistryError(
+                f"`{reference.registry}` does not let you read `{reference.repository}`{because}", hint=login
+            )
+        case 404:
+            what = f"`{reference}`" if path.startswith("manifests/") else f"{quoted(path)} of `{reference}`"
+            hint = f"is the name right? Where it is private: {login}"
+            return RegistryError(f"`{reference.registry}` has no {what}{because}", hint=hint)
+        case 429:
+            wait = headers.get("Retry-After", "")
+            later = f"in {wait} seconds" if wait.isascii() and wait.isdigit() else "later"
+            hint = f"try again {later}; who is logged in may often ask more: {login}"
+            return RegistryError(f"`{reference.registry}` was asked too often{because}", hint=hint)
+    phrase = f" {_PHRASES[status]}" if status in _PHRASES else ""
+    return RegistryError(f"`{reference.registry}` answered {status}{phrase} when asked for `{reference}`{because}")
+
+
+def unreachable(host: str, error: Exception) -> RegistryError:
+    """Return the error for a connection that fails or breaks."""
+    reason: BaseException = error
+    while (inner := getattr(reason, "reason", None) or reason.__cause__) and isinstance(inner, BaseException):
+        reason = inner
+    message = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+    text = " ".join(message.split()) or type(reason).__name__
+    hint = "see that the registry's name is right, and that it can be reached from here"
+    if "certificate" in text.lower():
+        hint = "the machine's own authorities are trusted; SSL_CERT_FILE names a file of others"
+    return RegistryError(f"can't talk to `{host}`: {quoted(text)}", hint=hint)
+
+
+def _reasons(body: bytes) -> str:
+    """Return the messages of an error's body; empty: there are none."""
+    try:
+        document = read_json(body)
+    except ValueError:
+        return ""
+    errors = document.get("errors") if isinstance(document, dict) else None
+    texts = []
+    for error in errors if isinstance(errors, list) else []:
+        match error:
+            case {"message": str(message)} if message.strip():
+                texts.append(quoted(message.strip()))
+            case {"code": str(code)} if code.strip():
+                texts.append(quoted(code.strip()))
+    return ", ".join(texts[:3])
+
+
 def _refusal(found: BaseHTTPResponse, reference: Reference, path: str = "") -> RegistryError:
-    return refused(found.status, found.headers, _first(found, MOST_SAID), reference=reference, path=path)
+    return refused(found.status, found.headers, _first(found, _ERROR_LIMIT), reference=reference, path=path)
 
 
 def _first(found: BaseHTTPResponse, most: int) -> bytes:
-    """Return the first bytes of a body; of one that breaks what came of it, as if that were all."""
+    """Return the first bytes of a body; none if the connection breaks."""
     from urllib3.exceptions import HTTPError
 
     try:
@@ -270,10 +365,10 @@ def _first(found: BaseHTTPResponse, most: int) -> bytes:
         return b""
 
 
-def _asked_to_wait(found: BaseHTTPResponse) -> float | None:
-    """Return how many seconds a registry wants to be left alone (RFC 9110, 10.2.3; its form as a date is left out)."""
-    said = found.headers.get("Retry-After", "").strip()
-    return float(said) if said.isascii() and said.isdigit() and len(said) < 10 else None  # noqa: PLR2004 - 30 years
+def _retry_after(found: BaseHTTPResponse) -> float | None:
+    """Return `Retry-After` in seconds (RFC 9110, 10.2.3); dates are not supported."""
+    value = found.headers.get("Retry-After", "").strip()
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 10 else None  # noqa: PLR2004 - 30 years
 
 
 def _basic(credential: Password) -> str:

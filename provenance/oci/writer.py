@@ -1,4 +1,4 @@
-"""Writing an image layout: each blob digested on its way, under its own name, once."""
+"""Writing an image layout: each blob is digested on the way and stored once; and copying one that others made."""
 
 from __future__ import annotations
 
@@ -7,60 +7,46 @@ import os
 import secrets
 import stat
 from contextlib import contextmanager
+from enum import StrEnum
 from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from ..attest.document import read_object
-from ..errors import UnreadableError, VerificationError, quoted
-from . import LAYOUT_FILE
+from ..errors import UnreadableError, VerificationError, about, quoted
+from ..fs.store import writing
+from .layout import BLOBS, blob_name, entry_files, opened_layout
 from .model import (
     CONFIG_LIMIT,
-    INDEXES,
     MANIFEST_LIMIT,
-    MANIFESTS,
     MANIFESTS_LIMIT,
-    OCI_INDEX,
     Descriptor,
-    encode,
+    Manifest,
+    check_bytes,
     parse_manifest,
-    refuse_others,
+    walk,
 )
-from .tree import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ..json import JSONValue
-    from .model import Index, Manifest
+    from .model import Index
 
-INDEX_FILE = "index.json"
-LAYOUT_VERSION = "1.0.0"
-BLOBS = "blobs/sha256"
 _CHUNK = 1 << 20
 
 
-def blob_name(descriptor: Descriptor) -> str:
-    """Return the path of a blob in a layout."""
-    return f"{BLOBS}/{descriptor.sha256}"
+class Readable(Protocol):
+    """A stream of bytes."""
 
-
-def entry_files(root: Descriptor) -> dict[str, bytes]:
-    """Return the files by which a layout of ours is entered, by name.
-
-    They say nothing of `root` but what its digest holds: whatever else stood there, as a tag, nobody would have signed.
-    """
-    bare = Descriptor(media_type=root.media_type, digest=root.digest, size=root.size)
-    return {
-        INDEX_FILE: encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [bare.to_json()]}),
-        LAYOUT_FILE: encode({"imageLayoutVersion": LAYOUT_VERSION}),
-    }
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, `size` at most; none at the end."""
 
 
 class LayoutWriter:
-    """Puts together a layout in `folder`, which must not be there yet or be empty.
+    """Writes a layout into `folder`, which must not exist yet or be empty.
 
-    It is no layout until `finish`: whatever ends the work before leaves a folder that no reader takes for an image.
+    Until `finish` it lacks the files by which readers recognise a layout.
 
     Raises:
         StoreError: the folder can't be made, or is not empty.
@@ -77,18 +63,18 @@ class LayoutWriter:
             self._blobs.mkdir()
 
     def add(
-        self, source: bytes | BinaryIO, media_type: str, *, expected: Descriptor | None = None, limit: int | None = None
+        self, source: bytes | Readable, media_type: str, *, expected: Descriptor | None = None, limit: int | None = None
     ) -> Descriptor:
         """Write a blob and return its descriptor.
 
         Args:
-            source: its bytes, or a stream of them, which is read to its end.
+            source: its bytes, or a stream that is read to its end.
             media_type: of the bytes.
-            expected: what was said of them; more bytes than that says are not read.
-            limit: bytes that are taken at most, where nothing was said of them.
+            expected: descriptor that they must match; reading stops one byte beyond its size.
+            limit: bytes that are read without `expected`.
 
         Raises:
-            VerificationError: they are not what was said.
+            VerificationError: they do not match `expected`.
             UnreadableError: there are more than `limit`.
             StoreError: they can't be written.
         """
@@ -98,21 +84,21 @@ class LayoutWriter:
         with writing(self._blobs):
             try:
                 with new.open("xb") as target:
-                    found = _copy(stream, target, media_type, most)
-                _hold(found, expected, limit)
-                new.replace(self.folder / blob_name(found))
+                    written = _copy(stream, target, media_type, most)
+                _compare(written, expected, limit)
+                new.replace(self.folder / blob_name(written))
             finally:
                 new.unlink(missing_ok=True)
-        return found
+        return written
 
     def link(self, path: Path, descriptor: Descriptor) -> Descriptor:
-        """Give a blob of another layout of ours a second name here; where that can't be, copy it.
+        """Add a blob of another layout of ours as a hard link, else as a copy; its bytes are digested.
 
-        Nobody may write into that file any more. Its bytes are digested here.
+        Nothing may write into that file any more.
 
         Raises:
-            VerificationError: they are not what the descriptor names.
-            StoreError: they can't be read or written.
+            VerificationError: its bytes are not those of the descriptor.
+            StoreError: it can't be read or written.
         """
         target = self.folder / blob_name(descriptor)
         with writing(target):
@@ -126,17 +112,17 @@ class LayoutWriter:
                 return descriptor
             if not stat.S_ISREG(target.lstat().st_mode):
                 target.unlink()
-                raise VerificationError(f"{quoted(str(path))} is no regular file")
+                raise VerificationError(f"{quoted(str(path))} is not a regular file")
             with target.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
                 size = stream.tell()
         if (digest, size) != (descriptor.sha256, descriptor.size):
             target.unlink()
-            raise VerificationError(f"{quoted(str(path))} does not hold the bytes of {descriptor.digest}")
+            raise VerificationError(f"{quoted(str(path))} does not have the bytes of {descriptor.digest}")
         return descriptor
 
     def take(self, other: LayoutWriter, descriptor: Descriptor) -> Descriptor:
-        """Take over a blob that another writer of this process has digested; return `descriptor`.
+        """Link or copy a blob that another writer of this process has digested; return `descriptor`.
 
         Raises:
             StoreError: it is not there, or can't be read or written.
@@ -150,6 +136,21 @@ class LayoutWriter:
                     with other.open(descriptor) as stream:
                         self.add(stream, descriptor.media_type, expected=descriptor)
         return descriptor
+
+    def take_image(self, other: LayoutWriter, descriptor: Descriptor) -> Manifest:
+        """Take a manifest, its configuration and its layers from another writer, and return the manifest.
+
+        Raises:
+            UnreadableError: it is not a manifest, or malformed.
+            StoreError: something is not there, or can't be read or written.
+        """
+        manifest = other.manifest(descriptor)
+        if not isinstance(manifest, Manifest):
+            raise UnreadableError(f"{descriptor.digest} is an index, where the manifest of one image is needed")
+        for reference in (descriptor, *manifest.references):
+            if not reference.is_foreign or other.has(reference):
+                self.take(other, reference)
+        return manifest
 
     def has(self, descriptor: Descriptor) -> bool:
         """Tell whether a blob is written."""
@@ -174,7 +175,7 @@ class LayoutWriter:
 
         Raises:
             UnreadableError: it was not, or is larger than `limit`.
-            VerificationError: the descriptor gives another size.
+            VerificationError: the descriptor has another size.
         """
         with self.open(descriptor) as stream:
             data = stream.read(limit + 1)
@@ -182,7 +183,7 @@ class LayoutWriter:
             raise UnreadableError(
                 f"{descriptor.digest} is larger than the {limit:,} bytes that are read of such a blob"
             )
-        refuse_others(data, descriptor)
+        check_bytes(data, descriptor)
         return data
 
     def manifest(self, descriptor: Descriptor) -> Manifest | Index:
@@ -190,39 +191,36 @@ class LayoutWriter:
 
         Raises:
             UnreadableError: it was not, is malformed, or there are too many.
-            VerificationError: the descriptor gives another size.
+            VerificationError: the descriptor has another size.
         """
-        step = (descriptor.digest, descriptor.media_type)
-        found = self._manifests.get(step)
-        if found is None or descriptor.size != len(found.raw):
-            found = parse_manifest(self.read(descriptor, MANIFEST_LIMIT), descriptor.media_type)
-            self._left -= len(found.raw)
+        key = (descriptor.digest, descriptor.media_type)
+        document = self._manifests.get(key)
+        if document is None or descriptor.size != len(document.raw):
+            document = parse_manifest(self.read(descriptor, MANIFEST_LIMIT), descriptor.media_type)
+            self._left -= len(document.raw)
             if self._left < 0:
-                raise UnreadableError(f"the image has manifests of more than {MANIFESTS_LIMIT:,} bytes")
-            self._manifests[step] = found
-        return found
+                raise self.too_large(f"manifests of more than {MANIFESTS_LIMIT:,} bytes")
+            self._manifests[key] = document
+        return document
 
     def config(self, manifest: Manifest) -> Mapping[str, JSONValue]:
         """Return the configuration of an image that was written.
 
         Raises:
-            UnreadableError: it was not, or is no JSON object.
+            UnreadableError: it was not, or is not a JSON object.
             VerificationError: the manifest gives another size.
         """
         data = self.read(manifest.config, CONFIG_LIMIT)
         return read_object(data, what="the image's configuration", limit=CONFIG_LIMIT).found
 
     def finish(self, root: Descriptor) -> None:
-        """Make it a layout that holds `root` and what belongs to it; other blobs that were added are removed.
-
-        What the descriptor says beside type, digest and size is said of a place in another index, and not of the image:
-        a name, a time. It is left out, so that equal images are equal folders.
+        """Complete the layout of `root` (`entry_files`); blobs that do not belong to it are removed.
 
         Raises:
             UnreadableError: something that belongs to it is missing or malformed.
             StoreError: it can't be written.
         """
-        needed = self._reached(root)
+        needed = self._complete(root)
         with writing(self._blobs):
             for path in self._blobs.iterdir():
                 if path.name not in needed:
@@ -231,24 +229,29 @@ class LayoutWriter:
             for name, data in entry_files(root).items():
                 (self.folder / name).write_bytes(data)
 
-    def _reached(self, root: Descriptor) -> frozenset[str]:
-        """Return the names of all blobs that belong to `root`."""
-        waiting, found, walked = [root], set[str](), set[tuple[str, str]]()
-        while waiting:
-            one = waiting.pop()
-            if one.lies_elsewhere and not self.has(one):
-                continue
-            if not self.has(one):
-                raise UnreadableError(f"{one.digest} ({one.media_type}) is missing: the image is not complete")
-            found.add(one.sha256)
-            step = (one.digest, one.media_type)
-            if one.media_type in INDEXES | MANIFESTS and step not in walked:
-                walked.add(step)
-                waiting += self.manifest(one).references
-        return frozenset(found)
+    def too_large(self, what: str) -> UnreadableError:
+        """Return the error for an image that has more than is read."""
+        return UnreadableError(f"the image has {what}")
+
+    def _complete(self, root: Descriptor) -> set[str]:
+        """Return the names of all blobs that belong to `root`, none of which is missing."""
+        needed: set[str] = set()
+
+        def need(references: Iterable[Descriptor]) -> None:
+            for reference in references:
+                if self.has(reference):
+                    needed.add(reference.sha256)
+                elif not reference.is_foreign:
+                    missing = f"{reference.digest} ({reference.media_type})"
+                    raise UnreadableError(f"{missing} is missing: the image is not complete")
+
+        need((root,))
+        for _, document in walk([root], self.manifest, self.too_large):
+            need(document.references)
+        return needed
 
 
-def _copy(stream: BinaryIO, target: BinaryIO, media_type: str, most: int | None) -> Descriptor:
+def _copy(stream: Readable, target: BinaryIO, media_type: str, most: int | None) -> Descriptor:
     """Copy a stream, one byte further than `most`, which tells that there is more."""
     sha256, size = hashlib.sha256(), 0
     while chunk := stream.read(_CHUNK if most is None else min(_CHUNK, most + 1 - size)):
@@ -258,14 +261,55 @@ def _copy(stream: BinaryIO, target: BinaryIO, media_type: str, most: int | None)
     return Descriptor(media_type=media_type, digest=f"sha256:{sha256.hexdigest()}", size=size)
 
 
-def _hold(found: Descriptor, expected: Descriptor | None, limit: int | None) -> None:
-    """Hold what was written against what was said of it."""
+def _compare(written: Descriptor, expected: Descriptor | None, limit: int | None) -> None:
     if expected is None:
-        if limit is not None and found.size > limit:
+        if limit is not None and written.size > limit:
             raise UnreadableError(f"larger than the {limit:,} bytes that are read of such a blob")
         return
-    if found.size != expected.size:
-        more = "more" if found.size > expected.size else f"{found.size:,}"
-        raise VerificationError(f"{expected.digest} has {more} bytes, where {expected.size:,} are referred to")
-    if found.digest != expected.digest:
-        raise VerificationError(f"a blob that is referred to as {expected.digest} has the digest {found.digest}")
+    if written.size != expected.size:
+        more = "more" if written.size > expected.size else f"{written.size:,}"
+        raise VerificationError(f"{expected.digest} has {more} bytes, not the {expected.size:,} of its descriptor")
+    if written.digest != expected.digest:
+        raise VerificationError(f"a blob that is referred to as {expected.digest} has the digest {written.digest}")
+
+
+class Means(StrEnum):
+    """How `copy_layout` adds a blob."""
+
+    COPY = "copy"
+    """Its owner may write into the file later."""
+    LINK = "link"
+    """Nothing will: the layout is ours, as the output of a build in a folder of ours."""
+
+
+def copy_layout(path: Path, writer: LayoutWriter, means: Means = Means.COPY) -> tuple[Descriptor, ...]:
+    """Add all that a layout's index lists to the layout that is written; return the entries, each once.
+
+    Entries whose blobs are missing are passed over, as engines list platforms that they have not pulled; `finish`
+    reports those that are needed.
+
+    Raises:
+        UnreadableError: it is not a layout, or a manifest is malformed.
+        VerificationError: a blob is not that of its descriptor.
+        StoreError: a blob can't be written.
+    """
+    with opened_layout(path) as layout, about(quoted(str(path))):
+        entries = tuple({entry.digest: entry for entry in layout.index.manifests}.values())
+
+        def add(references: Iterable[Descriptor]) -> None:
+            for descriptor in references:
+                if writer.has(descriptor) or not layout.has(descriptor):
+                    continue
+                if means is Means.LINK:
+                    writer.link(path / blob_name(descriptor), descriptor)
+                else:
+                    with layout.blob(descriptor) as stream:
+                        writer.add(stream, descriptor.media_type, expected=descriptor)
+
+        def read(descriptor: Descriptor) -> Manifest | Index | None:
+            return writer.manifest(descriptor) if writer.has(descriptor) else None
+
+        add(entries)
+        for _, document in walk(entries, read, writer.too_large):
+            add(document.references)
+        return entries

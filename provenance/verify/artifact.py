@@ -62,8 +62,7 @@ def measure_image(folder: Path) -> Measured:
         UnreadableError: it is missing, or no layout.
         VerificationError: a blob is not what its descriptor says, or belongs to nothing.
     """
-    from ..oci.layout import verify_layout
-    from ..oci.writer import entry_files
+    from ..oci.layout import entry_files, verify_layout
 
     image = verify_layout(folder / IMAGE)
     for name, data in entry_files(image.descriptor).items():

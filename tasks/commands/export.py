@@ -89,9 +89,9 @@ def _reference(text: str, found: VerifiedArtifact) -> Reference | None:
 
 
 def _write(folder: Path, found: VerifiedArtifact, name: Reference | None, target: Path) -> None:
+    from ...provenance.fs.store import writing
     from ...provenance.oci.export import export
     from ...provenance.oci.layout import verify_layout
-    from ...provenance.oci.tree import writing
 
     layout = folder / found.record.file
     image = verify_layout(layout)

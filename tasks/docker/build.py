@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import BuildError, InputChangedError, StoreError, quoted
-from ...provenance.oci.annotate import annotate
+from ...provenance.oci.annotations import annotate
 from ...provenance.oci.archive import read_archive
 from ...provenance.oci.convert import to_oci
-from ...provenance.oci.copy import Means, copy_layout
-from ...provenance.oci.layout import LayoutWriter
 from ...provenance.oci.model import Manifest
 from ...provenance.oci.select import select
+from ...provenance.oci.writer import LayoutWriter, Means, copy_layout
 from ...provenance.platform import Platform
 from ...provenance.record import IMAGE
 from ...provenance.source import time_of

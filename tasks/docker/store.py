@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError, quoted
-from ...provenance.oci.tree import writing
+from ...provenance.fs.store import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

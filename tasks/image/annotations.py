@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ...provenance.oci import keys
+from ...provenance.oci import annotations as keys
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -95,7 +95,7 @@ def wanted(
     Raises:
         ProvenanceError: SOURCE_DATE_EPOCH is no time, or git can't tell.
     """
-    from ...provenance.oci.annotate import labels, rendered
+    from ...provenance.oci.annotations import labels, rendered
     from ...provenance.source import revision_of, time_of
 
     listed = sorted(files)
@@ -114,7 +114,7 @@ def wanted_elsewhere(
     workspace: Workspace, name: str, configured: Mapping[str, str], *, config: Mapping[str, JSONValue]
 ) -> dict[str, str]:
     """Return the same of an image that was not built from the workspace's sources, of which these say nothing."""
-    from ...provenance.oci.annotate import labels
+    from ...provenance.oci.annotations import labels
 
     known = settled(workspace, name, {}, Origin.ELSEWHERE)
     created = config.get("created")

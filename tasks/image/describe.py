@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from ...provenance import VERSION
 from ...provenance.errors import UnreadableError, VerificationError, quoted
 from ...provenance.oci.layout import opened_layout
-from ...provenance.oci.model import CONFIGS, Index, Manifest
-from ...provenance.oci.platforms import platform_of
+from ...provenance.oci.model import CONFIGS, Index, Manifest, platform_of
 from ...provenance.sbom.image.compose import Included, compose
 from ...provenance.sbom.image.look import look
 from ...provenance.sbom.image.subject import image_component, package_url

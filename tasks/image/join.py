@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import InputChangedError
-from ...provenance.oci import keys
+from ...provenance.oci import annotations as keys
 from ...provenance.oci.compose import Part, compose
-from ...provenance.oci.layout import LayoutWriter, opened_layout
+from ...provenance.oci.layout import opened_layout
+from ...provenance.oci.writer import LayoutWriter
 from ...provenance.platform import Platform
 from ...provenance.record import IMAGE
 from ...provenance.source import time_of

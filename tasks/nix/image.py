@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import BuildError, UnreadableError, quoted
-from ...provenance.oci import LAYOUT_FILE, keys
-from ...provenance.oci.annotate import annotate
+from ...provenance.oci import LAYOUT_FILE
+from ...provenance.oci import annotations as keys
+from ...provenance.oci.annotations import annotate
 from ...provenance.oci.archive import read_archive
 from ...provenance.oci.convert import to_oci
-from ...provenance.oci.copy import copy_layout
-from ...provenance.oci.layout import LayoutWriter
-from ...provenance.oci.model import Manifest
 from ...provenance.oci.select import select
+from ...provenance.oci.writer import LayoutWriter, copy_layout
 from ...provenance.record import IMAGE
 from ..image.annotations import wanted_elsewhere
 from .outputs import inside
@@ -88,13 +87,8 @@ def _only(unit: Unit, selection: Selection) -> Descriptor:
 
 
 def _write(workspace: Workspace, unit: Unit, held: Descriptor, source: LayoutWriter, writer: LayoutWriter) -> Path:
-    found = source.manifest(held)
-    if not isinstance(found, Manifest):  # pragma: no cover - `select` selects nothing else
-        raise _no_image(unit, "it is an index")
-    for one in (held, *found.references):
-        if not one.lies_elsewhere or source.has(one):
-            writer.take(source, one)
-    said = wanted_elsewhere(workspace, unit.artifact.name, {}, config=writer.config(found))
+    manifest = writer.take_image(source, held)
+    said = wanted_elsewhere(workspace, unit.artifact.name, {}, config=writer.config(manifest))
     if workspace.source_url:
         said = {keys.SOURCE: workspace.source_url, **said}
     writer.finish(annotate(to_oci(held, writer), said, writer))

@@ -7,11 +7,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import BuildError, UnreadableError, quoted
-from ...provenance.oci import LAYOUT_FILE
-from ...provenance.oci.archive import DOCKER_FILE
-from ...provenance.oci.tar import opened_tar
-from ...provenance.oci.writer import INDEX_FILE
+from ...provenance.errors import BuildError, quoted
+from ...provenance.oci.archive import is_image_archive
 from ..freshness import patterns
 from .log import name_of
 
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
     from .units import Unit
 
 _LISTED = 10
-_MEMBERS = 100_000
-"""Members of an archive that are looked at for what it is: an image has few."""
 
 
 def place_of(unit: Unit, output: str, closure: Collection[str]) -> str:
@@ -118,12 +113,7 @@ def _not_one(unit: Unit, root: Path, pattern: str, files: Mapping[Path, str]) ->
 
 def _refuse_image(unit: Unit, path: Path) -> None:
     """Refuse an archive that is an image: as a file nobody would know what is in it."""
-    try:
-        with opened_tar(path) as members:
-            names = {member.name for _, member in zip(range(_MEMBERS), members, strict=False)}
-    except UnreadableError:
-        return
-    if DOCKER_FILE in names or {INDEX_FILE, LAYOUT_FILE} <= names:
+    if is_image_archive(path):
         raise BuildError(
             f"the output of {quoted(unit.package.name)} is an image",
             hint=f'write `images = ["{unit.package.name}"]` into `[nix]`',

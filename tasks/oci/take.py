@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import BuildError, InputChangedError
-from ...provenance.oci.annotate import annotate
+from ...provenance.oci.annotations import annotate
 from ...provenance.oci.archive import read_archive
 from ...provenance.oci.convert import to_oci
-from ...provenance.oci.copy import copy_layout
-from ...provenance.oci.layout import LayoutWriter
-from ...provenance.oci.model import Manifest
 from ...provenance.oci.select import select
+from ...provenance.oci.writer import LayoutWriter, copy_layout
 from ...provenance.platform import Platform
 from ...provenance.record import IMAGE
 from ...provenance.source import time_of
@@ -199,13 +197,8 @@ def _image(workspace: Workspace, unit: Unit, artifact: Artifact, source: _Source
     shutil.rmtree(folder, ignore_errors=True)
     writer = LayoutWriter(folder / IMAGE)
     held = source.selection.images[Platform.parse(artifact.platform)]
-    found = source.writer.manifest(held)
-    if not isinstance(found, Manifest):  # pragma: no cover - `select` selects nothing else
-        raise BuildError(f"`{artifact.id}` is no image")
-    for one in (held, *found.references):
-        if not one.lies_elsewhere or source.writer.has(one):
-            writer.take(source.writer, one)
-    config, name, configured = writer.config(found), unit.oci.name, unit.oci.annotations
+    manifest = writer.take_image(source.writer, held)
+    config, name, configured = writer.config(manifest), unit.oci.name, unit.oci.annotations
     if unit.origin is Origin.WORKSPACE:
         said = wanted(workspace, name, configured, config=config, files=source.files)
     else:

@@ -25,8 +25,9 @@ from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDi
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from doit_provenance.provenance.digest import digest_bytes
-from doit_provenance.provenance.oci.layout import LayoutWriter, opened_layout
+from doit_provenance.provenance.oci.layout import opened_layout
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Manifest
+from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.sbom import cyclonedx, spdx
 from doit_provenance.provenance.sbom.image.compose import compose
 from doit_provenance.provenance.sbom.image.subject import image_component

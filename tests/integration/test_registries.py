@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import RegistryError
-from doit_provenance.provenance.oci.layout import LayoutWriter, verify_layout
+from doit_provenance.provenance.oci.layout import verify_layout
 from doit_provenance.provenance.oci.model import Index
 from doit_provenance.provenance.oci.pull import fetch, pull, resolve
 from doit_provenance.provenance.oci.reference import Reference
 from doit_provenance.provenance.oci.registry import Registry
+from doit_provenance.provenance.oci.writer import LayoutWriter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
+from ...archive.decompress import Bounds, Budget, DigestedSource, decompressed
+from ...archive.tar import Member, NameLimits, TarReader, Type
 from ...errors import UnreadableError, quoted
 from .binary import MAGIC as ELF_MAGIC
 from .binary import SIGNS, Embedded, embedded
-from .inflate import Budget, Source, inflated
 from .limits import exceeded
 from .nix import STORE, References
-from .tar import Archive, Member, Type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,7 +114,7 @@ class Allowance:
         """Return all that `limits` allow of an image."""
         return cls(
             limits=limits,
-            expanded=Budget(left=limits.image),
+            expanded=Budget(total=limits.image),
             entries=limits.entries,
             names=limits.names,
             kept=limits.kept,
@@ -129,9 +129,10 @@ def read_layer(blob: BinaryIO, *, index: int, digest: str, wanted: Callable[[str
     Raises:
         UnreadableError: it is no archive, is damaged, or holds more than is read of one.
     """
-    source, layer = Source(blob), Layer()
-    with closing(inflated(source, digest, allowance.limits, allowance.expanded)) as pieces:
-        archive = Archive(pieces, digest, allowance.limits)
+    source, layer, name, limits = DigestedSource(blob), Layer(), f"layer `{digest}`", allowance.limits
+    bounds = Bounds(size=limits.layer, ratio=limits.ratio, unsuspicious=limits.unsuspicious, budget=allowance.expanded)
+    with closing(decompressed(source, name, bounds)) as pieces:
+        archive = TarReader(pieces, name, NameLimits(path=limits.path, name=limits.name, extension=limits.extension))
         for member in archive.members():
             allowance.entries -= 1
             if allowance.entries < 0:
@@ -145,40 +146,38 @@ def read_layer(blob: BinaryIO, *, index: int, digest: str, wanted: Callable[[str
 
 
 def _add(
-    layer: Layer, archive: Archive, member: Member, *, index: int, wanted: Callable[[str], int], allowance: Allowance
+    layer: Layer, archive: TarReader, member: Member, *, index: int, wanted: Callable[[str], int], allowance: Allowance
 ) -> None:
     folder, _, name = member.path.rpartition("/")
     if name.startswith(WHITEOUT):
-        _whiteout(layer, folder, name, archive.layer)
-        for _ in archive.content(member.size):
-            pass
+        _whiteout(layer, folder, name, archive.name)
         return
     entry = _entry(archive, member, index, wanted, allowance)
     if member.path:
         layer.entries.append((member.path, entry))
 
 
-def _whiteout(layer: Layer, folder: str, name: str, digest: str) -> None:
+def _whiteout(layer: Layer, folder: str, name: str, archive: str) -> None:
     if name == _OPAQUE:
         layer.opaque.append(folder)
     elif not name.startswith(_BOOKKEEPING):
         hidden = name.removeprefix(WHITEOUT)
         if hidden in {"", ".", ".."}:
-            raise UnreadableError(f"layer `{digest}` has a whiteout {quoted(name)}, which names no file")
+            raise UnreadableError(f"{archive} has a whiteout {quoted(name)}, which names no file")
         layer.whiteouts.append(f"{folder}/{hidden}" if folder else hidden)
 
 
-def _entry(archive: Archive, member: Member, index: int, wanted: Callable[[str], int], allowance: Allowance) -> Entry:
+def _entry(archive: TarReader, member: Member, index: int, wanted: Callable[[str], int], allowance: Allowance) -> Entry:
     match member.type:
         case Type.FILE:
-            return _file(archive.content(member.size), member, index, wanted(member.path), allowance)
+            return _file(archive.content(), member, index, wanted(member.path), allowance)
         case Type.SYMBOLIC_LINK:
             return Link(target=member.link, hard=False)
         case Type.HARD_LINK:
             return Link(target=member.link, hard=True)
         case Type.FOLDER:
             return Folder()
-        case Type.SPECIAL:
+        case Type.DEVICE | Type.PIPE:
             return Special()
 
 

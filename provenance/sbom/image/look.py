@@ -85,7 +85,7 @@ def _rootfs(layout: Layout, manifest: Manifest, limits: Limits) -> tuple[Rootfs,
     others: list[tuple[str, File]] = []
     elsewhere: list[str] = []
     for index, descriptor in enumerate(manifest.layers):
-        if descriptor.lies_elsewhere and not layout.has(descriptor):
+        if descriptor.is_foreign and not layout.has(descriptor):
             elsewhere.append(descriptor.digest)
         elif _ARCHIVE.fullmatch(descriptor.media_type):
             with layout.blob(descriptor) as blob:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from ...archive.decompress import Bounds, FileSource, decompressed
+from ...archive.tar import TarReader, Type
 from ...errors import UnreadableError
-from ..image.inflate import Budget, Source, inflated
-from ..image.limits import Limits
-from ..image.tar import Archive, Type
 
 if TYPE_CHECKING:
     import re
     from pathlib import Path
 
-_LIMITS = Limits(layer=16 << 30, image=16 << 30)
+_BOUNDS = Bounds(size=16 << 30, ratio=400)
+_MEMBERS = 1_000_000
 
 
 def packed_file(path: Path, wanted: re.Pattern[str], limit: int) -> bytes | None:
@@ -24,19 +24,13 @@ def packed_file(path: Path, wanted: re.Pattern[str], limit: int) -> bytes | None
     than `limit` bytes.
     """
     try:
-        with path.open("rb") as stream:
-            pieces = inflated(Source(stream), path.name, _LIMITS, Budget(left=_LIMITS.image))
-            with closing(pieces):
-                archive = Archive(pieces, path.name, _LIMITS)
-                for count, member in enumerate(archive.members()):
-                    if count >= _LIMITS.entries:
-                        return None
-                    is_it = member.type is Type.FILE and wanted.fullmatch(member.path) is not None
-                    if is_it and member.size > limit:
-                        return None
-                    content = [bytes(piece) if is_it else b"" for piece in archive.content(member.size)]
-                    if is_it:
-                        return b"".join(content)
+        with path.open("rb") as stream, closing(decompressed(FileSource(stream), path.name, _BOUNDS)) as pieces:
+            archive = TarReader(pieces, path.name)
+            for count, member in enumerate(archive.members()):
+                if count >= _MEMBERS:
+                    return None
+                if member.type is Type.FILE and wanted.fullmatch(member.path) is not None:
+                    return b"".join(archive.content()) if member.size <= limit else None
     except (OSError, UnreadableError):
         return None
     return None

@@ -21,8 +21,8 @@ from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.fs import lock, store
-from doit_provenance.provenance.oci.layout import LayoutWriter
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.record import IMAGE
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.provenance.oci.layout import LayoutWriter
 from doit_provenance.provenance.oci.model import (
     OCI_CONFIG,
     OCI_INDEX,
@@ -20,8 +19,9 @@ from doit_provenance.provenance.oci.model import (
     OCI_MANIFEST,
     Descriptor,
     encode,
+    platform_json,
 )
-from doit_provenance.provenance.oci.platforms import platform_json
+from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.platform import Platform
 
 if TYPE_CHECKING:

@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.provenance.oci.annotate import annotate, labels, rendered
-from doit_provenance.provenance.oci.copy import copy_layout
-from doit_provenance.provenance.oci.keys import CREATED, TITLE
-from doit_provenance.provenance.oci.layout import LayoutWriter
+from doit_provenance.provenance.oci.annotations import CREATED, TITLE, annotate, labels, rendered
 from doit_provenance.provenance.oci.model import Descriptor, Index, Manifest
+from doit_provenance.provenance.oci.writer import LayoutWriter, copy_layout
 
 from .conftest import AMD64, add_image
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
+from doit_provenance.provenance.oci.annotations import TITLE
 from doit_provenance.provenance.oci.compose import Part, compose
-from doit_provenance.provenance.oci.keys import TITLE
-from doit_provenance.provenance.oci.layout import LayoutWriter, opened_layout, verify_layout
+from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import Descriptor, Index
+from doit_provenance.provenance.oci.writer import LayoutWriter
 
 from .conftest import AMD64, ARM64, add_image
 
@@ -57,7 +58,7 @@ def test_blobs_are_linked(tmp_path: Path) -> None:
 def test_damaged_part(tmp_path: Path, writer: LayoutWriter) -> None:
     part = a_part(tmp_path, AMD64)
     (part.path / "blobs/sha256" / Descriptor.of(b"layer", "a/b").sha256).write_bytes(b"Layer")
-    with pytest.raises(VerificationError, match="does not hold the bytes"):
+    with pytest.raises(VerificationError, match="does not have the bytes"):
         compose([part], {}, writer)
 
 
@@ -66,11 +67,11 @@ def test_parts_that_make_no_index(tmp_path: Path, multi: Made, writer: LayoutWri
     for parts in ([], [part, part]):
         with pytest.raises(UnreadableError, match="one image for each platform"):
             compose(parts, {}, writer)
-    with pytest.raises(UnreadableError, match="where the image of one platform is needed"):
+    with pytest.raises(UnreadableError, match="must hold one manifest"):
         compose([Part(platform=AMD64, path=multi.path)], {}, writer)
 
 
 def test_an_image_that_is_for_another_platform(tmp_path: Path, writer: LayoutWriter) -> None:
     part = a_part(tmp_path, AMD64)
-    with pytest.raises(VerificationError, match="the image of `linux/arm64` says of itself that it is for `linux/amd"):
+    with pytest.raises(VerificationError, match="the image of `linux/arm64` is for `linux/amd"):
         compose([Part(platform=ARM64, path=part.path)], {}, writer)

@@ -6,10 +6,9 @@ import pytest
 
 from doit_provenance.provenance.oci import model
 from doit_provenance.provenance.oci.convert import to_oci
-from doit_provenance.provenance.oci.copy import copy_layout
-from doit_provenance.provenance.oci.layout import LayoutWriter, verify_layout
-from doit_provenance.provenance.oci.model import Descriptor, Index, Manifest, encode
-from doit_provenance.provenance.oci.platforms import platform_json
+from doit_provenance.provenance.oci.layout import verify_layout
+from doit_provenance.provenance.oci.model import Descriptor, Index, Manifest, encode, platform_json
+from doit_provenance.provenance.oci.writer import LayoutWriter, copy_layout
 
 from .conftest import AMD64, ARM64
 

@@ -7,7 +7,7 @@ import pytest
 
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
-from doit_provenance.provenance.oci.layout import LayoutWriter, opened_layout, verify_layout
+from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import (
     OCI_FOREIGN_LAYER,
     OCI_INDEX,
@@ -23,6 +23,8 @@ from .conftest import AMD64, ARM64, add_image, add_index
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from doit_provenance.provenance.oci.writer import LayoutWriter
 
     from .conftest import Made
 
@@ -98,10 +100,10 @@ def _link_elsewhere(made: Made) -> None:
     [
         (_flip, "has the digest"),
         (_cut, "has 3 bytes, not the 5"),
-        (_remove_layer, "is missing"),
-        (_remove_config, "is missing"),
-        (_link_layer, "reached through a link"),
-        (_pipe_for_layer, "no regular file"),
+        (_remove_layer, ": missing"),
+        (_remove_config, ": missing"),
+        (_link_layer, "a symbolic link"),
+        (_pipe_for_layer, "not a regular file"),
         (_change_manifest, "has the digest"),
         (_unaccounted_blob, f"{'0' * 64}` belongs to nothing"),
         (_unaccounted_file, "`README` belongs to nothing"),
@@ -142,10 +144,10 @@ def test_failures_are_bounded(single: Made) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("oci-layout", None, "`oci-layout` is missing"),
+        ("oci-layout", None, "`oci-layout`: missing"),
         ("oci-layout", b'{"imageLayoutVersion":"2.0.0"}', "must be `1.0.0`"),
         ("oci-layout", b" " * 10_000, "larger than"),
-        ("index.json", None, "`index.json` is missing"),
+        ("index.json", None, "`index.json`: missing"),
         ("index.json", b"{", "not strict JSON"),
         ("index.json", encode({"schemaVersion": 2, "config": {}, "layers": []}), "member of a manifest"),
     ],
@@ -207,15 +209,19 @@ def test_index_that_holds_itself_many_times_ends(layout_of: Callable[..., Path])
         assert list(layout.images()) == []
 
 
-def test_indexes_nested_too_deeply(layout_of: Callable[..., Path]) -> None:
+def test_indexes_nested_too_deeply(layout_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def root(writer: LayoutWriter) -> Descriptor:
         found = writer.add(encode({"schemaVersion": 2, "manifests": []}), OCI_INDEX)
-        for _ in range(5):
+        for _ in range(3):
             found = writer.add(encode({"schemaVersion": 2, "manifests": [found.to_json()]}), OCI_INDEX)
         return found
 
-    with opened_layout(layout_of(root)) as layout, pytest.raises(UnreadableError, match="indexes more than 4 deep"):
-        list(layout.images())
+    path = layout_of(root)
+    with opened_layout(path) as layout:
+        assert list(layout.images()) == []
+        monkeypatch.setattr("doit_provenance.provenance.oci.model.DEEPEST", 3)
+        with pytest.raises(UnreadableError, match="indexes more than 3 deep"):
+            list(layout.images())
 
 
 def test_root_of_an_unknown_media_type(layout_of: Callable[..., Path]) -> None:
@@ -252,7 +258,7 @@ def test_configuration_must_be_an_object(layout_of: Callable[..., Path]) -> None
 def test_manifests_are_bounded_together(layout_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each may be as large as registries take, and a layout could hold any number of them."""
     path = layout_of(lambda writer: add_index(writer, add_image(writer, AMD64)[0], add_image(writer, ARM64)[0]))
-    monkeypatch.setattr("doit_provenance.provenance.oci.layout.MANIFESTS_LIMIT", 500)
+    monkeypatch.setattr("doit_provenance.provenance.oci.model.MANIFESTS_LIMIT", 500)
     with pytest.raises(UnreadableError, match="manifests of more than 500 bytes"):
         verify_layout(path)
     with opened_layout(path) as layout, pytest.raises(UnreadableError, match="manifests of more than 500 bytes"):

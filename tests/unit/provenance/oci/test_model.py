@@ -21,9 +21,9 @@ from doit_provenance.provenance.oci.model import (
     Manifest,
     encode,
     parse_manifest,
+    platform_of,
     read_manifest,
 )
-from doit_provenance.provenance.oci.platforms import platform_of
 from doit_provenance.provenance.platform import Platform
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def test_descriptor_keeps_what_it_does_not_know() -> None:
     found = descriptor(**written)
     assert found.to_json() == written
     assert list(found.to_json())[:3] == ["mediaType", "digest", "size"]
-    assert found.lies_elsewhere
-    assert not descriptor(urls=["https://example.com/layer"]).lies_elsewhere
+    assert found.is_foreign
+    assert not descriptor(urls=["https://example.com/layer"]).is_foreign
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_descriptor_keeps_what_it_does_not_know() -> None:
         ({"size": True}, "number of bytes"),
         ({"size": "3"}, "number of bytes"),
         ({"size": 1 << 63}, "number of bytes"),
-        ({"mediaType": "layer"}, "no media type"),
-        ({"mediaType": "a/b\u202e"}, "no media type"),
+        ({"mediaType": "layer"}, "not a media type"),
+        ({"mediaType": "a/b\u202e"}, "not a media type"),
         ({"annotations": {"a": 1}}, "must be text"),
         ({"platform": {"os": "linux"}}, "must both be there"),
         ({"Digest": "sha256:" + 64 * "c"}, "can be mistaken for `digest`"),
@@ -127,7 +127,7 @@ def test_bad_descriptors(changes: dict[str, JSONValue], reason: str) -> None:
         (b'{"schemaVersion": 2, "schemaVersion": 2}', None, "twice"),
         (encode({**MANIFEST, "schemaVersion": 1}), None, "must be 2"),
         (encode({**MANIFEST, "schemaVersion": "2"}), None, "must be 2"),
-        (encode(MANIFEST), DOCKER_MANIFEST, "is referred to"),
+        (encode(MANIFEST), DOCKER_MANIFEST, "but its descriptor says"),
         (encode({**MANIFEST, "manifests": []}), None, "member of an index"),
         (encode({**INDEX, "layers": []}), None, "member of a manifest"),
         (encode({**INDEX, "config": CONFIG}), None, "member of a manifest"),
@@ -158,10 +158,10 @@ def test_other_bytes_than_referred_to() -> None:
 def test_names_of_a_platform_that_are_none(name: str, word: str) -> None:
     """They stand in messages, and two platforms must not look the same."""
     place = {"os": "linux", "architecture": "amd64", name: word}
-    with pytest.raises(UnreadableError, match=f"`{name}` of a platform is none: `"):
+    with pytest.raises(UnreadableError, match=f"`{name}` of a platform is malformed: `"):
         platform_of(place)
     entry = Descriptor.of(b"m", OCI_MANIFEST).to_json() | {"platform": place}
-    with pytest.raises(UnreadableError, match=f"`{name}` of a platform is none: `"):
+    with pytest.raises(UnreadableError, match=f"`{name}` of a platform is malformed: `"):
         parse_manifest(encode({"schemaVersion": 2, "manifests": [entry]}), OCI_INDEX)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import UsageError
-from doit_provenance.provenance.oci.reference import Reference
+from doit_provenance.provenance.oci.reference import Reference, is_loopback, may_redirect, scheme, without_secrets
 
 HEX = "a" * 64
 
@@ -56,10 +56,10 @@ def test_a_digest_decides() -> None:
         (f"tea@sha512:{HEX}{HEX}", "a digest is"),
         (f"tea@sha256:{HEX.upper()}", "a digest is"),
         (HEX, "a digest has `sha256:` before it"),
-        ("https://ghcr.io/tea", "is no host"),
+        ("https://ghcr.io/tea", "is not a host name"),
         ("user@ghcr.io/tea", "a digest is"),
-        ("ghcr.io:port/tea", "is no host"),
-        ("-x.io/tea", "is no host"),
+        ("ghcr.io:port/tea", "is not a host name"),
+        ("-x.io/tea", "is not a host name"),
         ("ghcr.io/" + "a" * 248, "255 characters at most"),
         ("a" * 2000, "too long"),
         ("tea:1\n", "a tag has"),
@@ -80,3 +80,54 @@ def test_whatever_is_read_reads_the_same_again(text: str) -> None:
         return
     assert Reference.parse(str(found)) == found
     assert not set(found.repository) & set(" ?#%\\@:")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:5000", "127.9.9.9", "[::1]", "[::1]:5000"])
+def test_this_machine(host: str) -> None:
+    assert is_loopback(host)
+    assert scheme(host) == "http"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "ghcr.io",
+        "localhost.example.com",
+        "127.0.0.1.example.com",
+        "10.0.0.1",
+        "0.0.0.0:1",
+        "[::]",
+        "",
+        "[",
+        "localhost:x@e.com",
+    ],
+)
+def test_other_machines(host: str) -> None:
+    assert not is_loopback(host)
+    assert scheme(host) == "https"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "may"),
+    [
+        ("https://a.io/x", "https://b.io/y", True),
+        ("https://a.io/x", "http://a.io/x", False),
+        ("https://a.io/x", "http://127.0.0.1/x", False),
+        ("http://127.0.0.1:1/x", "http://localhost:2/x", True),
+        ("http://127.0.0.1:1/x", "http://b.io/x", False),
+        ("http://localhost/x", "http://localhost:x@b.io/x", False),
+        ("http://localhost/x", "http://127.0.0.1@b.io/x", False),
+        ("https://a.io/x", "https://user:secret@b.io/x", False),
+        ("https://a.io/x", "file:///etc/passwd", False),
+        ("https://a.io/x", "https:///x", False),
+        ("https://a.io/x", "https://b.io:99999/x", False),
+        ("https://a.io/x", "https://[b/x", False),
+        ("https://a.io/x", "", False),
+    ],
+)
+def test_where_an_address_may_redirect(source: str, target: str, may: bool) -> None:  # noqa: FBT001 - a table's column
+    assert may_redirect(source, target) is may
+
+
+def test_no_secret_is_shown() -> None:
+    assert without_secrets("https://user:hunter2@a.io:1/x?token=hunter2#hunter2") == "https://a.io:1/x"

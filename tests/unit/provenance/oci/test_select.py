@@ -6,16 +6,16 @@ import pytest
 
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
 from doit_provenance.provenance.oci import model
-from doit_provenance.provenance.oci.copy import copy_layout
 from doit_provenance.provenance.oci.model import Descriptor, encode
 from doit_provenance.provenance.oci.select import select
+from doit_provenance.provenance.oci.writer import copy_layout
 from doit_provenance.provenance.platform import Platform
 
 from .conftest import AMD64, ARM64, add_image, add_index
 
 if TYPE_CHECKING:
     from doit_provenance.provenance.json import JSONValue
-    from doit_provenance.provenance.oci.layout import LayoutWriter
+    from doit_provenance.provenance.oci.writer import LayoutWriter
 
     from .conftest import Made
 

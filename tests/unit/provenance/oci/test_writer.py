@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import ProvenanceError, StoreError, UnreadableError, VerificationError
-from doit_provenance.provenance.oci.layout import LayoutWriter, verify_layout
+from doit_provenance.provenance.oci.layout import verify_layout
 from doit_provenance.provenance.oci.model import (
     OCI_INDEX,
     OCI_LAYER,
@@ -15,6 +15,7 @@ from doit_provenance.provenance.oci.model import (
     Descriptor,
     encode,
 )
+from doit_provenance.provenance.oci.writer import LayoutWriter, Means, copy_layout
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +43,8 @@ def test_equal_images_are_equal_folders(tmp_path: Path) -> None:
     ("expected", "reason"),
     [
         (Descriptor.of(b"other", OCI_LAYER), "has the digest sha256:"),
-        (Descriptor.of(b"longer than that", OCI_LAYER), "has 5 bytes, where 16"),
-        (Descriptor.of(b"abc", OCI_LAYER), "has more bytes, where 3"),
+        (Descriptor.of(b"longer than that", OCI_LAYER), "has 5 bytes, not the 16"),
+        (Descriptor.of(b"abc", OCI_LAYER), "has more bytes, not the 3"),
     ],
 )
 def test_lying_descriptor_leaves_nothing(tmp_path: Path, expected: Descriptor, reason: str) -> None:
@@ -86,7 +87,7 @@ def test_linked_blob_is_the_same_file(single: Made, tmp_path: Path) -> None:
 def test_linked_blob_that_lies(single: Made, tmp_path: Path) -> None:
     writer = LayoutWriter(tmp_path / "x")
     _flip(single)
-    with pytest.raises(VerificationError, match="does not hold the bytes of"):
+    with pytest.raises(VerificationError, match="does not have the bytes of"):
         writer.link(single.blob(single.layer), single.layer)
     assert not writer.has(single.layer)
 
@@ -125,11 +126,55 @@ def test_incomplete_image_is_not_finished(tmp_path: Path) -> None:
     root = writer.add(encode({"schemaVersion": 2, "manifests": [missing]}), OCI_INDEX)
     with pytest.raises(UnreadableError, match="is missing: the image is not complete"):
         writer.finish(root)
-    with pytest.raises(UnreadableError, match="no OCI image layout"):
+    with pytest.raises(UnreadableError, match="not an OCI image layout"):
         verify_layout(tmp_path / "x")
 
 
 def test_unfinished_layout_is_none(tmp_path: Path) -> None:
     LayoutWriter(tmp_path / "x").add(b"layer", OCI_LAYER)
-    with pytest.raises(ProvenanceError, match="no OCI image layout"):
+    with pytest.raises(ProvenanceError, match="not an OCI image layout"):
         verify_layout(tmp_path / "x")
+
+
+@pytest.mark.parametrize("means", Means)
+def test_all_that_is_listed_comes_along(multi: Made, tmp_path: Path, means: Means) -> None:
+    writer = LayoutWriter(tmp_path / "out")
+    (root,) = copy_layout(multi.path, writer, means)
+    writer.finish(root)
+    assert verify_layout(tmp_path / "out") == verify_layout(multi.path)
+    same = (tmp_path / "out/blobs/sha256" / multi.layer.sha256).samefile(multi.blob(multi.layer))
+    assert same is (means is Means.LINK)
+
+
+@pytest.mark.parametrize("means", Means)
+def test_blob_that_lies(single: Made, writer: LayoutWriter, means: Means) -> None:
+    single.blob(single.layer).write_bytes(b"Layer")
+    with pytest.raises(VerificationError, match=r"`.*/single`: "):
+        copy_layout(single.path, writer, means)
+
+
+@pytest.mark.parametrize("means", Means)
+def test_blob_that_is_a_link(single: Made, writer: LayoutWriter, tmp_path: Path, means: Means) -> None:
+    (tmp_path / "away").write_bytes(b"layer")
+    single.blob(single.layer).unlink()
+    single.blob(single.layer).symlink_to(tmp_path / "away")
+    with pytest.raises((VerificationError, UnreadableError), match=r"link|no regular file"):
+        copy_layout(single.path, writer, means)
+
+
+def test_missing_layer_is_told_by_who_needs_it(single: Made, writer: LayoutWriter) -> None:
+    single.blob(single.layer).unlink()
+    (root,) = copy_layout(single.path, writer)
+    with pytest.raises(UnreadableError, match="is missing: the image is not complete"):
+        writer.finish(root)
+
+
+def test_taken_blob_is_the_same_file(single: Made, writer: LayoutWriter, tmp_path: Path) -> None:
+    copy_layout(single.path, writer)
+    other = LayoutWriter(tmp_path / "other")
+    for one in (single.root, single.config, single.layer, single.layer):
+        other.take(writer, one)
+    other.finish(single.root)
+    verify_layout(tmp_path / "other")
+    blob = f"blobs/sha256/{single.layer.sha256}"
+    assert (tmp_path / "other" / blob).samefile(writer.folder / blob)

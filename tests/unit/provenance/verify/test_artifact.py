@@ -10,8 +10,8 @@ import pytest
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
 from doit_provenance.provenance.fs.folder import opened
-from doit_provenance.provenance.oci.layout import LayoutWriter
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.record import IMAGE, file_names, image_names
 from doit_provenance.provenance.verify.artifact import Measured, measure, measure_image
 

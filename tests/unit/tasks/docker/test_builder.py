@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import BuildError, InputChangedError, ProvenanceError, ToolError
-from doit_provenance.provenance.oci.layout import LayoutWriter, opened_layout, verify_layout
+from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST, Manifest
+from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.tasks.docker import engine
 from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
 

@@ -50,7 +50,7 @@ def test_nothing_is_made_of_nothing(images: Images) -> None:
     ("table", "said"),
     [
         ('platforms = ["linux/arm64", "linux/arm64/v8"]', "platforms[1]: `linux/arm64/v8` is the same platform as"),
-        ('contexts = { a = "docker-image://A:B:C" }', "contexts.a: `A:B:C` is no reference to an image"),
+        ('contexts = { a = "docker-image://A:B:C" }', "contexts.a: `A:B:C` is not a reference to an image"),
         ('secrets = ["id=a,env=A", "id=a,env=B"]', "secrets: two secrets have the id `a`"),
         ('artifacts = ["cargo:wsh"]', "artifacts[0]: `cargo:wsh` stands for no artifact; did you mean `cargo:wash`?"),
         ('artifacts = ["docker:x"]', "artifacts[0]: `docker:x` is an image, and no file that a context can hold"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.config import load
-from doit_provenance.provenance.oci.keys import BASE_DIGEST, BASE_NAME, CREATED, REVISION, SOURCE, TITLE, VENDOR
+from doit_provenance.provenance.oci.annotations import BASE_DIGEST, BASE_NAME, CREATED, REVISION, SOURCE, TITLE, VENDOR
 from doit_provenance.tasks.builder import Workspace
 from doit_provenance.tasks.image.annotations import Base, as_input, wanted
 

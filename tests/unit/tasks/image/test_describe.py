@@ -12,8 +12,8 @@ import pytest
 
 from doit_provenance.provenance.digest import Digest, digest_bytes
 from doit_provenance.provenance.errors import ProvenanceError, UnreadableError, VerificationError
-from doit_provenance.provenance.oci.layout import LayoutWriter
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Kind, Role
 from doit_provenance.tasks.builder import Artifact, Form, Workspace
 from doit_provenance.tasks.image.describe import describe_image, describe_index

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import InputChangedError, UnreadableError
-from doit_provenance.provenance.oci.keys import TITLE
+from doit_provenance.provenance.oci.annotations import TITLE
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import Index
 from doit_provenance.tasks.builder import Form, Workspace

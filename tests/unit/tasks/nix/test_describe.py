@@ -11,8 +11,8 @@ import pytest
 
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.digest import digest_bytes, digest_file
-from doit_provenance.provenance.oci.layout import LayoutWriter
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST
+from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.sbom.inventory import Inventory, Kind, Role
 from doit_provenance.tasks.builder import Artifact, Form, Workspace
 from doit_provenance.tasks.nix.describe import describe

@@ -17,7 +17,7 @@ from doit_provenance.provenance.errors import (
     UnreadableError,
     VerificationError,
 )
-from doit_provenance.provenance.oci.keys import CREATED, SOURCE, TITLE, VENDOR
+from doit_provenance.provenance.oci.annotations import CREATED, SOURCE, TITLE, VENDOR
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.record import IMAGE
 from doit_provenance.tasks.builder import Form
@@ -277,7 +277,7 @@ class TestRemote:
     @pytest.fixture
     def registry(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         """Return what is asked of a registry that has one image; its first answer is `sha256:first`."""
-        from doit_provenance.provenance.oci.copy import copy_layout
+        from doit_provenance.provenance.oci.writer import copy_layout
 
         layout(root / "away", "linux/amd64", created="2020-01-01T00:00:00Z")
         asked = []

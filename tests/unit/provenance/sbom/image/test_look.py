@@ -39,7 +39,7 @@ def test_a_layer_that_is_no_archive_is_a_file(images: Any) -> None:
     assert (file.size, file.program) == (4, True)
 
 
-def test_a_layer_that_lies_elsewhere_is_told(images: Any) -> None:
+def test_a_layer_that_is_foreign_is_told(images: Any) -> None:
     """As those of Windows: there is nothing to read."""
     with images.opened(images.pack({"a": b"1"}), b"elsewhere") as (layout, manifest):
         kind = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"

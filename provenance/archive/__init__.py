@@ -1,0 +1,1 @@
+"""Archives that are not trusted, read as streams: decompression and tar."""

@@ -1,4 +1,4 @@
-"""Streaming decompression of untrusted data: the format is told by the first bytes, and the output is bounded."""
+"""Streaming decompression of untrusted data: formats are recognised by their first bytes, and the output is bounded."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Bounds:
     Attributes:
         unsuspicious: the size from which `ratio` counts.
         ratio: times its compressed size.
-        size: the largest output; `None`: as `ratio` says.
+        size: the largest output; `None`: as `ratio` allows.
         budget: shared with the streams before it.
     """
 

@@ -1,4 +1,4 @@
-"""Files that are put beside others: copied, linked where they are the same already, compared byte by byte."""
+"""Copies of files, hard links where the bytes are the same already, and comparison byte by byte."""
 
 from __future__ import annotations
 
@@ -41,10 +41,9 @@ def copy(source: Path, target: Path) -> Digest:
 
 
 def adopt(source: Path, target: Path, *, previous: Path) -> Digest:
-    """Put an artifact's bytes at `target` and digest them; `previous` is the one that is there so far, if any.
+    """Put an artifact's bytes at `target` and digest them; `previous` is the path of the artifact of the last run.
 
-    Where that one has the same bytes and permissions, it is linked instead of being written once more: an artifact that
-    did not change costs no write, however large it is.
+    If that has the same bytes and permissions, it is linked: an unchanged artifact costs no write, however large it is.
 
     Raises:
         StoreError: it can't be read or written.
@@ -57,7 +56,7 @@ def adopt(source: Path, target: Path, *, previous: Path) -> Digest:
 
 
 def adopt_folder(source: Path, target: Path, *, previous: Path) -> None:
-    """Put the files of a folder at `target`, each as `adopt` does; links, pipes and the like are left out.
+    """Put the files of a folder at `target`, each as `adopt` does, without links, pipes and the like.
 
     Raises:
         StoreError: something can't be read or written.
@@ -76,7 +75,7 @@ def adopt_folder(source: Path, target: Path, *, previous: Path) -> None:
 
 
 def same_files(first: Path, second: Path) -> bool:
-    """Tell whether two folders hold the same regular files in the same folders, byte by byte."""
+    """Tell whether two folders have the same regular files in the same folders, byte by byte."""
     try:
         names = {path.relative_to(first) for path in below(first)}
         return names == {path.relative_to(second) for path in below(second)} and all(
@@ -92,15 +91,15 @@ def _same_entry(first: Path, second: Path) -> bool:
 
 
 def same_bytes(first: Path, second: Path) -> bool:
-    """Tell whether two regular files hold the same bytes; one that is missing, a link or no file does not.
+    """Tell whether both are regular files, and of the same bytes.
 
     Raises:
         OSError: one of them can't be read.
     """
-    one, other = first.lstat(), second.lstat()
-    if not (stat.S_ISREG(one.st_mode) and stat.S_ISREG(other.st_mode)) or one.st_size != other.st_size:
+    here, there = first.lstat(), second.lstat()
+    if not (stat.S_ISREG(here.st_mode) and stat.S_ISREG(there.st_mode)) or here.st_size != there.st_size:
         return False
-    if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
+    if os.path.samestat(here, there):
         return True
     with first.open("rb") as a, second.open("rb") as b:
         while chunk := a.read(_CHUNK):
@@ -110,9 +109,7 @@ def same_bytes(first: Path, second: Path) -> bool:
 
 
 def hold(source: Path, target: Path) -> None:
-    """Keep the file that `source` names now under a second name, whatever `source` comes to name later.
-
-    That is a link where the filesystem has them, else a copy.
+    """Keep the file at `source` under a second name, as a hard link or else a copy, so that replacing it loses nothing.
 
     Raises:
         StoreError: it can't be read or written.
@@ -127,11 +124,11 @@ def hold(source: Path, target: Path) -> None:
                 shutil.copy2(source, new)
             new.replace(target)
         finally:
-            new.unlink(missing_ok=True)  # two names of one file can't take each other's place
+            new.unlink(missing_ok=True)  # rename(2) does nothing if both names are links to the same file
 
 
 def keep(source: Path, target: Path) -> None:
-    """Keep a copy of a file as the only one in `target`'s folder, for programs that write anew into a file they left.
+    """Keep a copy of a file, the only one in `target`'s folder, of a program that overwrites its output in place.
 
     Raises:
         StoreError: it can't be read or written.
@@ -149,13 +146,13 @@ def _same_artifact(source: Path, previous: Path) -> bool:
         return False
 
 
-def _permissions(found: os.stat_result) -> int:
-    """Return what an artifact's permission bits become: never more than its owner may write, no setuid."""
-    return stat.S_IMODE(found.st_mode) & 0o755 | 0o600
+def _permissions(status: os.stat_result) -> int:
+    """Return an artifact's permission bits: writable by the owner alone, no setuid."""
+    return stat.S_IMODE(status.st_mode) & 0o755 | 0o600
 
 
 def _begin_to_sync(descriptor: int) -> None:
-    """Let the kernel begin to write a large file out, so that syncing it later waits less (sync_file_range(2))."""
+    """Start writing a large file to disk, so that syncing it later takes less time (sync_file_range(2))."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             offset = ctypes.c_int64(0)

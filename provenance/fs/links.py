@@ -1,4 +1,4 @@
-"""Links where we make none: a cache that is not trusted may have brought them, and they may lead anywhere."""
+"""Symbolic links in folders of ours: we make none, but an untrusted cache may restore some, and they lead anywhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import StoreError
 
 
 def first(top: Path, folder: Path) -> Path | None:
-    """Return the first link on the way from `top`, which may be one itself, to `folder`; `None`: there is none."""
+    """Return the first link on the path from `top` (included) to `folder`, or `None`."""
     path = top
     for name in folder.relative_to(top).parts:
         path /= name
@@ -19,11 +19,11 @@ def first(top: Path, folder: Path) -> Path | None:
 
 
 def drop(top: Path, *, passed_over: str) -> None:
-    """Remove each link below `top` that stands for a folder, so that nothing is written or removed through one.
+    """Remove each link to a folder below `top`, so that nothing is written or removed through one.
 
     Args:
-        top: a folder of ours. If it is a link itself, whoever made it may have links of his own there, which stay.
-        passed_over: name of a folder in it that is not looked into.
+        top: a folder of ours. If it is a link itself, the user made it, and links below it stay.
+        passed_over: name of a folder in it that is skipped.
 
     Raises:
         StoreError: one can't be removed.

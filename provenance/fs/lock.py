@@ -1,4 +1,4 @@
-"""One run at a time over one workspace: a lock of the kernel's, and a note of who holds it for whoever waits."""
+"""The lock of a workspace: one run at a time, by a kernel lock on a file that names its holder to those that wait."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _VARIABLE = re.compile(r"(\w+)=.+", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who has the lock, as it says itself.
+    """The process that has the lock, from its own note.
 
     Attributes:
         command: its command line, without values that could be secrets.
@@ -48,7 +48,7 @@ class Holder:
     since: datetime
 
     def __str__(self) -> str:
-        """Name the holder in a sentence."""
+        """Describe the holder, for messages."""
         local = self.since.astimezone()
         form = "%H:%M:%S" if local.date() == datetime.now(UTC).astimezone().date() else "%Y-%m-%d %H:%M:%S"
         since = local.strftime(form)
@@ -56,16 +56,16 @@ class Holder:
 
     @classmethod
     def this(cls, command: str) -> Holder:
-        """Return what this process would say of itself."""
+        """Return the note of this process."""
         return cls(command=command, process=os.getpid(), host=os.uname().nodename, since=datetime.now(UTC))
 
 
 def take(folder: Path, *, command: str, waiting: Callable[[Holder | None], object]) -> bool:
-    """Make `folder` and take its lock for this process, until it ends; tell whether the last one was killed.
+    """Make `folder` and take its lock until this process ends; tell whether the last holder was killed.
 
-    While another process has it, `waiting` is called once, with what that one says of itself, and then it is waited
-    for. Only the kernel tells whether somebody has it: a note that a dead process left means that it did not come to
-    `leave`. Where the filesystem has no locks (some network filesystems), nobody waits for anybody.
+    If another process has the lock, `waiting` is called once with its note, and then this waits. Only the kernel lock
+    counts: a note without a lock is that of a process that did not reach `leave`. On filesystems without locks (some
+    network filesystems) runs do not wait for each other.
 
     Raises:
         StoreError: the folder can't be made or written.
@@ -92,7 +92,7 @@ def take(folder: Path, *, command: str, waiting: Callable[[Holder | None], objec
 
 
 def _open(path: Path) -> int:
-    """Open the file; what else lies in its place is removed, as locking or noting would do something else to it."""
+    """Open the lock file; anything but a regular file in its place is removed."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
             path.unlink()
@@ -100,22 +100,22 @@ def _open(path: Path) -> int:
 
 
 def leave(folder: Path) -> None:
-    """Note that whoever has the lock of `folder` leaves nothing half done; the lock is its own until it ends."""
-    with contextlib.suppress(OSError):  # then the next one looks for what is half done, and finds nothing
+    """Note that the holder of the lock of `folder` leaves nothing unfinished; it keeps the lock until it ends."""
+    with contextlib.suppress(OSError):  # then the next run looks for unfinished work and finds none
         if not (folder / FILE).is_symlink():
             os.truncate(folder / FILE, 0)  # not by a descriptor: closing one would end the lock (fcntl(2))
 
 
 def command_of(argv: Sequence[str]) -> str:
-    """Return a command line as one would type it, without what may be secret: values of `NAME=VALUE`."""
+    """Return a command line as typed, without values of `NAME=VALUE`, which may be secret."""
     program = Path(argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.name
-    found = shlex.join([name, *(_VARIABLE.sub(r"\1=…", word) for word in argv[1:])])
-    return found if len(found) <= _COMMAND else f"{found[:_COMMAND]}…"
+    command = shlex.join([name, *(_VARIABLE.sub(r"\1=…", word) for word in argv[1:])])
+    return command if len(command) <= _COMMAND else f"{command[:_COMMAND]}…"
 
 
 def this_command() -> str:
-    """Return the command line of this process, likewise, and without secrets that our variables hold."""
+    """Return the command line of this process, likewise, and without secrets of our environment variables."""
     command = command_of(sys.argv)
     if any(os.environ.get(name) for name in SECRET_VARIABLES):
         from ..redaction import Redactor, leading_to_secrets
@@ -136,7 +136,7 @@ def _note(descriptor: int, holder: Holder) -> None:
 
 
 def _holder(descriptor: int) -> Holder | None:
-    """Return what the note says; `None`: nothing that can be believed of whoever has the lock now."""
+    """Return the note of the lock's holder; `None`: it is malformed, or that of a dead process."""
     try:
         note = json.loads(os.pread(descriptor, _NOTE, 0))
         holder = Holder(

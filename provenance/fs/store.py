@@ -1,4 +1,4 @@
-"""The output folder: one folder per artifact, which is replaced as a whole or not at all."""
+"""The output folder: one folder per artifact, replaced atomically."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 STAGING = ".staging-"
-"""How the name of a folder begins that is being put together, beside the place that it is for."""
+"""Prefix of the names of staging folders, which are siblings of the folders that they replace."""
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
 def prepare(folder: Path) -> None:
-    """Make `folder`, and let it ignore itself for git.
+    """Make `folder`, with a `.gitignore` that ignores all of it.
 
     Raises:
         StoreError: it can't be made or written.
@@ -36,20 +36,20 @@ def prepare(folder: Path) -> None:
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         ignore = folder / ".gitignore"
-        if not os.path.lexists(ignore):  # a link that leads nowhere must not come to lead to a file of ours
+        if not os.path.lexists(ignore):  # writing through a dangling link would create its target
             try:
                 ignore.write_text("*\n", encoding="ascii")
             except OSError:
-                ignore.unlink(missing_ok=True)  # an empty one would stay for ever
+                ignore.unlink(missing_ok=True)  # an empty one would stay
                 raise
 
 
 @contextlib.contextmanager
 def staging_for(output: Path, folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `output / folder`, on the same filesystem; it is gone when the block ends.
+    """Yield an empty sibling of `output / folder`, on the same filesystem; it is removed when the block ends.
 
     Raises:
-        StoreError: the disk is full, the folder may not be written, something of the user's is in its place, …
+        StoreError: the disk is full, the folder may not be written, a file of the user is in its place, …
     """
     target = output / folder
     if os.path.lexists(target) and (target.is_symlink() or not target.is_dir()):
@@ -72,16 +72,16 @@ def staging_for(output: Path, folder: Path) -> Iterator[Path]:
 
 
 def _may_be_ours(folder: Path) -> bool:
-    """Tell whether a folder is absent, empty or an artifact's; a link may lead to any that has a platform's name."""
+    """Tell whether a folder is absent, empty or an artifact's; a link may lead to any folder."""
     with explained(folder):
         names = [path.name for path in folder.iterdir()] if folder.exists() else []
     return not names or any(name.endswith(RECORD_SUFFIX) for name in names)
 
 
 def left_over(target: Path) -> list[Path]:
-    """Return what killed runs left of their staging folders for the artifact whose folder is `target`, sorted.
+    """Return the staging folders that killed runs left for the artifact whose folder is `target`, sorted.
 
-    Only for this one: its name may be how another's begins, which is being staged in another thread.
+    Those of other artifacts, whose names may begin with this one's, may be in use by another thread.
 
     Raises:
         OSError: the folder around it can't be read.
@@ -93,20 +93,20 @@ def left_over(target: Path) -> list[Path]:
 
 
 def sweep(target: Path) -> None:
-    """Remove what is left over. What can't be removed stays; no reader takes it for an artifact."""
+    """Remove staging folders that were left over, as far as possible; no reader takes them for artifacts."""
     with contextlib.suppress(OSError):
         for path in left_over(target):
             shutil.rmtree(path, ignore_errors=True)
 
 
 def commit(staging: Path, target: Path) -> None:
-    """Let `staging` take the place of `target`, as a whole.
+    """Replace `target` by `staging` atomically.
 
-    Its files are synced before the swap, and the swap is one system call where the kernel has it (`renameat2` with
-    `RENAME_EXCHANGE`). Killed at any point, what a reader finds is the old folder or the new one.
+    Its files are synced before the swap, which is one system call where the kernel has it (`renameat2` with
+    `RENAME_EXCHANGE`). Killed at any point, a reader sees the old folder or the new one.
 
     Raises:
-        StoreError: it can't be done; the old folder is as it was.
+        StoreError: it failed; the old folder is unchanged.
     """
     with explained(target):
         for path in below(staging):
@@ -127,7 +127,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def below(folder: Path) -> Iterator[Path]:
-    """Yield all that is in a folder, what is deepest first; links are not followed."""
+    """Yield everything in a folder, the deepest first; links are not followed."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             yield from below(path)
@@ -175,7 +175,7 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Say of what the system refuses in the block what can be done about it; `path` where it names none.
+    """Turn an OSError of the block into a StoreError with a hint; `path` is named unless the error names another.
 
     Raises:
         StoreError: the block raised an OSError.
@@ -194,7 +194,7 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Explain likewise, of files that are not in the output folder.
+    """Turn an OSError of the block into a StoreError, likewise, for files outside the output folder.
 
     Raises:
         StoreError: the block raised an OSError.

@@ -1,4 +1,4 @@
-"""OCI images: their documents, the folder layout, archives, and what becomes of a docker image (image-spec v1.1)."""
+"""OCI images: manifests, layouts, archives, registries, and conversion of docker images (image-spec v1.1)."""
 
 LAYOUT_FILE = "oci-layout"
-"""Name of the file that an image layout is known by (image-spec v1.1, image-layout.md)."""
+"""The file that marks an image layout (image-spec v1.1, image-layout.md)."""

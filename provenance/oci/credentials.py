@@ -1,4 +1,4 @@
-"""Who one is to a registry: what `docker login` has kept, in docker's own configuration or with a credential helper."""
+"""Credentials for registries, as `docker login` stored them: in docker's configuration or a credential helper."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _HUB_KEY = "https://index.docker.io/v1/"
-"""Under which docker keeps what one is to Docker Hub."""
+"""Docker's key for the credentials of Docker Hub."""
 _HELPER = "docker-credential-"
 _HELPER_SECONDS = 60.0
-"""A helper may ask its user to unlock a key ring."""
-_TOKEN_USER = "<token>"  # noqa: S105 - the helpers' protocol has it in the place of a user's name
+"""A helper may ask the user to unlock a key ring."""
+_TOKEN_USER = "<token>"  # noqa: S105 - the user name for identity tokens in the helpers' protocol
 _NOT_FOUND = b"credentials not found"
 _LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Password:
-    """A user and a password, or an access token that stands for one."""
+    """A user name with a password or an access token."""
 
     user: str
     secret: str = field(repr=False)
@@ -37,7 +37,7 @@ class Password:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityToken:
-    """A token that a registry's authorization server exchanges for one that opens a repository (OAuth 2)."""
+    """A refresh token that a registry's authorization server exchanges for an access token (OAuth 2)."""
 
     secret: str = field(repr=False)
 
@@ -46,34 +46,29 @@ Credential = Password | IdentityToken
 
 
 def stored_credential(registry: str, environment: Mapping[str, str] | None = None) -> Credential | None:
-    """Return what docker has kept for a registry; `None`: nothing, so one asks as anybody.
+    """Return the credential that docker stored for a registry; `None`: there is none, so requests are anonymous.
 
-    Read is `config.json` in DOCKER_CONFIG or `~/.docker`, in docker's order: a helper of this registry's own, the
-    helper of all registries, then the file itself.
+    It is looked up in `config.json` in DOCKER_CONFIG or `~/.docker`, in docker's order: the helper of this registry,
+    the helper of all registries, then the file itself.
 
     Args:
         registry: as `Reference.registry`.
         environment: of the process and its helpers; `None`: our own.
 
     Raises:
-        UnreadableError: the file is there and is not docker's configuration.
+        UnreadableError: the file exists and is not docker's configuration.
         ToolError: the helper is missing or fails.
     """
     environment = clean_environment() if environment is None else environment
-    path = _path(environment)
-    found = _read(path)
-    if found is None:
+    config = _read(_path(environment))
+    if config is None:
         return None
-    helper = _helper(found, registry)
-    if helper:
-        return _asked(helper, _HUB_KEY if registry == DOCKER_HUB else registry, environment)
-    if found.found.get("auths") is None:
+    if helper := _helper(config, registry):
+        return _from_helper(helper, _HUB_KEY if registry == DOCKER_HUB else registry, environment)
+    if config.found.get("auths") is None:
         return None
-    entries = found.child("auths")
-    for name in entries.found:
-        if _host(name) == registry:
-            return _kept(entries.child(name))
-    return None
+    entries = config.child("auths")
+    return next((_from_entry(entries.child(name)) for name in entries.found if _host(name) == registry), None)
 
 
 def _path(environment: Mapping[str, str]) -> Path:
@@ -92,46 +87,46 @@ def _read(path: Path) -> JSONObject | None:
     return read_object(data, what=f"docker's configuration `{path}`", limit=_LIMIT)
 
 
-def _helper(found: JSONObject, registry: str) -> str | None:
-    if found.found.get("credHelpers") is not None:
-        for name, helper in found.texts("credHelpers").items():
+def _helper(config: JSONObject, registry: str) -> str | None:
+    if config.found.get("credHelpers") is not None:
+        for name, helper in config.texts("credHelpers").items():
             if _host(name) == registry and helper:
                 return helper
-    return (found.text("credsStore") or None) if found.found.get("credsStore") is not None else None
+    return (config.text("credsStore") or None) if config.found.get("credsStore") is not None else None
 
 
-def _asked(helper: str, key: str, environment: Mapping[str, str]) -> Credential | None:
+def _from_helper(helper: str, key: str, environment: Mapping[str, str]) -> Credential | None:
     """Ask a credential helper (docker-credential-helpers, the `get` command)."""
     program = f"{_HELPER}{helper}"
     if os.sep in helper:
-        raise UnreadableError(f"docker's configuration names {quoted(helper)}, which is no credential helper's name")
+        raise UnreadableError(f"docker's configuration names {quoted(helper)}, which is not a credential helper's name")
     status, answer = ask([program, "get"], key.encode(), cwd=Path.cwd(), env=environment, timeout=_HELPER_SECONDS)
     if status != 0:
         if answer.strip().lower().startswith(_NOT_FOUND):
             return None
         raise ToolError(
-            f"`{program}` can't say who you are to {quoted(key)}; it ended with exit code {status}",
+            f"`{program}` has no credentials for {quoted(key)}; it ended with exit code {status}",
             hint=f"try `echo {key} | {program} get`",
         )
     try:
-        said = read_object(answer, what=f"the answer of `{program}`", limit=_LIMIT)
-        user, secret = said.text("Username"), said.text("Secret")
+        document = read_object(answer, what=f"the answer of `{program}`", limit=_LIMIT)
+        user, secret = document.text("Username"), document.text("Secret")
     except UnreadableError as error:
         raise ToolError(str(error)) from error
     return IdentityToken(secret=secret) if user == _TOKEN_USER else Password(user=user, secret=secret)
 
 
-def _kept(entry: JSONObject) -> Credential | None:
-    """Read an entry of `auths`; one that is empty says that a helper keeps it."""
+def _from_entry(entry: JSONObject) -> Credential | None:
+    """Read an entry of `auths`; it is empty if a helper stores the credential."""
     if entry.found.get("identitytoken"):
         return IdentityToken(secret=entry.text("identitytoken"))
     if entry.found.get("auth"):
         try:
             user, colon, secret = base64.b64decode(entry.text("auth"), validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise entry.error("auth", "is no user and password in base64") from error
+            raise entry.error("auth", "is not `USER:PASSWORD` in base64") from error
         if not colon:
-            raise entry.error("auth", "is no user and password in base64")
+            raise entry.error("auth", "is not `USER:PASSWORD` in base64")
         return Password(user=user, secret=secret.rstrip("\0"))
     if entry.found.get("username"):
         return Password(user=entry.text("username"), secret=entry.text("password"))
@@ -139,7 +134,7 @@ def _kept(entry: JSONObject) -> Credential | None:
 
 
 def _host(key: str) -> str:
-    """Return the registry that a key of docker's configuration means: `https://HOST/v1/` is an old form of `HOST`."""
+    """Return the registry of a key in docker's configuration; `https://HOST/v1/` is an old form of `HOST`."""
     if key == _HUB_KEY:
         return DOCKER_HUB
     _, scheme, rest = key.partition("://")

@@ -224,7 +224,7 @@ class _Check:
         present: path of every file.
         files: path of those that were read to sha256; empty: it can't be read.
         failures: a line for each.
-        complete: all manifests could be read, so that files that are not referred to can be told.
+        complete: all manifests could be read, so that files without a reference are known.
     """
 
     layout: Layout

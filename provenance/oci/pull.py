@@ -34,7 +34,7 @@ _PARTIAL = 206
 def resolve(registry: Registry, reference: Reference) -> Descriptor:
     """Return what a reference names at this moment: a manifest, or an index of several.
 
-    The headers of the answer suffice if they are complete; whoever fetches the bytes compares them.
+    The headers of the answer are enough if they are complete; bytes that are fetched later are checked against them.
 
     Raises:
         RegistryError: there is no such image, or it may not be read.
@@ -75,9 +75,9 @@ def pull(registry: Registry, reference: Reference, root: Descriptor, writer: Lay
     def read(descriptor: Descriptor) -> Manifest | Index | None:
         if writer.has(descriptor):
             return None
-        _add_manifest(registry, reference, descriptor, writer)
-        with _about(reference, descriptor):
-            return writer.manifest(descriptor)
+        document = fetch(registry, reference, descriptor)
+        writer.add(document.raw, descriptor.media_type)
+        return document
 
     def too_large(what: str) -> RegistryError:
         return RegistryError(f"`{reference}` has {what}")
@@ -86,15 +86,10 @@ def pull(registry: Registry, reference: Reference, root: Descriptor, writer: Lay
         for descriptor in document.references:
             if isinstance(document, Manifest):
                 _add_blob(registry, reference, descriptor, writer)
-            elif not descriptor.is_manifest:  # a media type that only a later version of the specification has
-                _add_manifest(registry, reference, descriptor, writer)
-
-
-def _add_manifest(registry: Registry, reference: Reference, descriptor: Descriptor, writer: LayoutWriter) -> None:
-    if not writer.has(descriptor):
-        with _about(reference, descriptor):
-            data = _manifest_bytes(registry, reference, descriptor)
-            writer.add(data, descriptor.media_type, expected=descriptor)
+            elif not descriptor.is_manifest and not writer.has(descriptor):  # of a later version of the specification
+                with _about(reference, descriptor):
+                    data = _manifest_bytes(registry, reference, descriptor)
+                    writer.add(data, descriptor.media_type, expected=descriptor)
 
 
 def _add_blob(registry: Registry, reference: Reference, descriptor: Descriptor, writer: LayoutWriter) -> None:

@@ -81,7 +81,7 @@ class Answer:
         try:
             return self.response.read(most)
         except HTTPError as error:
-            raise unreachable(self.host, error) from error
+            raise _unreachable(self.host, error) from error
 
 
 class Registry:
@@ -128,19 +128,21 @@ class Registry:
             RegistryError: the registry can't be reached, or its answer is not a success.
         """
         url = f"{scheme(reference.host)}://{reference.host}/v2/{reference.repository}/{path}"
-        found, final = self._authorized_request(method, url, reference, headers or {})
-        if found.status == _UNAUTHORIZED and origin(final) == origin(url):
+        response, final = self._authorized_request(method, url, reference, headers or {})
+        if response.status == _UNAUTHORIZED and origin(final) == origin(url):
             # There is no token yet, or it has expired.
-            challenges = read_challenges(found.headers.get("WWW-Authenticate", ""))
-            found.close()
+            challenges = read_challenges(response.headers.get("WWW-Authenticate", ""))
+            response.close()
             self._authorizations[reference.name] = self._authorization(reference, challenges)
-            found, final = self._authorized_request(method, url, reference, headers or {})
+            response, final = self._authorized_request(method, url, reference, headers or {})
         try:
-            if not 200 <= found.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3: success
-                raise _refusal(found, reference, path)
-            yield Answer(host=urlsplit(final).netloc, status=found.status, headers=found.headers, response=found)
+            if not 200 <= response.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3: success
+                raise _refused(response, reference, path)
+            yield Answer(
+                host=urlsplit(final).netloc, status=response.status, headers=response.headers, response=response
+            )
         finally:
-            found.close()
+            response.close()
 
     def _authorized_request(
         self, method: str, url: str, reference: Reference, headers: Mapping[str, str]
@@ -152,11 +154,11 @@ class Registry:
         """Send a request and follow redirects; return the answer and the URL that it came from."""
         sent = dict(headers)
         for _ in range(_MOST_REDIRECTIONS + 1):
-            found = self._send(method, url, sent)
-            location = found.headers.get("Location")
-            if found.status not in _REDIRECTIONS or not location:
-                return found, url
-            found.close()
+            response = self._send(method, url, sent)
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTIONS or not location:
+                return response, url
+            response.close()
             target = urljoin(url, location)
             if not may_redirect(url, target):
                 where = quoted(without_secrets(target))
@@ -174,7 +176,7 @@ class Registry:
         wait = _FIRST_WAIT
         for left in reversed(range(_TRIES)):
             try:
-                found = self._pool(url).urlopen(
+                response = self._pool(url).urlopen(
                     method,
                     url,
                     headers=sent,
@@ -186,13 +188,13 @@ class Registry:
                 )
             except HTTPError as error:
                 if not left or isinstance(error, SSLError | ProxyError):
-                    raise unreachable(urlsplit(url).netloc, error) from error
+                    raise _unreachable(urlsplit(url).netloc, error) from error
                 pause = wait
             else:
-                pause = _retry_after(found) or wait
-                if found.status not in _PASSING or not left or pause > _LONGEST_WAIT:
-                    return found
-                found.close()
+                pause = _retry_after(response) or wait
+                if response.status not in _PASSING or not left or pause > _LONGEST_WAIT:
+                    return response
+                response.close()
             self._sleep(pause)
             wait *= 2
         raise AssertionError  # pragma: no cover - the last turn returns or raises
@@ -227,7 +229,7 @@ class Registry:
             offered = ", ".join(sorted(known)) or "none"
             raise RegistryError(f"`{reference.registry}`: unsupported authentication scheme: {quoted(offered)}")
         if not isinstance(credential, Password):
-            raise refused(_UNAUTHORIZED, {}, b"", reference=reference, path="")
+            raise _no_access(reference)
         return _basic(credential)
 
     def _token(self, reference: Reference, challenge: Challenge, credential: Credential | None) -> str:
@@ -243,14 +245,14 @@ class Registry:
         if isinstance(credential, IdentityToken):
             fields |= {"grant_type": "refresh_token", "refresh_token": credential.secret}
             form = {"Content-Type": "application/x-www-form-urlencoded"}
-            found = self._send("POST", realm, form, urlencode(fields))
+            response = self._send("POST", realm, form, urlencode(fields))
         else:
             headers = {"Authorization": _basic(credential)} if credential else {}
-            found, _ = self._follow("GET", f"{realm}{'&' if '?' in realm else '?'}{urlencode(fields)}", headers)
+            response, _ = self._follow("GET", f"{realm}{'&' if '?' in realm else '?'}{urlencode(fields)}", headers)
         try:
-            if found.status != 200:  # noqa: PLR2004 - the one that has a token
-                raise _refusal(found, reference)
-            document = read_object(_first(found, _TOKEN_LIMIT + 1), what="the answer", limit=_TOKEN_LIMIT)
+            if response.status != 200:  # noqa: PLR2004 - the one that has a token
+                raise _refused(response, reference)
+            document = read_object(_first(response, _TOKEN_LIMIT + 1), what="the answer", limit=_TOKEN_LIMIT)
             key = "token" if document.found.get("token") else "access_token"
             if not _TOKEN.match(token := document.text(key)):
                 raise document.error(key, "has characters that are not allowed in a token")
@@ -259,7 +261,7 @@ class Registry:
         else:
             return token
         finally:
-            found.close()
+            response.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,38 +292,43 @@ def read_challenges(header: str) -> tuple[Challenge, ...]:
     return tuple(challenges)
 
 
-def refused(status: int, headers: Mapping[str, str], body: bytes, *, reference: Reference, path: str) -> RegistryError:
+def _refused(response: BaseHTTPResponse, reference: Reference, path: str = "") -> RegistryError:
     """Return the error for an answer that is not a success (distribution-spec v1.1, "Error Codes").
 
     Args:
-        status: of HTTP.
-        headers: of the answer.
-        body: its first bytes.
+        response: the answer.
         reference: that was requested.
         path: that was requested, below the repository.
     """
-    reasons = _reasons(body)
+    reasons = _reasons(_first(response, _ERROR_LIMIT))
     because = f": {reasons}" if reasons else ""
-    login = f"`docker login {reference.registry}` with a user who may read it"
-    match status:
+    match response.status:
         case 401 | 403:
-            return RegistryError(
-                f"`{reference.registry}` does not let you read `{reference.repository}`{because}", hint=login
-            )
+            return _no_access(reference, because)
         case 404:
             what = f"`{reference}`" if path.startswith("manifests/") else f"{quoted(path)} of `{reference}`"
-            hint = f"is the name right? Where it is private: {login}"
+            hint = f"is the name right? If it is private: {_login(reference)}"
             return RegistryError(f"`{reference.registry}` has no {what}{because}", hint=hint)
         case 429:
-            wait = headers.get("Retry-After", "")
+            wait = response.headers.get("Retry-After", "")
             later = f"in {wait} seconds" if wait.isascii() and wait.isdigit() else "later"
-            hint = f"try again {later}; who is logged in may often ask more: {login}"
+            hint = f"try again {later}; logged in, the limit may be higher: {_login(reference)}"
             return RegistryError(f"`{reference.registry}` was asked too often{because}", hint=hint)
-    phrase = f" {_PHRASES[status]}" if status in _PHRASES else ""
-    return RegistryError(f"`{reference.registry}` answered {status}{phrase} when asked for `{reference}`{because}")
+    phrase = _PHRASES.get(response.status, "")
+    status = f"{response.status} {phrase}".strip()
+    return RegistryError(f"`{reference.registry}` answered {status} when asked for `{reference}`{because}")
 
 
-def unreachable(host: str, error: Exception) -> RegistryError:
+def _login(reference: Reference) -> str:
+    return f"`docker login {reference.registry}` with a user who may read it"
+
+
+def _no_access(reference: Reference, because: str = "") -> RegistryError:
+    message = f"`{reference.registry}` does not let you read `{reference.repository}`{because}"
+    return RegistryError(message, hint=_login(reference))
+
+
+def _unreachable(host: str, error: Exception) -> RegistryError:
     """Return the error for a connection that fails or breaks."""
     reason: BaseException = error
     while (inner := getattr(reason, "reason", None) or reason.__cause__) and isinstance(inner, BaseException):
@@ -351,23 +358,19 @@ def _reasons(body: bytes) -> str:
     return ", ".join(texts[:3])
 
 
-def _refusal(found: BaseHTTPResponse, reference: Reference, path: str = "") -> RegistryError:
-    return refused(found.status, found.headers, _first(found, _ERROR_LIMIT), reference=reference, path=path)
-
-
-def _first(found: BaseHTTPResponse, most: int) -> bytes:
+def _first(response: BaseHTTPResponse, most: int) -> bytes:
     """Return the first bytes of a body; none if the connection breaks."""
     from urllib3.exceptions import HTTPError
 
     try:
-        return found.read(most)
+        return response.read(most)
     except HTTPError:
         return b""
 
 
-def _retry_after(found: BaseHTTPResponse) -> float | None:
+def _retry_after(response: BaseHTTPResponse) -> float | None:
     """Return `Retry-After` in seconds (RFC 9110, 10.2.3); dates are not supported."""
-    value = found.headers.get("Retry-After", "").strip()
+    value = response.headers.get("Retry-After", "").strip()
     return float(value) if value.isascii() and value.isdigit() and len(value) < 10 else None  # noqa: PLR2004 - 30 years
 
 

@@ -97,10 +97,10 @@ def test_forms_of_an_entry(tmp_path: Path, entry: Mapping[str, str], found: Cred
         ("{", "is not strict JSON"),
         ("[]", "is not a JSON object"),
         ({"auths": []}, "`auths` must be an object"),
-        ({"auths": {"ghcr.io": {"auth": "hunter2!"}}}, "is no user and password in base64"),
-        ({"auths": {"ghcr.io": _auth("hunter2")}}, "is no user and password in base64"),
+        ({"auths": {"ghcr.io": {"auth": "hunter2!"}}}, "is not `USER:PASSWORD` in base64"),
+        ({"auths": {"ghcr.io": _auth("hunter2")}}, "is not `USER:PASSWORD` in base64"),
         ({"credHelpers": {"ghcr.io": 1}}, "must be text"),
-        ({"credsStore": "../evil"}, "no credential helper's name"),
+        ({"credsStore": "../evil"}, "not a credential helper's name"),
     ],
 )
 def test_what_is_no_configuration(tmp_path: Path, config: Mapping[str, Any] | str, said: str) -> None:

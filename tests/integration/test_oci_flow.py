@@ -150,7 +150,7 @@ class TestPlatforms:
         before = image(made, "index")[0]
         blob = max((made.root / "pot/blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
         blob.write_bytes(b"poison")
-        made.doit().failed(1, "has 6 bytes, where", "oci:pot")
+        made.doit().failed(1, "has 6 bytes, not the", "oci:pot")
         assert image(made, "index")[0] == before
 
     def test_platform_that_is_not_asked_for(self, made: Repository) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance import errors
-from doit_provenance.provenance.errors import ProvenanceError, did_you_mean, quoted
+from doit_provenance.provenance.errors import ProvenanceError, StoreError, about, did_you_mean, quoted
 
 EXIT_CODES = {
     "ProvenanceError": 1,
@@ -62,3 +62,10 @@ def test_did_you_mean() -> None:
     assert did_you_mean("wsah", ["hello", "wash"]) == "; did you mean `wash`?"
     assert did_you_mean("zzz", ["hello", "wash"]) == ""
     assert did_you_mean("zzz", []) == ""
+
+
+def test_about_names_what_an_error_is_about() -> None:
+    """And keeps its class and its hint."""
+    with pytest.raises(StoreError) as caught, about("`tea`"), about("`pot`"):
+        raise StoreError("can't be written", hint="free some disk space")
+    assert str(caught.value) == "`tea`: `pot`: can't be written\nhint: free some disk space"

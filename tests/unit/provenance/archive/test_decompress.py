@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
+import lzma
 import random
 import tracemalloc
 import zlib
+from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
 
 from doit_provenance.provenance.archive.decompress import (
+    ALL_FORMATS,
     Bounds,
     Budget,
     DigestedSource,
+    FileSource,
     decompressed,
 )
 from doit_provenance.provenance.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOISE = random.Random(20240517).randbytes(300_000)  # noqa: S311 - no secret: the same bytes each time
 SKIPPED = b"\x50\x2a\x4d\x18\x04\x00\x00\x00tail"
@@ -114,3 +122,33 @@ def test_the_digest_is_that_of_the_whole_blob() -> None:
     next(pieces)
     pieces.close()
     assert source.sha256() == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("compress", [lzma.compress, bz2.compress])
+def test_xz_and_bzip2_where_they_are_asked_for(compress: Callable[[bytes], bytes]) -> None:
+    def read(data: bytes) -> bytes:
+        return b"".join(decompressed(FileSource(io.BytesIO(data)), "the archive", BOUNDS, ALL_FORMATS))
+
+    packed = compress(NOISE)
+    assert read(packed + bytes(8) + compress(b"tea")) == NOISE + b"tea"
+    assert expand(packed) == packed
+    with pytest.raises(UnreadableError, match="the archive is truncated"):
+        read(packed[:-20])
+    with pytest.raises(UnreadableError, match=r"not a valid (xz|bzip2) stream"):
+        read(packed + b"something else")
+
+
+def test_a_source_that_fails() -> None:
+    class Broken(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(UnreadableError, match="the layer can't be read: Input/output error"):
+        b"".join(decompressed(DigestedSource(Broken()), "the layer", BOUNDS))
+
+
+def test_the_ratio_is_that_of_the_whole_file_if_its_size_is_known() -> None:
+    """An archive may begin with zeros."""
+    data = zstd(bytes(32 << 20)) + zstd(NOISE)
+    bounds = Bounds(ratio=200, unsuspicious=1 << 20)
+    assert len(b"".join(decompressed(FileSource(io.BytesIO(data)), "the archive", bounds))) == (32 << 20) + len(NOISE)

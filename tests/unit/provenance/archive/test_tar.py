@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from doit_provenance.provenance.archive.tar import Member, NameLimits, TarReader, Type
+from doit_provenance.provenance.archive.tar import Member, NameLimits, TarReader, Type, opened_tar
 from doit_provenance.provenance.errors import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 Content: TypeAlias = "bytes | tuple[bytes, int] | str | tarfile.TarInfo | None"
 """A file, a file and its mode, a symbolic link, any member without content, or a folder."""
@@ -237,3 +238,21 @@ def test_the_prefix_of_star_is_shorter() -> None:
     block[148:156] = b" " * 8
     block[148:156] = f"{sum(block):06o}\0 ".encode()
     assert read(bytes(block))[0][0].path == "p" * 131 + "/tea"
+
+
+def test_content_that_is_not_read_is_skipped() -> None:
+    data = pack({"a": b"a" * 1500, "b": b"b" * 600, "c": b"c"})
+    archive = TarReader(iter([data]), "the layer")
+    taken = [(member.path, archive.read(2)) for member in archive.members()]
+    assert taken == [("a", b"aa"), ("b", b"bb"), ("c", b"c")]
+
+
+def test_the_end_mark_may_be_needed(tmp_path: Path) -> None:
+    whole = pack({"tea": b"x"})
+    for data in (whole, whole[: 3 * 512]):
+        (tmp_path / "a.tar").write_bytes(data)
+        with opened_tar(tmp_path / "a.tar") as archive:
+            assert [member.path for member in archive.members()] == ["tea"]
+    (tmp_path / "a.tar").write_bytes(whole[:1024])
+    with opened_tar(tmp_path / "a.tar") as archive, pytest.raises(UnreadableError, match="the archive is truncated"):
+        list(archive.members())

@@ -242,7 +242,7 @@ class _Check:
             for reference in document.references:
                 self._blob(reference)
         for name in sorted(self.present - self.files.keys()) if self.complete else ():
-            self._fail(f"{quoted(name)} belongs to nothing in the image")
+            self._fail(f"{quoted(name)} is not part of the image")
 
     def _document(self, descriptor: Descriptor) -> Manifest | Index | None:
         name = blob_name(descriptor)

@@ -60,7 +60,7 @@ def measure_image(folder: Path) -> Measured:
 
     Raises:
         UnreadableError: it is missing, or no layout.
-        VerificationError: a blob is not what its descriptor says, or belongs to nothing.
+        VerificationError: a blob is not what its descriptor says, or a file is not part of it.
     """
     from ..oci.layout import entry_files, verify_layout
 

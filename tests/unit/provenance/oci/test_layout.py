@@ -105,10 +105,10 @@ def _link_elsewhere(made: Made) -> None:
         (_link_layer, "a symbolic link"),
         (_pipe_for_layer, "not a regular file"),
         (_change_manifest, "has the digest"),
-        (_unaccounted_blob, f"{'0' * 64}` belongs to nothing"),
-        (_unaccounted_file, "`README` belongs to nothing"),
-        (_empty_folder, "`ingest/` belongs to nothing"),
-        (_link_elsewhere, "`blobs/sha512` belongs to nothing"),
+        (_unaccounted_blob, f"{'0' * 64}` is not part of the image"),
+        (_unaccounted_file, "`README` is not part of the image"),
+        (_empty_folder, "`ingest/` is not part of the image"),
+        (_link_elsewhere, "`blobs/sha512` is not part of the image"),
     ],
 )
 @pytest.mark.parametrize("which", ["single", "multi"])

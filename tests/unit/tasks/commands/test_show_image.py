@@ -98,7 +98,7 @@ def test_lone_layout_is_verified_with_a_bundle(run: Run, image: Path, tmp_path: 
     (lone / "blobs" / "sha256" / ("0" * 64)).touch()
     ended = run("verify", "--bundle", str(bundle), str(lone))
     assert ended.code == 1
-    assert "belongs to nothing in the image" in ended.out
+    assert "is not part of the image" in ended.out
 
 
 def test_folder_that_is_no_layout_goes_with_no_bundle(run: Run, image: Path) -> None:

@@ -129,7 +129,7 @@ def test_reason_names_the_image_once(served: Any) -> None:
     answer = served.plan()["tea"]
     assert isinstance(answer, Stale)
     (reason,) = answer.reasons
-    assert reason.detail == f"`image`: `blobs/sha256/{'0' * 64}` belongs to nothing in the image, and 1 more"
+    assert reason.detail == f"`image`: `blobs/sha256/{'0' * 64}` is not part of the image, and 1 more"
 
 
 def test_touching_changes_nothing(served: Any) -> None:

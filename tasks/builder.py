@@ -1,11 +1,10 @@
-"""What a builder is, and what passes between builders and the flow of one artifact."""
+"""What a builder is, and what passes between builders and the pipeline of one artifact."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,23 +16,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..provenance.attest.resource import ResourceDescriptor
-    from ..provenance.config import Config
     from ..provenance.digest import Digest
     from ..provenance.errors import BuildError
     from ..provenance.json import JSONValue
     from ..provenance.record import FileNames
     from ..provenance.sbom.inventory import Inventory
-    from ..provenance.sbom.party import Party
-    from ..provenance.source import Source
-    from .flow.signer import Signer
     from .freshness.inputs import Inputs
-    from .programs import Programs
-    from .progress.progress import Progress
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
-
-STATE = ".provenance"
-"""Folder at the workspace's root for state that may be lost without losing evidence."""
 
 
 class Form(StrEnum):
@@ -132,121 +122,6 @@ class Declared:
 
     values: Inputs = field(default_factory=dict)
     measured: Collection[str] = ()
-
-
-class Memory(Protocol):
-    """What was found out, and what proves that it still holds; losing any of it costs time and nothing else."""
-
-    def get(self, key: str) -> JSONValue:
-        """Return what is remembered under a key; `None`: nothing that can be believed."""
-
-    def put(self, key: str, value: JSONValue) -> None:
-        """Remember a value. Where nothing may be written, that is until the process ends."""
-
-
-class ShortMemory:
-    """A memory that ends with the process."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, JSONValue] = {}
-
-    def get(self, key: str) -> JSONValue:
-        """Return what is remembered under a key, or `None`."""
-        return self._values.get(key)
-
-    def put(self, key: str, value: JSONValue) -> None:
-        """Remember a value."""
-        self._values[key] = value
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workspace:
-    """The user's repository, as read once per run.
-
-    Attributes:
-        root: the folder of `dodo.py` or `provenance.toml`, absolute.
-        config: its configuration.
-        memory: what builders found out in earlier runs.
-        made: folders that builds fill, so that what lies there is no input; builders add theirs when they discover.
-        artifacts: all that was discovered so far, by id; who asks each builder adds what it finds.
-        untold: the builders that could not tell what they build, so that nobody knows what there is of theirs.
-    """
-
-    root: Path
-    config: Config
-    memory: Memory = field(default_factory=ShortMemory)
-    made: set[Path] = field(default_factory=set)
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
-    untold: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        """Begin with the folders that are the same for every builder."""
-        self.made.update((self.output, self.state))
-
-    @cached_property
-    def programs(self) -> Programs:
-        """The digests of programs, the same for every builder."""
-        from .programs import Programs
-
-        return Programs(self.memory)
-
-    @cached_property
-    def signer(self) -> Signer:
-        """The keys of this run: the one that signs, and all that are trusted."""
-        from .flow.signer import Signer
-
-        return Signer(self.root, self.config, self.progress)
-
-    @cached_property
-    def source(self) -> Source:
-        """What git says of it; asked when first needed, as listing tasks needs none of it."""
-        from ..provenance.source import read_source
-
-        return read_source(self.root)
-
-    @cached_property
-    def committed(self) -> frozenset[str]:
-        """The files that git compares with the commit, as paths from the repository's root."""
-        from ..provenance.source import committed_files
-
-        return committed_files(self.source)
-
-    @cached_property
-    def source_url(self) -> str | None:
-        """The repository's public address: as configured, else git's `origin`."""
-        return self.config.project.source or self.source.url
-
-    @cached_property
-    def project(self) -> Party:
-        """Who ships what this workspace builds, and answers for its SBOMs."""
-        from ..provenance.sbom.party import Party
-
-        supplier = self.config.project.supplier
-        if supplier is not None:
-            return supplier
-        name = self.config.project.name or (self.source_url or str(self.root)).rstrip("/").rpartition("/")[2]
-        return Party(name=name, url=self.source_url)
-
-    @cached_property
-    def progress(self) -> Progress:
-        """What is told how the work goes on; it keeps the logs, and shows nothing until it is given a display."""
-        from .progress.progress import Progress
-
-        return Progress(self.root, self.state)
-
-    @property
-    def output(self) -> Path:
-        """The output folder, `dist/` by default."""
-        return self.config.output
-
-    @property
-    def state(self) -> Path:
-        """State that may be lost without losing evidence."""
-        return self.root / STATE
-
-    def kept(self, artifact: Artifact) -> Path:
-        """Return the folder in which a builder keeps what it made of an artifact, until it is told to let go."""
-        return self.state / artifact.builder / f"{artifact.name}@{artifact.platform}".replace("/", "-")
 
 
 class Builder(Protocol):

@@ -16,7 +16,7 @@ from doit.globals import Globals
 
 from ..provenance.errors import ProvenanceError
 from . import journal
-from .builder import STATE
+from .workspace import STATE
 
 if TYPE_CHECKING:
     import sqlite3

@@ -17,9 +17,9 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 from ..provenance import config
 from ..provenance.errors import ProvenanceError
 from ..provenance.sign.place import default_key_path
-from .builder import STATE, Artifact, Builder, Workspace
 from .cargo.builder import CargoBuilder
 from .command.builder import CommandBuilder
+from .context import Context
 from .database import BACKEND, own
 from .docker.builder import DockerBuilder
 from .freshness.state import State
@@ -27,11 +27,14 @@ from .nix.builder import NixBuilder
 from .oci.builder import OciBuilder
 from .reporter import META, Reporter
 from .session import Session
+from .workspace import STATE, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BUILDERS: tuple[Callable[[Workspace], Builder], ...] = (
+    from .builder import Artifact, Builder
+
+BUILDERS: tuple[Callable[[Context], Builder], ...] = (
     CargoBuilder,
     NixBuilder,
     CommandBuilder,
@@ -84,8 +87,8 @@ def open_session(root: Path) -> Session:
     absolute = root.resolve()
     state = State(absolute / STATE / "state.db", lambda: default_key_path(os.environ).with_name("state.secret"))
     settings = config.load(absolute, state)
-    workspace = Workspace(root=absolute, config=settings, memory=state)
-    return Session(workspace, state, workspace.signer)
+    context = Context(workspace=Workspace(root=absolute, config=settings), memory=state)
+    return Session(context, state, context.signer)
 
 
 def tasks(session: Session) -> Iterator[Task]:
@@ -97,7 +100,7 @@ def tasks(session: Session) -> Iterator[Task]:
 
 def _tasks_of_all(session: Session) -> Iterator[Task]:
     for make_builder in BUILDERS:
-        builder = make_builder(session.workspace)
+        builder = make_builder(session.context)
         try:
             artifacts = session.add(builder)
         except ProvenanceError as error:

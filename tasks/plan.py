@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from ..provenance.digest import Digest
     from ..provenance.json import JSONValue
-    from .builder import Artifact, Workspace
+    from .builder import Artifact
     from .freshness.answer import Answer
+    from .workspace import Workspace
 
 _SHOWN = 2
 """Reasons in a line of the table; the others are counted."""

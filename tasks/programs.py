@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from .builder import Memory
+    from .context import Memory
 
 _KEY = "programs"
 

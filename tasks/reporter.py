@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from doit.exceptions import UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from .flow.outcome import Done
+from .pipeline.outcome import Done
 from .progress.progress import Display
 from .session import Session
 
@@ -50,10 +50,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         from .progress.display.choice import choose_display
 
         wanted = _with_dependencies(tasks, selected_tasks)
-        self._display = choose_display(sys.stderr, os.environ, self._sessions[0].workspace.progress.redact)
+        self._display = choose_display(sys.stderr, os.environ, self._sessions[0].context.progress.redact)
         for session in self._sessions:
             session.selected = wanted & session.artifacts.keys()
-            session.workspace.progress.display = self._display
+            session.context.progress.display = self._display
 
     def execute_task(self, task: Any) -> None:
         """Show that a task of the user's own begins, and leave the screen to it; ours show themselves."""
@@ -75,7 +75,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             fields: dict[str, Any] = {"digest": str(outcome.digest), "seconds": round(outcome.seconds, 3)}
             if outcome.since:
                 fields["since"] = outcome.since
-            fields["log"] = session.workspace.progress.log_of(outcome.artifact)
+            fields["log"] = session.context.progress.log_of(outcome.artifact)
             self._display.ended(task.name, f"artifact.{outcome.done}", fields)
 
     def add_failure(self, task: Any, fail: Any) -> None:
@@ -111,7 +111,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
     def _fail(self, name: str, text: str, session: Session) -> None:
         from .progress.failure import Failure
 
-        progress = session.workspace.progress
+        progress = session.context.progress
         text = progress.redact(text)
         artifact = session.artifacts.get(name)
         log = progress.log_of(artifact) if artifact else None
@@ -128,7 +128,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         selected = [(s, a) for s in self._sessions for a in s.artifacts.values() if a.id in s.selected]
         outcomes = [s.outcomes[a.id] for s, a in selected if a.id in s.outcomes]
         failed = {name for failure in self._failures.values() for name in failure.names}
-        failed |= {a.id for s, a in selected if s.workspace.progress.failed_call(a.id)}  # with their group
+        failed |= {a.id for s, a in selected if s.context.progress.failed_call(a.id)}  # with their group
         reached = {o.artifact.id for o in outcomes} | failed | self._not_built.keys() | self._passed
         width = shutil.get_terminal_size().columns if self.outstream.isatty() else None
         self.write(table(outcomes, width=width))

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 
 from ..provenance.errors import ProvenanceError, VerificationError
 from ..provenance.fs import links, lock, store
-from .flow.outcome import Done, Outcome
 from .freshness.answer import Action, Answer, Code, Depends, Fallen, Fresh, Stale
 from .freshness.inputs import ABSENT, Kind, digest_of, parts, to_json
 from .freshness.judge import Judge
+from .pipeline.outcome import Done, Outcome
 from .progress.progress import LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from ..provenance.record import Record
-    from .builder import Artifact, Builder, Built, Workspace
-    from .flow.flow import Placed
-    from .flow.signer import Signer
+    from .builder import Artifact, Builder, Built
+    from .context import Context
     from .freshness.explain import Explanation
     from .freshness.state import State
+    from .pipeline.produce import Placed
+    from .pipeline.signer import Signer
 
 
 _FROM_ELSEWHERE = frozenset({Code.INPUTS_UNKNOWN, Code.SIGNER_CHANGED})
@@ -33,6 +34,7 @@ class Session:
     """Builds each group once, and leads each of its artifacts to its place.
 
     Attributes:
+        context: the run, as builders see it.
         workspace: the user's repository.
         judge: says what is to be done.
         artifacts: all that was discovered, by id.
@@ -44,9 +46,10 @@ class Session:
         always: build what is fresh too.
     """
 
-    def __init__(self, workspace: Workspace, state: State, signer: Signer) -> None:
-        self.workspace = workspace
-        self.judge = Judge(workspace, state, signer)
+    def __init__(self, context: Context, state: State, signer: Signer) -> None:
+        self.context = context
+        self.workspace = context.workspace
+        self.judge = Judge(context, state, signer)
         self.artifacts = self.judge.artifacts
         self.failures: dict[str, ProvenanceError] = {}
         self.selected: Collection[str] = ()
@@ -72,7 +75,7 @@ class Session:
             found = tuple(builder.discover())
         except ProvenanceError as error:
             self.failures[builder.name] = error
-            self.workspace.untold.add(builder.name)
+            self.context.failed_builders.add(builder.name)
             raise
         self.judge.builders[builder.name] = builder
         for artifact in found:
@@ -112,7 +115,7 @@ class Session:
         Raises:
             ProvenanceError: something failed; what the output folder held before is untouched.
         """
-        from .flow.flow import built_at, repair
+        from .pipeline.produce import built_at, repair
 
         started = time.monotonic()
         with self._beginning:
@@ -124,9 +127,7 @@ class Session:
         if isinstance(answer, ProvenanceError):
             raise answer
         attests = isinstance(answer, Stale) and answer.action is Action.ATTEST and not self.always
-        placed = (
-            repair(artifact, workspace=self.workspace, signing=signing) if attests else self._build_and_place(artifact)
-        )
+        placed = repair(artifact, context=self.context, signing=signing) if attests else self._build_and_place(artifact)
         self._remember(artifact, placed)
         is_new = placed.record.names.provenance_bundle in placed.made
         built = built_at(placed.provenance)
@@ -158,7 +159,7 @@ class Session:
         self._state.close()
 
     def _build_and_place(self, artifact: Artifact) -> Placed:
-        from .flow.flow import produce
+        from .pipeline.produce import produce
 
         self._refuse_unproven(artifact.upstream)
         built = self._build_once(artifact)
@@ -166,7 +167,7 @@ class Session:
         try:
             # Before the record that names it: whoever is killed in between must not leave a record without its list.
             self._state.keep_inputs(artifact.id, digest_of(built.inputs), to_json(built.inputs))
-            return produce(artifact, built, builder=builder, workspace=self.workspace, signing=self._signer.signing())
+            return produce(artifact, built, builder=builder, context=self.context, signing=self._signer.signing())
         finally:
             builder.release(artifact)
 
@@ -257,4 +258,4 @@ class Session:
     def _say_that_we_wait(self, holder: lock.Holder | None) -> None:
         """Say whom we wait for; nobody but the kernel knows whether it still runs."""
         text = f"waiting for {holder or 'another run over this workspace'} to end"
-        self.workspace.progress.notice("lock.waiting", text, holder=str(holder) if holder else None)
+        self.context.progress.notice("lock.waiting", text, holder=str(holder) if holder else None)

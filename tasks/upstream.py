@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..provenance.digest import Digest
-    from .builder import Workspace
+    from .context import Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +38,19 @@ class Upstream:
         return self.path.rpartition("/")[2]
 
 
-def read_upstream(workspace: Workspace, ids: Iterable[str]) -> dict[str, Upstream]:
+def read_upstream(context: Context, ids: Iterable[str]) -> dict[str, Upstream]:
     """Return these artifacts, by their ids; the bytes of each are those that its record names.
 
     Raises:
         UnreadableError: one has no record.
         InputChangedError: one is not what its record says.
     """
-    from .flow.flow import read_record
+    from .pipeline.produce import read_record
 
     found = {}
     for id_ in ids:
-        artifact = workspace.artifacts[id_]
-        place = workspace.output / artifact.folder
+        artifact = context.artifacts[id_]
+        place = context.workspace.output / artifact.folder
         record = read_record(place)
         try:
             with opened(place) as folder:
@@ -61,6 +61,6 @@ def read_upstream(workspace: Workspace, ids: Iterable[str]) -> dict[str, Upstrea
             ) from error
         if digest != record.digest:
             raise InputChangedError(f"the upstream artifact `{id_}` is not what its record says", hint="run again")
-        path = os.path.relpath(place / record.names.artifact, workspace.root)
+        path = os.path.relpath(place / record.names.artifact, context.workspace.root)
         found[id_] = Upstream(id=id_, name=artifact.name, path=path, digest=digest, media_type=record.media_type)
     return found

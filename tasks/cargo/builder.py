@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError
 from ...provenance.fs import copies
-from ..builder import Artifact, Built, Declared, Workspace
+from ..builder import Artifact, Built, Declared
 from ..freshness.inputs import Meter
 from .discover import Binary, Group, discover
 from .metadata import find_manifests
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.sbom.manifest import Manifests
+    from ..context import Context
     from .declare import Declarations
     from .observe import Loaded
     from .run import Run, Runner
@@ -37,8 +38,9 @@ class CargoBuilder:
 
     name = "cargo"
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.workspace = context.workspace
         self._groups: dict[str, Group] = {}
         self._binaries: dict[Artifact, Binary] = {}
         self._runs: dict[Artifact, Run] = {}
@@ -47,11 +49,11 @@ class CargoBuilder:
 
     def discover(self) -> Sequence[Artifact]:
         """Return every binary target of the repository's cargo workspaces."""
-        for group in discover(self.workspace):
+        for group in discover(self.context):
             self._groups[group.id] = group
             self._building.setdefault(group.target_directory, threading.Lock())
             self._binaries.update({b.artifact: b for b in group.binaries})
-            self.workspace.made.update((group.target_directory, group.build_directory))
+            self.context.build_dirs.update((group.target_directory, group.build_directory))
         return tuple(self._binaries)
 
     def declare(self, artifact: Artifact) -> Declared:
@@ -121,7 +123,7 @@ class CargoBuilder:
     def _declarations(self) -> Declarations:
         from .declare import Declarations
 
-        return Declarations(self.workspace)
+        return Declarations(self.context)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -133,7 +135,7 @@ class CargoBuilder:
     def _runner(self) -> Runner:
         from .run import Runner
 
-        return Runner(self.workspace, self._declarations, self._pool, self._tables)
+        return Runner(self.context, self._declarations, self._pool, self._tables)
 
     @cached_property
     def _tables(self) -> Manifests:
@@ -166,7 +168,7 @@ class CargoBuilder:
         from .recorded import recorded
 
         root = self.workspace.source.root
-        meter = Meter(self.workspace.root, self.workspace.made)
+        meter = Meter(self.workspace.root, self.context.build_dirs)
         return Built(
             path=path,
             build_type=BUILD_TYPE,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ...provenance.json import JSONValue
     from ...provenance.sbom.cargo import Locked, PackageId
-    from ..builder import Workspace
+    from ..context import Context
     from ..programs import Programs
     from .discover import Binary, Group
     from .ground import Ground
@@ -45,14 +45,14 @@ _CROSS = ("CROSS_CONFIG", "CROSS_CONTAINER_ENGINE", "CROSS_BUILD_OPTS")
 class Declarations:
     """Tells what is known without building, once per group and state of its workspace."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.programs = workspace.programs
-        self._tool = workspace.config.cargo.tool
-        self._meter = Meter(workspace.root, workspace.made)
+    def __init__(self, context: Context) -> None:
+        self.programs = context.programs
+        self._tool = context.workspace.config.cargo.tool
+        self._meter = Meter(context.workspace.root, context.build_dirs)
         self._look: Callable[[Group], Ground] = lambda group: group.asked.look_again(
-            workspace.root, workspace.config.cargo.manifests
+            context.workspace.root, context.workspace.config.cargo.manifests
         )
-        self._resolver = Resolver(workspace.memory, self._meter.name)
+        self._resolver = Resolver(context.memory, self._meter.name)
         self._lock = threading.RLock()
         self._bases: dict[str, Basis] = {}
         self._unresolved: set[str] = set()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ConfigError, did_you_mean
-from ..builder import Artifact, Workspace
+from ..builder import Artifact
 from .features import FeatureChoice, enabled
 from .ground import MANIFEST
 from .metadata import CargoWorkspace, Package, refuse_confusable
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ...provenance.config import Cargo
+    from ..context import Context
+    from ..workspace import Workspace
     from .toolchain import Toolchain
 
 _HOST_TUPLE = "host-tuple"
@@ -82,18 +84,18 @@ class Group:
         return arguments + self.features.arguments()
 
 
-def discover(workspace: Workspace) -> tuple[Group, ...]:
+def discover(context: Context) -> tuple[Group, ...]:
     """Return every group of binaries, in a stable order.
 
     Raises:
         ToolError: cargo or rustc is missing, or refuses a manifest; or it would confuse two workspaces.
         ConfigError: a pattern matches nothing, or two binaries would have one name.
     """
-    config = workspace.config.cargo
+    config = context.workspace.config.cargo
     choices = _feature_choices(config)
     groups: list[Group] = []
     known: list[Package] = []
-    asked = ask(workspace.root, config.manifests, workspace.memory)
+    asked = ask(context.workspace.root, config.manifests, context.memory)
     refuse_confusable(asked.workspaces)
     for cargo_workspace in asked.workspaces:
         known += cargo_workspace.members
@@ -101,8 +103,8 @@ def discover(workspace: Workspace) -> tuple[Group, ...]:
         for choice in choices:
             shipped = list(_shipped(cargo_workspace, config, choice, choices))
             for triple in _triples(config, toolchain):
-                groups += _groups(workspace, cargo_workspace, asked, choice, triple, shipped)
-    _refuse_unmatched(workspace, known)
+                groups += _groups(context.workspace, cargo_workspace, asked, choice, triple, shipped)
+    _refuse_unmatched(context.workspace, known)
     _refuse_doubles(groups)
     return tuple(groups)
 

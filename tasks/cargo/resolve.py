@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...provenance.json import JSONValue
     from ...provenance.sbom.cargo import Locked, PackageId
-    from ..builder import Memory
+    from ..context import Memory
     from .discover import Binary, Group
     from .ground import Ground
     from .units import UnitGraph

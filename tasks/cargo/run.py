@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from ...provenance.sbom.cargo import Locked, PackageId
     from ...provenance.sbom.manifest import Manifests
-    from ..builder import Artifact, Declared, Workspace
+    from ..builder import Artifact, Declared
+    from ..context import Context
     from .declare import Declarations
     from .discover import Binary, Group
     from .messages import Messages
@@ -104,14 +105,15 @@ class Runner:
     """Calls cargo for one workspace.
 
     Args:
-        workspace: the user's repository.
+        context: the run.
         declarations: tell what is known without a call.
         pool: does meanwhile what can be done meanwhile.
         tables: of manifests that will be described.
     """
 
-    def __init__(self, workspace: Workspace, declarations: Declarations, pool: Executor, tables: Manifests) -> None:
-        self._workspace = workspace
+    def __init__(self, context: Context, declarations: Declarations, pool: Executor, tables: Manifests) -> None:
+        self._context = context
+        self._workspace = context.workspace
         self._declarations = declarations
         self._pool = pool
         self._tables = tables
@@ -164,7 +166,7 @@ class Runner:
             return found
 
         tool = self._workspace.config.cargo.tool
-        return build(group, binaries, tool, progress=self._workspace.progress, pool=self._pool, graph=graph)
+        return build(group, binaries, tool, progress=self._context.progress, pool=self._pool, graph=graph)
 
     def _observe(self, group: Group, call: Call, binary: Binary) -> Loaded:
         scratch = self._workspace.state / "cargo" / "observed" / binary.artifact.folder
@@ -190,7 +192,7 @@ class Runner:
                 executable,
                 (manifests[artifact], *further.get(artifact, ())),
                 workspace=group.root,
-                made=self._workspace.made,
+                made=self._context.build_dirs,
                 repository=self._workspace.source.root,
             )
             found[artifact.id] = Inputs.read((p for p in files if p.is_file()), digests)
@@ -203,7 +205,7 @@ class Runner:
                 hint="if a wrapper of rustc's drops them (`--emit=dep-info`), build without it",
             )
         root = call.graph.binary(binary.package.id, binary.target)
-        return further_files(call.graph, root, call.messages, workspace=group.root, made=self._workspace.made)
+        return further_files(call.graph, root, call.messages, workspace=group.root, made=self._context.build_dirs)
 
     @staticmethod
     def _refuse(path: str | None) -> None:

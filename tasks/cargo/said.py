@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ..builder import Memory
+    from ..context import Memory
 
 
 class Said:

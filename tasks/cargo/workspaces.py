@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ..builder import Memory
+    from ..context import Memory
     from .survey import Survey
 
 _KEY = "cargo.workspaces"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ...provenance.attest.resource import ResourceDescriptor
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
-    from ..builder import Artifact, Built, Declared, Workspace
+    from ..builder import Artifact, Built, Declared
+    from ..context import Context
     from .programs import Programs
     from .run import Run
     from .units import Output, Unit
@@ -29,8 +30,9 @@ class CommandBuilder:
 
     name = BUILDER
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.workspace = context.workspace
         self._units: dict[str, Unit] = {}
         self._outputs: dict[str, Output] = {}
         self._runs: dict[str, Run] = {}
@@ -51,8 +53,8 @@ class CommandBuilder:
         from .check import mistakes
         from .units import ids_of, unit
 
-        ids = Ids([*self.workspace.artifacts, *(id_ for command in commands for id_ in ids_of(command))])
-        refuse(mistakes(commands, ids, self.workspace.untold))
+        ids = Ids([*self.context.artifacts, *(id_ for command in commands for id_ in ids_of(command))])
+        refuse(mistakes(commands, ids, self.context.failed_builders))
         found = [unit(command, ids) for command in commands]
         self._units = {one.outputs[0].artifact.group: one for one in found}
         outputs = [output for one in found for output in one.outputs]
@@ -77,19 +79,19 @@ class CommandBuilder:
         one = self._units[group]
         wanted = {artifact: self._outputs[artifact.id].pattern for artifact in artifacts}
         outputs = Outputs.before(self.workspace, wanted.values())
-        run = run_command(self.workspace, one, artifacts, self._programs)
+        run = run_command(self.context, one, artifacts, self._programs)
         found = {}
         for artifact, pattern in wanted.items():
             path = self._claim(outputs.after(pattern), group)
             found[artifact] = built(
-                self.workspace, run, self._outputs[artifact.id], path, self.workspace.kept(artifact)
+                self.workspace, run, self._outputs[artifact.id], path, self.context.scratch_dir(artifact)
             )
             self._runs[artifact.id] = run
         return found
 
     def release(self, artifact: Artifact) -> None:
         """Remove the copy of an artifact."""
-        shutil.rmtree(self.workspace.kept(artifact), ignore_errors=True)
+        shutil.rmtree(self.context.scratch_dir(artifact), ignore_errors=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
@@ -108,7 +110,7 @@ class CommandBuilder:
     def _programs(self) -> Programs:
         from .programs import Programs
 
-        return Programs(self.workspace.root, self.workspace.programs)
+        return Programs(self.workspace.root, self.context.programs)
 
     def _claim(self, path: Path, group: str) -> Path:
         """Return a file that a run has left, unless another command of this process has left it too."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from ..builder import Workspace
     from ..freshness.inputs import Signature
+    from ..workspace import Workspace
 
 OURS = ("cargo", "command", "component", "docker", "nix", "oci", "par")
 """Folders of the output folder that hold artifacts with their evidence: of all builders, those to come too."""

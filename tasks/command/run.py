@@ -22,8 +22,10 @@ from .programs import tool_key
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..builder import Artifact, Declared, Workspace
+    from ..builder import Artifact, Declared
+    from ..context import Context
     from ..freshness.inputs import Inputs
+    from ..workspace import Workspace
     from .programs import Programs
     from .units import Output, Unit
 
@@ -45,32 +47,32 @@ class Run:
     finished: datetime
 
 
-def run_command(workspace: Workspace, unit: Unit, artifacts: Sequence[Artifact], programs: Programs) -> Run:
+def run_command(context: Context, unit: Unit, artifacts: Sequence[Artifact], programs: Programs) -> Run:
     """Run a command for `artifacts`.
 
     Raises:
         BuildError: it failed, or an input is not there.
         InputChangedError: an input changed meanwhile.
     """
-    before = _Look.take(workspace, unit, programs)
+    before = _Look.take(context, unit, programs)
     before.measured.refuse_gaps()
     argv = unit.argv({id_: one.path for id_, one in before.made_from.upstream.items()})
     started = datetime.now(UTC)
-    with workspace.progress.call(artifacts, argv) as sink:
-        code = run(argv, cwd=workspace.root, env=clean_environment(), sink=sink)
+    with context.progress.call(artifacts, argv) as sink:
+        code = run(argv, cwd=context.workspace.root, env=clean_environment(), sink=sink)
         if code != 0:
             asked = ", ".join(f"`{artifact.id}`" for artifact in artifacts)
             how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
             raise BuildError(f"{quoted(argv[0])} failed for {asked} ({how})")
     finished = datetime.now(UTC)
-    after = _Look.take(workspace, unit, programs)
+    after = _Look.take(context, unit, programs)
     after.refuse_changes_since(before)
     upstream = {key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in after.made_from.upstream.items()}
     return Run(
         unit=unit,
         made_from=after.made_from,
         inputs={**after.declared.values, **after.measured.values, **upstream},
-        files={_from_repository(workspace, name): sha256 for name, sha256 in after.measured.files.items()},
+        files={_from_repository(context.workspace, name): sha256 for name, sha256 in after.measured.files.items()},
         started=started,
         finished=finished,
     )
@@ -112,12 +114,12 @@ class _Look:
     made_from: MadeFrom
 
     @classmethod
-    def take(cls, workspace: Workspace, unit: Unit, programs: Programs) -> _Look:
+    def take(cls, context: Context, unit: Unit, programs: Programs) -> _Look:
         programs.forget()
         declared = declare(unit.command, programs)
-        measured = measure(declared, Meter(workspace.root, made=workspace.made))
+        measured = measure(declared, Meter(context.workspace.root, made=context.build_dirs))
         tool = _tool(unit.command.run[0], declared, measured)
-        upstream = read_upstream(workspace, unit.upstream)
+        upstream = read_upstream(context, unit.upstream)
         return cls(declared=declared, measured=measured, made_from=MadeFrom(upstream=upstream, tool=tool))
 
     def refuse_changes_since(self, before: _Look) -> None:

@@ -16,7 +16,7 @@ from ..graph import BUILDERS, open_session
 from .base import WorkspaceCommand
 
 if TYPE_CHECKING:
-    from ..builder import Workspace
+    from ..workspace import Workspace
 
 _DODO = '''\
 """Builds what this repository ships, each artifact with its SBOM, its provenance and their signatures."""
@@ -50,7 +50,7 @@ class Init(WorkspaceCommand):
         session = open_session(root)
         worst = 0
         for make_builder in BUILDERS:
-            builder = make_builder(session.workspace)
+            builder = make_builder(session.context)
             try:
                 for artifact in session.add(builder):
                     sys.stdout.write(f"found   {artifact.id}\n")
@@ -72,13 +72,13 @@ def _proposed(root: Path) -> tuple[str, list[str]]:
     notes: dict[str, tuple[str, ...]] = {}
     for make_builder in BUILDERS:
         with contextlib.suppress(ProvenanceError):
-            found |= make_builder(session.workspace).propose()
+            found |= make_builder(session.context).propose()
     with contextlib.suppress(ProvenanceError):
         if session.workspace.source_url is None and root.name.isprintable() and root.name.strip():
             # Nothing but the folder names the project: said once, it is the same in everybody's checkout.
             found["project.name"] = root.name
             notes["project.name"] = ("Git has no remote to take it from; this is the folder's name.",)
-    images = propose_images(root, _name_of(session.workspace), session.workspace.made)
+    images = propose_images(root, _name_of(session.workspace), session.context.build_dirs)
     offered = [one for one in images.proposed if one.standing is Standing.OFFERED]
     lines = [f"offered {one.parent}:{one.name}, behind `#` in {FILE}" for one in offered]
     return starter(found, notes=notes, proposed=images.proposed), [*lines, *(f"note    {line}" for line in images.said)]

@@ -16,8 +16,8 @@ from doit.dependency import DatabaseException
 from doit.exceptions import InvalidCommand, TaskFailed, UnmetDependency
 
 from ...provenance.errors import did_you_mean
-from ..builder import STATE
 from ..reporter import session_of
+from ..workspace import STATE
 from .base import INTERRUPTED, expand
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _ended_with_care(sessions: list[Session]) -> Iterator[None]:
         if is_main:
             signal.signal(signal.SIGTERM, previous)
         for session in sessions:
-            session.workspace.progress.display.close()
+            session.context.progress.display.close()
             session.close()
 
 

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
     from ...provenance.config import Docker
     from ...provenance.oci.model import Descriptor
-    from ..builder import Artifact, Workspace
+    from ..builder import Artifact
+    from ..context import Context
     from ..upstream import Upstream
+    from ..workspace import Workspace
     from .pins import Pins
     from .stages import Named
     from .tool import Tool
@@ -64,11 +66,11 @@ class Made:
     upstream: Mapping[str, Upstream]
 
 
-def make(workspace: Workspace, docker: Docker, artifact: Artifact, tool: Tool, pins: Pins, folder: Path) -> Made:
+def make(context: Context, docker: Docker, artifact: Artifact, tool: Tool, pins: Pins, folder: Path) -> Made:
     """Build an image.
 
     Args:
-        workspace: of the image.
+        context: the run.
         docker: its table.
         artifact: the image for one platform.
         tool: what builds.
@@ -83,7 +85,7 @@ def make(workspace: Workspace, docker: Docker, artifact: Artifact, tool: Tool, p
     remove(folder)
     scratch = folder / "scratch"
     try:
-        return _Making(workspace=workspace, docker=docker, artifact=artifact, tool=tool, pins=pins).run(folder, scratch)
+        return _Making(context=context, docker=docker, artifact=artifact, tool=tool, pins=pins).run(folder, scratch)
     except BaseException:
         remove(folder)
         raise
@@ -93,16 +95,20 @@ def make(workspace: Workspace, docker: Docker, artifact: Artifact, tool: Tool, p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Making:
-    workspace: Workspace
+    context: Context
     docker: Docker
     artifact: Artifact
     tool: Tool
     pins: Pins
 
+    @property
+    def workspace(self) -> Workspace:
+        return self.context.workspace
+
     def run(self, folder: Path, scratch: Path) -> Made:
         refuse_missing(self.workspace, self.docker)
-        refuse_in_contexts(self.workspace, self.docker)
-        before = measure(self.workspace, self.docker)
+        refuse_in_contexts(self.context, self.docker)
+        before = measure(self.context, self.docker)
         named = self._named()
         if not (self.tool.argv or named.is_all):
             raise BuildError(
@@ -110,7 +116,7 @@ class _Making:
                 hint="name it plainly: an engine without buildx does not say what it has used",
             )
         pins = self.pins.of(named.images, lambda: self.tool, Asking.ALWAYS)
-        upstream = read_upstream(self.workspace, self.artifact.upstream)
+        upstream = read_upstream(self.context, self.artifact.upstream)
         files = from_repository(self.workspace, before)
         created = time_of(self.workspace.source, sorted(files))
         started = datetime.now(UTC)
@@ -118,7 +124,7 @@ class _Making:
             scratch.mkdir(parents=True)
         except OSError as error:
             raise StoreError(f"no image can be built in `{scratch}`: {error.strerror}") from error
-        staged = stage(self.workspace, self.docker, upstream.values(), int(created.timestamp()), scratch / "staged")
+        staged = stage(self.context, self.docker, upstream.values(), int(created.timestamp()), scratch / "staged")
         _refuse_others(staged, before)
         call = Call(
             docker=self.docker,
@@ -168,13 +174,13 @@ class _Making:
         """Build, and take what was built into a layout of ours; return what was used, and the image in the layout."""
         writer = LayoutWriter(folder / IMAGE)
         if call.tool.argv:
-            materials = build(self.workspace, call)
+            materials = build(self.context, call)
             entries = copy_layout(call.layout, writer, Means.LINK)
         else:
             from . import engine
 
             archive = call.folder / "engine.tar"
-            materials = engine.build(self.workspace, call, archive)
+            materials = engine.build(self.context, call, archive)
             entries = read_archive(archive, writer)
         images = select(entries, writer).images
         asked = Platform.parse(self.artifact.platform)
@@ -184,8 +190,8 @@ class _Making:
         return materials, writer, images[asked]
 
     def _refuse_changes(self, before: Measured, upstream: Mapping[str, Upstream]) -> None:
-        measure(self.workspace, self.docker).refuse_changes_since(before)
-        for id_, one in read_upstream(self.workspace, self.artifact.upstream).items():
+        measure(self.context, self.docker).refuse_changes_since(before)
+        for id_, one in read_upstream(self.context, self.artifact.upstream).items():
             if one != upstream[id_]:
                 raise InputChangedError(f"an input changed while it was being built: `{id_}`", hint="run again")
 

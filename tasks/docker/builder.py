@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ...provenance.attest.resource import ResourceDescriptor
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
-    from ..builder import Artifact, Built, Declared, Workspace
+    from ..builder import Artifact, Built, Declared
+    from ..context import Context
     from .build import Made
     from .pins import Pins
     from .tool import Tool
@@ -30,8 +31,9 @@ class DockerBuilder:
 
     name = BUILDER
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.workspace = context.workspace
         self._units: dict[str, Unit] = {}
         self._made: dict[str, Made] = {}
         self._asking = threading.Lock()
@@ -51,8 +53,8 @@ class DockerBuilder:
         from .check import mistakes
         from .units import unit
 
-        ids = Ids(self.workspace.artifacts)
-        refuse(mistakes(dockers, ids, self.workspace.artifacts, self.workspace.untold))
+        ids = Ids(self.context.artifacts)
+        refuse(mistakes(dockers, ids, self.context.artifacts, self.context.failed_builders))
         self._units = {docker.name: unit(docker, ids) for docker in dockers}
         return [artifact for one in self._units.values() for artifact in one.artifacts]
 
@@ -67,7 +69,7 @@ class DockerBuilder:
             return declare_index(as_input(self.workspace, docker.name, docker.annotations))
         from .inputs import declare
 
-        return declare(self.workspace, one.docker, artifact, self._pins, self._find_tool)
+        return declare(self.context, one.docker, artifact, self._pins, self._find_tool)
 
     def propose(self) -> Mapping[str, tuple[str, ...]]:
         """Propose no settings of fixed names; `doit init` writes tables for what it sees (`propose.py`)."""
@@ -82,13 +84,13 @@ class DockerBuilder:
 
             return {
                 artifact: build_index(
-                    self.workspace, artifact, one.index_of(self.workspace), self.workspace.kept(artifact)
+                    self.context, artifact, one.index_of(self.workspace), self.context.scratch_dir(artifact)
                 )
             }
         from .build import make
 
         tool = self._find_tool()
-        args = (self.workspace, one.docker, artifact, tool, self._pins, self.workspace.kept(artifact))
+        args = (self.context, one.docker, artifact, tool, self._pins, self.context.scratch_dir(artifact))
         if tool.argv:
             made = make(*args)
         else:
@@ -100,7 +102,7 @@ class DockerBuilder:
     def release(self, artifact: Artifact) -> None:
         """Remove the layout that was made of an artifact."""
         self._made.pop(artifact.id, None)
-        shutil.rmtree(self.workspace.kept(artifact), ignore_errors=True)
+        shutil.rmtree(self.context.scratch_dir(artifact), ignore_errors=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
@@ -109,13 +111,13 @@ class DockerBuilder:
         if artifact == self._units[artifact.name].index:
             from ..image.join import describe
 
-            return describe(self.workspace, artifact, path, digest)
+            return describe(self.context, artifact, path, digest)
         from ..image.describe import describe_image
         from .describe import materials
 
         made = self._made[artifact.id]
         inventory = describe_image(
-            self.workspace,
+            self.context,
             artifact,
             path,
             digest,
@@ -129,7 +131,7 @@ class DockerBuilder:
     def _pins(self) -> Pins:
         from .pins import Pins
 
-        return Pins(self.workspace)
+        return Pins(self.context)
 
     def _find_tool(self) -> Tool:
         """Return what builds in this run: it is asked once, as one that does not answer takes its time for that.
@@ -142,7 +144,7 @@ class DockerBuilder:
         with self._asking:
             if self._tool is None:
                 try:
-                    self._tool = find_tool(self.workspace)
+                    self._tool = find_tool(self.context)
                 except ProvenanceError as error:
                     self._tool = error
             if isinstance(self._tool, ProvenanceError):

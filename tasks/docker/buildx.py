@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...provenance.config import Docker
-    from ..builder import Artifact, Workspace
+    from ..builder import Artifact
+    from ..context import Context
     from .staging import Staged
     from .tool import Tool
 
@@ -85,7 +86,7 @@ class Call:
         ]
 
 
-def build(workspace: Workspace, call: Call) -> list[Material]:
+def build(context: Context, call: Call) -> list[Material]:
     """Build an image, and return what BuildKit says that it has used.
 
     Raises:
@@ -96,13 +97,13 @@ def build(workspace: Workspace, call: Call) -> list[Material]:
     rules.write_bytes(policy(call.pins))
     extra = {POLICY: str(rules), "SOURCE_DATE_EPOCH": str(call.epoch), "BUILDX_METADATA_PROVENANCE": "min"}
     argv, said = call.argv(), _Tail()
-    with workspace.progress.call([call.artifact], argv) as sink:
+    with context.progress.call([call.artifact], argv) as sink:
 
         def take(piece: bytes) -> None:
             said.add(piece)
             sink(piece)
 
-        code = run(argv, cwd=workspace.root, env=environment(extra), sink=take)
+        code = run(argv, cwd=context.workspace.root, env=environment(extra), sink=take)
         if code != 0:
             how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
             raise BuildError(

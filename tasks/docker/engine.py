@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ...provenance.config import Docker
     from ...provenance.process import Sink
-    from ..builder import Workspace
+    from ..context import Context
     from .buildx import Call
 
 _ID = re.compile(r"sha256:[0-9a-f]{64}\Z")
@@ -53,7 +53,7 @@ def look_up(reference: str) -> str:
     return digest
 
 
-def build(workspace: Workspace, call: Call, archive: Path) -> list[Material]:
+def build(context: Context, call: Call, archive: Path) -> list[Material]:
     """Build an image, save it into an archive, and remove it from the engine; return the images it was built on.
 
     Raises:
@@ -63,7 +63,7 @@ def build(workspace: Workspace, call: Call, archive: Path) -> list[Material]:
     """
     _refuse_what_needs_buildkit(call.docker)
     argv = ["docker", "engine", "build", "--platform", call.artifact.platform]
-    with workspace.progress.call([call.artifact], argv) as sink, opened_engine() as client:
+    with context.progress.call([call.artifact], argv) as sink, opened_engine() as client:
         for reference, digest in call.pins.items():
             _pull(client, reference, digest, call.artifact.platform)
         built = _build(client, call, sink)

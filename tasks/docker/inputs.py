@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ...provenance.config import Docker
-    from ..builder import Artifact, Workspace
+    from ..builder import Artifact
+    from ..context import Context
     from ..freshness.inputs import Inputs
+    from ..workspace import Workspace
     from .pins import Pins
     from .tool import Tool
 
@@ -34,11 +36,11 @@ POLICY_SUFFIX = ".rego"
 """A file of this ending beside a Dockerfile is buildx's policy for it."""
 
 
-def declare(workspace: Workspace, docker: Docker, artifact: Artifact, pins: Pins, find: Callable[[], Tool]) -> Declared:
+def declare(context: Context, docker: Docker, artifact: Artifact, pins: Pins, find: Callable[[], Tool]) -> Declared:
     """Return the inputs of an image that are known without building it; no registry is asked unless `pull` says so.
 
     Args:
-        workspace: of the image.
+        context: the run.
         docker: its table.
         artifact: the image for one platform.
         pins: the digests of this run.
@@ -47,8 +49,8 @@ def declare(workspace: Workspace, docker: Docker, artifact: Artifact, pins: Pins
     Raises:
         ProvenanceError: the Dockerfile can't be understood, or docker has to be asked and does not answer.
     """
-    resolutions = _resolutions(workspace, docker, artifact, pins, find)
-    return declared(workspace, docker, tool_value(workspace, find), resolutions)
+    resolutions = _resolutions(context.workspace, docker, artifact, pins, find)
+    return declared(context.workspace, docker, tool_value(context, find), resolutions)
 
 
 def declared(workspace: Workspace, docker: Docker, tool: str, pins: Mapping[str, str]) -> Declared:
@@ -125,13 +127,13 @@ class Measured:
             )
 
 
-def measure(workspace: Workspace, docker: Docker) -> Measured:
+def measure(context: Context, docker: Docker) -> Measured:
     """Measure all inputs of an image that anyone can measure.
 
     Raises:
         ProvenanceError: one can't be read.
     """
-    meter = Meter(workspace.root, made=workspace.made)
+    meter = Meter(context.workspace.root, made=context.build_dirs)
     values: dict[str, str] = {}
     names = [dockerfile_of(docker), f"{dockerfile_of(docker)}{POLICY_SUFFIX}"]
     for of in contexts(docker):

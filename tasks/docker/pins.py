@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ...provenance.json import JSONValue
-    from ..builder import Workspace
+    from ..context import Context
     from .tool import Tool
 
 POLICY = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
@@ -52,8 +52,9 @@ class Asking(StrEnum):
 class Pins:
     """The digests of one run."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._workspace = context.workspace
         self._lock = threading.Lock()
         self._found: dict[str, str] = {}
 
@@ -73,7 +74,7 @@ class Pins:
             if digest := Reference.parse(reference).digest:
                 found[reference] = digest
                 continue
-            known = self._workspace.memory.get(_memory(reference)) if asking is Asking.WHERE_NEVER_ASKED else None
+            known = self._context.memory.get(_memory(reference)) if asking is Asking.WHERE_NEVER_ASKED else None
             found[reference] = known if isinstance(known, str) else self._look_up(reference, find)
         return found
 
@@ -82,7 +83,7 @@ class Pins:
             if reference not in self._found:
                 found = _ask(reference, find(), self._workspace.root)
                 self._found[reference] = found
-                self._workspace.memory.put(_memory(reference), found)
+                self._context.memory.put(_memory(reference), found)
             return self._found[reference]
 
 

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...provenance.config import Docker
-    from ..builder import Workspace
+    from ..context import Context
+    from ..workspace import Workspace
 
 _PATHS = ("src", "source")
 
 
-def refuse_in_contexts(workspace: Workspace, docker: Docker) -> None:
+def refuse_in_contexts(context: Context, docker: Docker) -> None:
     """See that no secret is a file of a context, before any is read.
 
     BuildKit would be sent it with all else, a `COPY . .` would put it into a layer, and its digest would be an input.
@@ -28,12 +29,12 @@ def refuse_in_contexts(workspace: Workspace, docker: Docker) -> None:
         BuildError: one is.
         ProvenanceError: a context can't be read.
     """
-    secrets = {os.path.realpath(workspace.root / path) for path in _files(docker)}
+    secrets = {os.path.realpath(context.workspace.root / path) for path in _files(docker)}
     if not secrets:
         return
     for of in contexts(docker):
-        for name in files(workspace.root, parts(of)[1], workspace.made):
-            if os.path.realpath(workspace.root / name) in secrets:
+        for name in files(context.workspace.root, parts(of)[1], context.build_dirs):
+            if os.path.realpath(context.workspace.root / name) in secrets:
                 raise BuildError(
                     f"the secret {quoted(name)} of `[docker.{docker.name}]` lies in its build context",
                     hint="exclude it in `.dockerignore`: all that is sent can get into the image",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...provenance.config import Docker
-    from ..builder import Workspace
+    from ..context import Context
     from ..freshness.context import Entry
     from ..upstream import Upstream
 
@@ -56,11 +56,11 @@ class Staged:
     files: Mapping[str, str]
 
 
-def stage(workspace: Workspace, docker: Docker, upstream: Iterable[Upstream], epoch: int, folder: Path) -> Staged:
+def stage(context: Context, docker: Docker, upstream: Iterable[Upstream], epoch: int, folder: Path) -> Staged:
     """Put all together that BuildKit is to be given.
 
     Args:
-        workspace: of the image.
+        context: the run.
         docker: the image.
         upstream: what is put at the context's root.
         epoch: the time of every file, in seconds since 1970.
@@ -71,26 +71,26 @@ def stage(workspace: Workspace, docker: Docker, upstream: Iterable[Upstream], ep
         InputChangedError: something changed while it was copied.
         ProvenanceError: something can't be read or written.
     """
-    text = read_dockerfile(workspace, docker)
+    text = read_dockerfile(context.workspace, docker)
     try:
-        copy = _Copy(workspace=workspace, epoch=epoch)
+        copy = _Copy(context=context, epoch=epoch)
         main, *others = contexts(docker)
-        context = copy.context(parts(main)[1], folder / "context", upstream)
+        main_context = copy.copy_context(parts(main)[1], folder / "context", upstream)
         by_place = {parts(of)[1]: of for of in others}
-        places = {place: copy.context(place, folder / f"named-{i}", ()) for i, place in enumerate(by_place)}
+        places = {place: copy.copy_context(place, folder / f"named-{i}", ()) for i, place in enumerate(by_place)}
         dockerfile = folder / "dockerfile" / "Dockerfile"
         dockerfile.parent.mkdir(parents=True)
         dockerfile.write_bytes(text)
         dockerfile.with_name("Dockerfile.dockerignore").write_bytes(_IGNORE)
         copy.files[dockerfile_of(docker)] = hashlib.sha256(text).hexdigest()
-        policy = workspace.root / f"{dockerfile_of(docker)}{POLICY_SUFFIX}"
+        policy = context.workspace.root / f"{dockerfile_of(docker)}{POLICY_SUFFIX}"
         if policy.is_file():
             name = f"{dockerfile_of(docker)}{POLICY_SUFFIX}"
             copy.file(policy, dockerfile.with_name(f"Dockerfile{POLICY_SUFFIX}"), name)
     except OSError as error:
         raise StoreError(f"the build context can't be put together: {error.strerror}: {error.filename}") from error
     return Staged(
-        context=context,
+        context=main_context,
         dockerfile=dockerfile,
         named={name: places[place] for name, place in folders_of(docker).items()},
         text=text,
@@ -100,20 +100,20 @@ def stage(workspace: Workspace, docker: Docker, upstream: Iterable[Upstream], ep
 
 @dataclass(slots=True, kw_only=True)
 class _Copy:
-    workspace: Workspace
+    context: Context
     epoch: int
     files: dict[str, str] = field(default_factory=dict)
 
-    def context(self, name: str, parent: Path, upstream: Iterable[Upstream]) -> Path:
+    def copy_context(self, name: str, parent: Path, upstream: Iterable[Upstream]) -> Path:
         """Copy a context and what is put into it; return its folder."""
         place = folder_of(name)
-        found = entries(self.workspace.root, name, self.workspace.made)
+        found = entries(self.context.workspace.root, name, self.context.build_dirs)
         content = hashlib.sha256(f"{self.epoch}\0".encode())
         new = parent / "new"
         new.mkdir(parents=True)
         for entry in found:
             path = os.path.normpath(f"{place}/{entry.path}")
-            what = self._entry(entry, self.workspace.root / path, new / entry.path, path)
+            what = self._entry(entry, self.context.workspace.root / path, new / entry.path, path)
             content.update(f"{entry.type}\0{entry.path}\0{what}\0".encode())
         for one in upstream:
             content.update(f"{Type.PROGRAM}\0{one.file}\0{self._upstream(one, new)}\0".encode())
@@ -158,7 +158,7 @@ class _Copy:
                 f"the artifact `{one.id}` is put into the context as {quoted(one.file)}, and there is one already",
                 hint="exclude it in `.dockerignore`, or let `context` in provenance.toml be another folder",
             )
-        sha256 = self.file(self.workspace.root / one.path, target, one.path)
+        sha256 = self.file(self.context.workspace.root / one.path, target, one.path)
         del self.files[one.path]  # it is an input by its id
         if sha256 != one.digest.sha256:
             raise InputChangedError(f"the upstream artifact `{one.id}` changed while it was copied", hint="run again")

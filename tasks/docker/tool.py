@@ -18,7 +18,7 @@ from ..freshness.inputs import Kind, key
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..builder import Workspace
+    from ..context import Context
 
 TOOL = key(Kind.TOOL, "buildkit")
 _MEMORY = "docker buildkit"
@@ -63,17 +63,17 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return found | {"DOCKER_CLI_HINTS": "false", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"} | dict(extra or {})
 
 
-def find_tool(workspace: Workspace) -> Tool:
+def find_tool(context: Context) -> Tool:
     """Ask which builder there is, and remember its version for runs that build nothing.
 
     Raises:
         ToolError: there is neither buildx nor an engine, or the builder does not answer.
     """
-    argv = _buildx(workspace.root)
-    found = _inspect(argv, workspace.root) if argv else None
-    if found is None or (found.driver == "docker" and not _keeps_oci(workspace.root)):
+    argv = _buildx(context.workspace.root)
+    found = _inspect(argv, context.workspace.root) if argv else None
+    if found is None or (found.driver == "docker" and not _keeps_oci(context.workspace.root)):
         found = Tool(argv=(), driver="engine", version=_engine_version(lacks_buildx=not argv))
-    workspace.memory.put(_MEMORY, {"of": _choice(), "value": found.value})
+    context.memory.put(_MEMORY, {"of": _choice(), "value": found.value})
     return found
 
 
@@ -90,7 +90,7 @@ def _engine_version(*, lacks_buildx: bool) -> str:
         ) from error
 
 
-def tool_value(workspace: Workspace, find: Callable[[], Tool]) -> str:
+def tool_value(context: Context, find: Callable[[], Tool]) -> str:
     """Return the value of the input that the tool is, as it was when it was asked last; `find` asks it.
 
     That the same builder runs another BuildKit since shows when something is built the next time.
@@ -98,7 +98,7 @@ def tool_value(workspace: Workspace, find: Callable[[], Tool]) -> str:
     Raises:
         ToolError: it was never asked, and does not answer.
     """
-    match workspace.memory.get(_MEMORY):
+    match context.memory.get(_MEMORY):
         case {"of": of, "value": str(value)} if of == _choice():
             return value
     return find().value

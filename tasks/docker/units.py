@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from ...provenance.config import Docker
     from ...provenance.json import JSONValue
-    from ..builder import Workspace
     from ..references import Ids
+    from ..workspace import Workspace
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/docker.v1.md"
 IMAGE_CONTEXT = "docker-image://"

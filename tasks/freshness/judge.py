@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ...provenance.attest.slsa import Provenance
-    from ..builder import Artifact, Builder, Declared, Workspace
-    from ..flow.signer import Signer
+    from ..builder import Artifact, Builder, Declared
+    from ..context import Context
+    from ..pipeline.signer import Signer
     from .changes import Upstream
     from .explain import Explanation
     from .state import State
@@ -30,11 +31,11 @@ class Judge:
         meter: measures inputs, each once until it is told to forget.
     """
 
-    def __init__(self, workspace: Workspace, state: State, signer: Signer) -> None:
-        self.artifacts = workspace.artifacts
+    def __init__(self, context: Context, state: State, signer: Signer) -> None:
+        self.artifacts = context.artifacts
         self.builders: dict[str, Builder] = {}
-        self.meter = Meter(workspace.root, made=workspace.made)
-        self._output = workspace.output
+        self.meter = Meter(context.workspace.root, made=context.build_dirs)
+        self._output = context.workspace.output
         self._state = state
         self._signer = signer
 
@@ -110,7 +111,7 @@ class Judge:
             ProvenanceError: an input can't be read, or the builder can't tell.
         """
         from ...provenance.fs.folder import steady
-        from ..flow.flow import signed_provenance
+        from ..pipeline.produce import signed_provenance
         from .explain import Explanation
 
         artifact = self.artifacts[id_]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from ...provenance.json import JSONValue
-    from ..builder import Workspace
+    from ..workspace import Workspace
 
 
 class Origin(StrEnum):

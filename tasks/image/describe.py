@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ...provenance.digest import Digest
     from ...provenance.oci.layout import Layout
     from ...provenance.oci.model import Descriptor
-    from ..builder import Artifact, Workspace
+    from ..builder import Artifact
+    from ..context import Context
     from .shipped import Shipped
 
 _INDEX_NOTE = (
@@ -34,7 +35,7 @@ _INDEX_NOTE = (
 
 
 def describe_image(  # noqa: PLR0913 - the things that an image was made of
-    workspace: Workspace,
+    context: Context,
     artifact: Artifact,
     path: Path,
     digest: Digest,
@@ -60,25 +61,27 @@ def describe_image(  # noqa: PLR0913 - the things that an image was made of
         found = look(layout, manifest)
         platform = platform_of(layout.config(manifest)) if manifest.config.media_type in CONFIGS else None
     sizes = {file.sha256: file.size for file in found.files.values() if file.size}
-    inside = {sha256: one for sha256, one in shipped(workspace, sizes).items() if sizes.get(sha256) == one.digest.size}
+    inside = {sha256: one for sha256, one in shipped(context, sizes).items() if sizes.get(sha256) == one.digest.size}
     elsewhere = sorted(set(upstream) - {one.id for one in inside.values()})
     return compose(
         explain(found, {sha256: one.id for sha256, one in inside.items()}, sources),
         artifact.id,
         digest,
         subject=image_component(
-            artifact.name, digest, platform=platform, annotations=manifest.annotations, supplier=workspace.project
+            artifact.name,
+            digest,
+            platform=platform,
+            annotations=manifest.annotations,
+            supplier=context.workspace.project,
         ),
         included={sha256: _included(one) for sha256, one in inside.items()},
-        given=tuple(_included(evidence_of(workspace, workspace.artifacts[id_])) for id_ in elsewhere),
+        given=tuple(_included(evidence_of(context, context.artifacts[id_])) for id_ in elsewhere),
         created=created,
-        author=workspace.project,
+        author=context.workspace.project,
     )
 
 
-def describe_index(
-    workspace: Workspace, artifact: Artifact, path: Path, digest: Digest, *, created: datetime
-) -> Inventory:
+def describe_index(context: Context, artifact: Artifact, path: Path, digest: Digest, *, created: datetime) -> Inventory:
     """Return the inventory of the index whose layout lies at `path`: an image for each platform, and its SBOMs.
 
     Which of its manifests are artifacts of this workspace is told by their digests.
@@ -91,14 +94,14 @@ def describe_index(
         index = layout.manifest(_root(layout, digest))
     if not isinstance(index, Index):
         raise UnreadableError(f"{quoted(str(path))} holds one image and no index")
-    platforms = (evidence_of(workspace, workspace.artifacts[id_]) for id_ in artifact.upstream)
+    platforms = (evidence_of(context, context.artifacts[id_]) for id_ in artifact.upstream)
     known = {one.digest.sha256: one for one in platforms}
     parts = {
         part.ref: part
         for part in (_platform(artifact.name, entry, known.get(entry.sha256)) for entry in index.manifests)
     }
     subject = image_component(
-        artifact.name, digest, platform=None, annotations=index.annotations, supplier=workspace.project
+        artifact.name, digest, platform=None, annotations=index.annotations, supplier=context.workspace.project
     )
     return Inventory(
         artifact=artifact.id,
@@ -109,7 +112,7 @@ def describe_index(
         completeness=Completeness.COMPLETE,
         note=_INDEX_NOTE,
         created=created,
-        author=workspace.project,
+        author=context.workspace.project,
         generator=("doit-provenance", VERSION),
     )
 

@@ -15,7 +15,7 @@ from ...provenance.oci.writer import LayoutWriter
 from ...provenance.platform import Platform
 from ...provenance.record import IMAGE
 from ...provenance.source import time_of
-from ..builder import Artifact, Built, Workspace
+from ..builder import Artifact, Built
 from ..freshness.inputs import Kind, key
 from ..upstream import read_upstream
 from .describe import describe_index
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
+    from ..context import Context
     from .index import IndexOf
 
 
-def build_index(workspace: Workspace, artifact: Artifact, of: IndexOf, folder: Path) -> Built:
+def build_index(context: Context, artifact: Artifact, of: IndexOf, folder: Path) -> Built:
     """Join the images of the output folder.
 
     Args:
-        workspace: of the index.
+        context: of the index.
         artifact: the index; its upstream artifacts are the images.
         of: what else it is made of.
         folder: receives the layout; what was there is removed.
@@ -44,16 +45,16 @@ def build_index(workspace: Workspace, artifact: Artifact, of: IndexOf, folder: P
         ProvenanceError: an image can't be read, or the index not be written.
     """
     started = datetime.now(UTC)
-    before = read_upstream(workspace, artifact.upstream)
+    before = read_upstream(context, artifact.upstream)
     parts = [
-        Part(platform=Platform.parse(workspace.artifacts[id_].platform), path=workspace.root / one.path)
+        Part(platform=Platform.parse(context.artifacts[id_].platform), path=context.workspace.root / one.path)
         for id_, one in before.items()
     ]
     shutil.rmtree(folder, ignore_errors=True)
     writer = LayoutWriter(folder / IMAGE)
     root = compose(parts, {**_newest(parts), **of.annotations}, writer)
     writer.finish(root)
-    if any(one != before[id_] for id_, one in read_upstream(workspace, artifact.upstream).items()):
+    if any(one != before[id_] for id_, one in read_upstream(context, artifact.upstream).items()):
         raise InputChangedError(f"an image changed while `{artifact.id}` was made of it", hint="run again")
     return Built(
         path=writer.folder,
@@ -71,7 +72,7 @@ def build_index(workspace: Workspace, artifact: Artifact, of: IndexOf, folder: P
 
 
 def describe(
-    workspace: Workspace, artifact: Artifact, path: Path, digest: Digest
+    context: Context, artifact: Artifact, path: Path, digest: Digest
 ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
     """Return what is in an index, and the images that it was made of, by digest.
 
@@ -82,11 +83,13 @@ def describe(
     with opened_layout(path) as layout:
         created = _time(layout.manifest(layout.root).annotations.get(keys.CREATED, ""))
         held = {descriptor.digest for descriptor, _ in layout.images()}
-    images = read_upstream(workspace, artifact.upstream)
+    images = read_upstream(context, artifact.upstream)
     for id_, one in images.items():
         if str(one.digest) not in held:
             raise InputChangedError(f"`{id_}` changed while `{artifact.id}` was made of it", hint="run again")
-    inventory = describe_index(workspace, artifact, path, digest, created=created or time_of(workspace.source, []))
+    inventory = describe_index(
+        context, artifact, path, digest, created=created or time_of(context.workspace.source, [])
+    )
     return inventory, [
         ResourceDescriptor(
             name=id_,

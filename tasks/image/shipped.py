@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from ...provenance.digest import Digest
     from ...provenance.verify.trust import Trust
-    from ..builder import Artifact, Workspace
+    from ..builder import Artifact
+    from ..context import Context
+    from ..workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,39 +43,39 @@ class Shipped:
     cyclonedx: bytes
 
 
-def shipped(workspace: Workspace, sha256s: Collection[str]) -> dict[str, Shipped]:
+def shipped(context: Context, sha256s: Collection[str]) -> dict[str, Shipped]:
     """Return the files that this workspace ships among those with these digests, by sha256.
 
     Where two artifacts have the same bytes, the first by id stands for both. What does not verify is nobody's.
     """
     found: dict[str, Shipped] = {}
-    for id_ in sorted(workspace.artifacts):
-        artifact = workspace.artifacts[id_]
-        if artifact.form is Form.FILE and (one := _shipped(workspace, artifact, sha256s)):
+    for id_ in sorted(context.artifacts):
+        artifact = context.artifacts[id_]
+        if artifact.form is Form.FILE and (one := _shipped(context, artifact, sha256s)):
             found.setdefault(one.digest.sha256, one)
     return found
 
 
-def evidence_of(workspace: Workspace, artifact: Artifact) -> Shipped:
-    """Return what is said of an artifact of this workspace.
+def evidence_of(context: Context, artifact: Artifact) -> Shipped:
+    """Return what is said of an artifact of this context.workspace.
 
     Raises:
         ProvenanceError: it does not verify.
     """
-    trust = workspace.signer.trust
+    trust = context.signer.trust
     if trust is None:
         raise VerificationError(f"`{artifact.id}` can't be verified: there is no key to verify with")
-    return _read(workspace, artifact, trust)
+    return _read(context.workspace, artifact, trust)
 
 
-def _shipped(workspace: Workspace, artifact: Artifact, sha256s: Collection[str]) -> Shipped | None:
-    from ..flow.flow import read_record
+def _shipped(context: Context, artifact: Artifact, sha256s: Collection[str]) -> Shipped | None:
+    from ..pipeline.produce import read_record
 
-    trust = workspace.signer.trust
+    trust = context.signer.trust
     try:
-        if trust is None or read_record(workspace.output / artifact.folder).digest.sha256 not in sha256s:
+        if trust is None or read_record(context.workspace.output / artifact.folder).digest.sha256 not in sha256s:
             return None
-        return _read(workspace, artifact, trust)
+        return _read(context.workspace, artifact, trust)
     except ProvenanceError:  # not built, or nothing that anybody vouches for
         return None
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ...provenance.attest.resource import ResourceDescriptor
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
-    from ..builder import Artifact, Built, Declared, Workspace
+    from ..builder import Artifact, Built, Declared
+    from ..context import Context
     from .evaluation import Evaluator
     from .make import Made
     from .packages import Evaluation
@@ -29,8 +30,9 @@ class NixBuilder:
 
     name = BUILDER
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.workspace = context.workspace
         self._units: dict[str, Unit] = {}
         self._made: dict[str, Made] = {}
 
@@ -71,11 +73,11 @@ class NixBuilder:
                 f"the packages of `{group}` changed since this run began", hint="run again when they hold still"
             )
         found = make(
-            self.workspace,
+            self.context,
             self._evaluator,
             {artifact: units[artifact.id] for artifact in artifacts},
             evaluation.meta,
-            {artifact: self.workspace.kept(artifact) for artifact in artifacts},
+            {artifact: self.context.scratch_dir(artifact) for artifact in artifacts},
         )
         built: dict[Artifact, Built | BuildError] = {}
         for artifact, one in found.items():
@@ -88,7 +90,7 @@ class NixBuilder:
     def release(self, artifact: Artifact) -> None:
         """Remove what was kept of an artifact."""
         self._made.pop(artifact.id, None)
-        shutil.rmtree(self.workspace.kept(artifact), ignore_errors=True)
+        shutil.rmtree(self.context.scratch_dir(artifact), ignore_errors=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
@@ -97,14 +99,14 @@ class NixBuilder:
         from .describe import describe
 
         made = self._made[artifact.id]
-        inventory = describe(self.workspace, artifact, path, digest, made.facts, place=made.place, created=made.created)
+        inventory = describe(self.context, artifact, path, digest, made.facts, place=made.place, created=made.created)
         return inventory, made.materials
 
     @cached_property
     def _evaluator(self) -> Evaluator:
         from .evaluation import Evaluator
 
-        return Evaluator(self.workspace)
+        return Evaluator(self.context)
 
     def _discovered(self) -> tuple[dict[str, Unit], Evaluation]:
         from .check import mistakes, settings

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
-    from ..builder import Artifact, Workspace
+    from ..builder import Artifact
+    from ..context import Context
     from .facts import NixFacts
 
 _UNBUILT = {
@@ -26,7 +27,7 @@ _UNBUILT = {
 
 
 def describe(  # noqa: PLR0913 - the things that an artifact was made of
-    workspace: Workspace,
+    context: Context,
     artifact: Artifact,
     path: Path,
     digest: Digest,
@@ -46,7 +47,7 @@ def describe(  # noqa: PLR0913 - the things that an artifact was made of
     if artifact.form is Form.IMAGE:
         from ..image.describe import describe_image
 
-        return describe_image(workspace, artifact, path, digest, created=created, sources={}, upstream=())
+        return describe_image(context, artifact, path, digest, created=created, sources={}, upstream=())
     shipped = Shipped(
         artifact=artifact.id,
         name=artifact.name,
@@ -64,7 +65,7 @@ def describe(  # noqa: PLR0913 - the things that an artifact was made of
     return compose(
         shipped,
         Packages(derivations=facts.derivations, meta=facts.meta),
-        project_source=workspace.source_url,
+        project_source=context.workspace.source_url,
         created=created,
-        author=workspace.project,
+        author=context.workspace.project,
     )

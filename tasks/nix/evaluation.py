@@ -19,7 +19,7 @@ from .tree import digests, outside, read_tree, tracked_files
 
 if TYPE_CHECKING:
     from ...provenance.json import JSONValue
-    from ..builder import Workspace
+    from ..context import Context
     from .tool import Nix
 
 _KEY = "nix:evaluation"
@@ -45,9 +45,10 @@ def _changed() -> InputChangedError:
 class Evaluator:
     """Evaluates the packages of one workspace."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._config = workspace.config.nix
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._workspace = context.workspace
+        self._config = context.workspace.config.nix
         self._evaluated: str | None = None
 
     @cached_property
@@ -67,7 +68,7 @@ class Evaluator:
 
     def forget(self) -> None:
         """Evaluate anew the next time: what was evaluated before is no longer in the store."""
-        self._workspace.memory.put(_KEY, None)
+        self._context.memory.put(_KEY, None)
 
     def evaluate(self) -> Evaluation:
         """Return what the packages come to; of a flake, Nix is asked only if something that it sees has changed.
@@ -97,7 +98,7 @@ class Evaluator:
         root = self._workspace.source.root
         if not (root / ".git").exists():
             return {}  # an expression outside a repository: which files it reads, nobody knows
-        files = digests(tracked_files(root, self._workspace.memory))
+        files = digests(tracked_files(root, self._context.memory))
         if self._evaluated is not None and self._seen() != self._evaluated:
             raise _changed()
         return files
@@ -115,7 +116,7 @@ class Evaluator:
         """Return what Nix answers of the flake; what it has answered, if that still holds."""
         self._refuse_no_flake()
         before = self._evaluated = self._seen()
-        match self._workspace.memory.get(_KEY):
+        match self._context.memory.get(_KEY):
             case {"of": of, "answer": dict(kept)} if before is not None and of == before:
                 return kept
         from .expression import of_flake
@@ -126,7 +127,7 @@ class Evaluator:
         if self._seen() != before:
             raise _changed()
         if before is not None:
-            self._workspace.memory.put(_KEY, {"of": before, "answer": found})
+            self._context.memory.put(_KEY, {"of": before, "answer": found})
         return found
 
     def _of_file(self, file: str) -> JSONValue:
@@ -144,7 +145,7 @@ class Evaluator:
             of_file(self.systems, self._config.attributes),
         )
         return self._with_requisites(
-            answer(self._workspace, argv, cwd=self._workspace.root, what=f"evaluate {quoted(file)}")
+            answer(self._context, argv, cwd=self._workspace.root, what=f"evaluate {quoted(file)}")
         )
 
     def _asked_of_flake(self, function: str) -> JSONValue:
@@ -152,7 +153,7 @@ class Evaluator:
         # What a flake sets (`nixConfig`) is not for itself to allow: it could ask to be evaluated impurely.
         options = ("--no-update-lock-file", "--no-accept-flake-config")
         argv = self.nix.argv("eval", "--json", *options, f".#{_ATTRIBUTE}", "--apply", function)
-        return answer(self._workspace, argv, cwd=self.flake, what=f"evaluate the flake in {quoted(self._config.flake)}")
+        return answer(self._context, argv, cwd=self.flake, what=f"evaluate the flake in {quoted(self._config.flake)}")
 
     def _refuse_no_flake(self) -> None:
         if not (self.flake / "flake.nix").is_file():  # Nix would look for one in the folders around it
@@ -167,7 +168,7 @@ class Evaluator:
         within: dict[str, JSONValue] = {}
         for derivation in images_of(found, self._config.images):
             argv = self.nix.argv("path-info", "--json", "--derivation", "--recursive", derivation)
-            said = answer(self._workspace, argv, cwd=self._workspace.root, what=f"read {quoted(derivation)}")
+            said = answer(self._context, argv, cwd=self._workspace.root, what=f"read {quoted(derivation)}")
             entries = (
                 said if isinstance(said, list) else [{"path": path} for path in said] if isinstance(said, dict) else []
             )
@@ -179,12 +180,12 @@ class Evaluator:
         configuration = read_configuration()
         if not configuration.is_pure:
             return None
-        tree = read_tree(self.flake, self._workspace.memory)
+        tree = read_tree(self.flake, self._context.memory)
         folders = [self.flake / one.path for one in read_lock(self.flake) if one.path]
         config = self._config
         everything = [
             _FORM,
-            self._workspace.programs.digest(self.nix.path),
+            self._context.programs.digest(self.nix.path),
             configuration.digest,
             [str(tree.root), tree.state, LOCK, config.flake],
             outside(tree.root, [Path(os.path.normpath(folder)) for folder in folders]),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ...provenance.oci.model import Descriptor
     from ...provenance.oci.select import Selection
-    from ..builder import Workspace
+    from ..workspace import Workspace
     from .units import Unit
 
 

@@ -10,7 +10,7 @@ from ..freshness.inputs import ABSENT, Kind, key
 from ..image.annotations import as_input
 
 if TYPE_CHECKING:
-    from ..builder import Workspace
+    from ..workspace import Workspace
     from .units import Unit
 
 DERIVATION = key(Kind.RESOLUTION, "derivation")

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...provenance.attest.resource import ResourceDescriptor
-    from ..builder import Artifact, Workspace
+    from ..builder import Artifact
+    from ..context import Context
     from ..upstream import Upstream
+    from ..workspace import Workspace
     from .evaluation import Evaluator
     from .facts import Meta, NixFacts
     from .run import Outcome
@@ -48,7 +50,7 @@ class Made:
 
 
 def make(
-    workspace: Workspace,
+    context: Context,
     evaluator: Evaluator,
     units: Mapping[Artifact, Unit],
     meta: Mapping[str, Meta],
@@ -57,7 +59,7 @@ def make(
     """Build artifacts; those that could not be built have an error instead.
 
     Args:
-        workspace: of the packages.
+        context: of the packages.
         evaluator: that has evaluated them.
         units: each artifact, with its package.
         meta: what the evaluation says of packages, by the store paths of their outputs.
@@ -68,12 +70,12 @@ def make(
         ProvenanceError: something can't be read or written.
     """
     files = evaluator.sources()
-    locked = read_lock(evaluator.flake) if workspace.config.nix.packages else ()
-    upstream = {artifact: read_upstream(workspace, artifact.upstream) for artifact in units}
+    locked = read_lock(evaluator.flake) if context.workspace.config.nix.packages else ()
+    upstream = {artifact: read_upstream(context, artifact.upstream) for artifact in units}
     nix = evaluator.nix
-    outcomes = build_packages(workspace, nix, {artifact: unit.package for artifact, unit in units.items()}, meta)
-    tool = Tool(version=nix.version(), sha256=workspace.programs.digest(nix.path))
-    created = time_of(workspace.source, sorted(files))
+    outcomes = build_packages(context, nix, {artifact: unit.package for artifact, unit in units.items()}, meta)
+    tool = Tool(version=nix.version(), sha256=context.programs.digest(nix.path))
+    created = time_of(context.workspace.source, sorted(files))
     found: dict[Artifact, tuple[Built, Made] | BuildError] = {}
     try:
         for artifact, unit in units.items():
@@ -82,13 +84,13 @@ def make(
                 found[artifact] = outcome
                 continue
             try:
-                place, path = _taken(workspace, unit, outcome, folders[artifact])
+                place, path = _taken(context.workspace, unit, outcome, folders[artifact])
             except BuildError as error:  # it holds something else than provenance.toml says
                 found[artifact] = error
                 shutil.rmtree(folders[artifact], ignore_errors=True)
                 continue
-            built = _built(workspace, unit, outcome, path=path, place=place, files=files, upstream=upstream[artifact])
-            of_flake = unit.package.name not in workspace.config.nix.attributes
+            built = _built(context, unit, outcome, path=path, place=place, files=files, upstream=upstream[artifact])
+            of_flake = unit.package.name not in context.workspace.config.nix.attributes
             made_from = materials(outcome.facts, tool, locked if of_flake else (), upstream[artifact])
             made = Made(facts=outcome.facts, place=place, created=created, materials=tuple(made_from))
             found[artifact] = (built, made)
@@ -123,7 +125,7 @@ def _taken(workspace: Workspace, unit: Unit, outcome: Outcome, folder: Path) -> 
 
 
 def _built(  # noqa: PLR0913 - all that is known of a build
-    workspace: Workspace,
+    context: Context,
     unit: Unit,
     outcome: Outcome,
     *,
@@ -132,17 +134,17 @@ def _built(  # noqa: PLR0913 - all that is known of a build
     files: Mapping[str, str],
     upstream: Mapping[str, Upstream],
 ) -> Built:
-    changed = [id_ for id_, one in read_upstream(workspace, unit.artifact.upstream).items() if one != upstream[id_]]
+    changed = [id_ for id_, one in read_upstream(context, unit.artifact.upstream).items() if one != upstream[id_]]
     if changed:
         raise InputChangedError(f"`{changed[0]}` changed while `{unit.artifact.id}` was built", hint="run again")
     return Built(
         path=path,
         build_type=BUILD_TYPE,
-        external=external(workspace, unit),
+        external=external(context.workspace, unit),
         internal=internal(outcome.facts, place, compared=outcome.compared),
         files=files,
         inputs={
-            **declare(workspace, unit).values,
+            **declare(context.workspace, unit).values,
             **{key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in upstream.items()},
         },
         started=outcome.started,

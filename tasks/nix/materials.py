@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ...provenance.json import JSONValue
-    from ..builder import Workspace
     from ..upstream import Upstream
+    from ..workspace import Workspace
     from .facts import Derivation, NixFacts
     from .lock import LockedInput
     from .units import Unit

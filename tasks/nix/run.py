@@ -17,7 +17,9 @@ from .store import closure_of, derivations_of, part_of, present, used_by, valid_
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from ..builder import Artifact, Workspace
+    from ..builder import Artifact
+    from ..context import Context
+    from ..workspace import Workspace
     from .facts import Meta
     from .packages import Package
     from .tool import Nix
@@ -59,7 +61,7 @@ class _Call:
 
 
 def build_packages(
-    workspace: Workspace,
+    context: Context,
     nix: Nix,
     packages: Mapping[Artifact, Package],
     meta: Mapping[str, Meta],
@@ -72,30 +74,30 @@ def build_packages(
         ToolError: Nix can't be asked afterwards.
     """
     wanted = _outputs_of(packages.values())
-    first = _call(workspace, nix, packages, wanted, "--keep-going")
+    first = _call(context, nix, packages, wanted, "--keep-going")
     if first.failure is not None:
-        first = _with_what_is_there(workspace, nix, packages, first)
+        first = _with_what_is_there(context, nix, packages, first)
     calls = [first]
     failures = {derivation: first.failure for derivation in wanted if derivation not in first.outputs and first.failure}
     unbuilt = {one: outputs for one, outputs in wanted.items() if one not in first.log.built and one not in failures}
-    if workspace.config.nix.rebuild and unbuilt:
-        calls.append(_call(workspace, nix, packages, unbuilt, "--rebuild", "--keep-going"))
+    if context.workspace.config.nix.rebuild and unbuilt:
+        calls.append(_call(context, nix, packages, unbuilt, "--rebuild", "--keep-going"))
         if (failure := calls[-1].failure) is not None:  # which of them came out different, only the message tells
             failures |= dict.fromkeys(unbuilt, failure)
     good = {artifact: one for artifact, one in packages.items() if one.derivation not in failures}
     failed = {artifact: failures[one.derivation or ""] for artifact, one in packages.items() if artifact not in good}
-    return {**failed, **(_facts(workspace, nix, good, calls, meta) if good else {})}
+    return {**failed, **(_facts(context, nix, good, calls, meta) if good else {})}
 
 
-def _with_what_is_there(workspace: Workspace, nix: Nix, packages: Mapping[Artifact, Package], failed: _Call) -> _Call:
+def _with_what_is_there(context: Context, nix: Nix, packages: Mapping[Artifact, Package], failed: _Call) -> _Call:
     """Return a call that failed, with the outputs of what it could build all the same, or of what was there before."""
     wanted = _outputs_of(packages.values())
     try:
-        known = derivations_of(workspace, nix, wanted.keys())
+        known = derivations_of(context, nix, wanted.keys())
         outputs = {
             one: {name: found.path for name, found in known[one].outputs.items()} for one in wanted.keys() & known
         }
-        valid = valid_paths(workspace, nix, {path for paths in outputs.values() for path in paths.values() if path})
+        valid = valid_paths(context, nix, {path for paths in outputs.values() for path in paths.values() if path})
     except ToolError:  # the run was interrupted, or nothing works any more: why is said already
         return failed
     good: dict[str, Mapping[str, str]] = {}
@@ -115,7 +117,7 @@ def _outputs_of(packages: Iterable[Package]) -> dict[str, set[str]]:
 
 
 def _facts(
-    workspace: Workspace,
+    context: Context,
     nix: Nix,
     packages: Mapping[Artifact, Package],
     calls: Sequence[_Call],
@@ -123,9 +125,9 @@ def _facts(
 ) -> dict[Artifact, Outcome | BuildError]:
     """Ask the store for what there is to know of packages that are in it."""
     paths = {artifact: _output(artifact, one, calls[0]) for artifact, one in packages.items()}
-    closure = closure_of(workspace, nix, set(paths.values()))
-    derivations = derivations_of(workspace, nix, _outputs_of(packages.values()).keys())
-    there = present(workspace, nix, derivations.values()) if workspace.config.nix.build_inventory else None
+    closure = closure_of(context, nix, set(paths.values()))
+    derivations = derivations_of(context, nix, _outputs_of(packages.values()).keys())
+    there = present(context, nix, derivations.values()) if context.workspace.config.nix.build_inventory else None
     found: dict[Artifact, Outcome | BuildError] = {}
     for artifact, package in packages.items():
         own = within(derivations, package.derivation or "")
@@ -163,7 +165,7 @@ def _output(artifact: Artifact, package: Package, call: _Call) -> str:
 
 
 def _call(
-    workspace: Workspace,
+    context: Context,
     nix: Nix,
     packages: Mapping[Artifact, Package],
     wanted: Mapping[str, Collection[str]],
@@ -178,9 +180,9 @@ def _call(
     log = BuildLog(sink=_nowhere)
     failure = None
     try:
-        with workspace.progress.call(artifacts, argv) as sink:
+        with context.progress.call(artifacts, argv) as sink:
             log.sink = sink
-            outputs = _outputs(_said(argv, workspace, artifacts, log))
+            outputs = _outputs(_said(argv, context.workspace, artifacts, log))
     except BuildError as error:
         failure = error
     return _Call(log=log, outputs=outputs, started=started, finished=datetime.now(UTC), failure=failure)

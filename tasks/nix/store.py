@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from ...provenance.json import JSONValue
-    from ..builder import Workspace
+    from ..context import Context
     from .tool import Nix
 
 _BATCH = 500
 """Store paths on one command line, far below what systems allow."""
 
 
-def closure_of(workspace: Workspace, nix: Nix, paths: Collection[str]) -> dict[str, PathInfo]:
+def closure_of(context: Context, nix: Nix, paths: Collection[str]) -> dict[str, PathInfo]:
     """Return these store paths and all that they refer to, over any number of steps.
 
     Raises:
         ToolError: one is not in the store, or Nix answers something else.
     """
-    return _infos(workspace, nix, paths, "--recursive")
+    return _infos(context, nix, paths, "--recursive")
 
 
-def present(workspace: Workspace, nix: Nix, derivations: Iterable[Derivation]) -> dict[str, PathInfo]:
+def present(context: Context, nix: Nix, derivations: Iterable[Derivation]) -> dict[str, PathInfo]:
     """Return what is in the store of all that derivations build or take.
 
     Raises:
@@ -39,18 +39,18 @@ def present(workspace: Workspace, nix: Nix, derivations: Iterable[Derivation]) -
     there = sorted(path for path in _paths(derivations) if os.path.lexists(path))
     found: dict[str, PathInfo] = {}
     for start in range(0, len(there), _BATCH):
-        found |= _infos(workspace, nix, there[start : start + _BATCH])
+        found |= _infos(context, nix, there[start : start + _BATCH])
     return found
 
 
-def valid_paths(workspace: Workspace, nix: Nix, paths: Collection[str]) -> set[str]:
+def valid_paths(context: Context, nix: Nix, paths: Collection[str]) -> set[str]:
     """Return which of some paths the store holds: what a failed build left may lie there as well, and is none.
 
     Raises:
         ToolError: Nix answers something else.
     """
     there = sorted(path for path in paths if os.path.lexists(path))
-    return {path for path, one in _asked(workspace, nix, there) if one.get("narHash")} if there else set()
+    return {path for path, one in _asked(context, nix, there) if one.get("narHash")} if there else set()
 
 
 def used_by(derivations: Iterable[Derivation], there: Mapping[str, PathInfo]) -> dict[str, PathInfo]:
@@ -80,14 +80,14 @@ def part_of(closure: Mapping[str, PathInfo], path: str) -> dict[str, PathInfo]:
     return dict(sorted(found.items()))
 
 
-def derivations_of(workspace: Workspace, nix: Nix, paths: Collection[str]) -> dict[str, Derivation]:
+def derivations_of(context: Context, nix: Nix, paths: Collection[str]) -> dict[str, Derivation]:
     """Return these derivations and all that they are built from, over any number of steps.
 
     Raises:
         ToolError: one is not in the store, or Nix answers something else.
     """
     argv = nix.argv("show-derivation", "--recursive", *sorted(paths))
-    said = answer(workspace, argv, cwd=workspace.root, what="show the derivations")
+    said = answer(context, argv, cwd=context.workspace.root, what="show the derivations")
     listed = said.get("derivations", said) if isinstance(said, dict) else None
     if not isinstance(listed, dict):
         raise ToolError("nix answers something else than it was asked for: no derivations")
@@ -114,16 +114,16 @@ def within(derivations: Mapping[str, Derivation], path: str) -> dict[str, Deriva
     return dict(sorted(found.items()))
 
 
-def _infos(workspace: Workspace, nix: Nix, paths: Collection[str], *options: str) -> dict[str, PathInfo]:
-    found = (_info(path, one) for path, one in _asked(workspace, nix, paths, *options))
+def _infos(context: Context, nix: Nix, paths: Collection[str], *options: str) -> dict[str, PathInfo]:
+    found = (_info(path, one) for path, one in _asked(context, nix, paths, *options))
     return {one.path: one for one in sorted(found, key=lambda one: one.path)}
 
 
 def _asked(
-    workspace: Workspace, nix: Nix, paths: Collection[str], *options: str
+    context: Context, nix: Nix, paths: Collection[str], *options: str
 ) -> list[tuple[str, Mapping[str, JSONValue]]]:
     argv = nix.argv("path-info", "--json", *options, *sorted(paths))
-    said = answer(workspace, argv, cwd=workspace.root, what="tell what the store holds")
+    said = answer(context, argv, cwd=context.workspace.root, what="tell what the store holds")
     # A list of objects that have their paths, before Nix 2.19; since then an object by path.
     entries = [(path, one) for path, one in said.items()] if isinstance(said, dict) else _listed(said)
     return [(path, one) for path, one in entries if isinstance(one, dict)]

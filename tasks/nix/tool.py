@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ...provenance.json import JSONValue
-    from ..builder import Workspace
+    from ..context import Context
+    from ..workspace import Workspace
 
 _LIMIT = 512 << 20
 """Bytes of an answer: the derivations behind a large package are some hundred megabytes."""
@@ -80,13 +81,13 @@ def find_nix(workspace: Workspace) -> Nix:
     return Nix(path=Path.cwd() / path, features=workspace.config.nix.experimental_features)
 
 
-def answer(workspace: Workspace, argv: Sequence[str], *, cwd: Path, what: str) -> JSONValue:
+def answer(context: Context, argv: Sequence[str], *, cwd: Path, what: str) -> JSONValue:
     """Ask Nix for something in JSON.
 
     That it waits for another process is told at once, as nothing else would tell why nothing happens.
 
     Args:
-        workspace: whose progress is told.
+        context: the run, whose progress is told.
         argv: of the call.
         cwd: where it is started.
         what: it can't do, if it can't, as `evaluate …`.
@@ -106,7 +107,7 @@ def answer(workspace: Workspace, argv: Sequence[str], *, cwd: Path, what: str) -
             said.append(line)
             left -= len(line)
         if is_waiting(line):
-            workspace.progress.notice("nix.waiting", f"nix: {message_of(line)}")
+            context.progress.notice("nix.waiting", f"nix: {message_of(line)}")
 
     pieces: list[bytes] = []
     size = 0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ...provenance.json import JSONValue
-    from ..builder import Memory
+    from ..context import Memory
 
 _KEY = "nix:tree"
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.trustctime=true", "-c", "core.checkStat=default")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ...provenance.attest.resource import ResourceDescriptor
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
-    from ..builder import Artifact, Built, Declared, Workspace
+    from ..builder import Artifact, Built, Declared
+    from ..context import Context
     from .take import Taken
     from .units import Unit
 
@@ -25,8 +26,9 @@ class OciBuilder:
 
     name = BUILDER
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.workspace = context.workspace
         self._units: dict[str, Unit] = {}
         self._taken: dict[str, Taken] = {}
 
@@ -43,8 +45,8 @@ class OciBuilder:
         from .check import mistakes
         from .units import unit
 
-        ids = Ids(self.workspace.artifacts)
-        refuse(mistakes(ocis, ids, self.workspace.artifacts, self.workspace.untold))
+        ids = Ids(self.context.artifacts)
+        refuse(mistakes(ocis, ids, self.context.artifacts, self.context.failed_builders))
         self._units = {oci.name: unit(oci, ids) for oci in ocis}
         return [artifact for one in self._units.values() for artifact in one.artifacts]
 
@@ -57,7 +59,7 @@ class OciBuilder:
             return declare_index(one.chosen(self.workspace))
         from .inputs import declare
 
-        return declare(self.workspace, one)
+        return declare(self.context, one)
 
     def propose(self) -> Mapping[str, tuple[str, ...]]:
         """Propose nothing: an archive that lies about need not be what ships."""
@@ -70,18 +72,22 @@ class OciBuilder:
             from ..image.join import build_index
 
             index = artifacts[0]
-            return {index: build_index(self.workspace, index, one.index_of(self.workspace), self.workspace.kept(index))}
+            return {
+                index: build_index(self.context, index, one.index_of(self.workspace), self.context.scratch_dir(index))
+            }
         from .take import take
 
         scratch = self.workspace.state / BUILDER / f"{group.partition(':')[2]}.source"
-        taken = take(self.workspace, one, {artifact: self.workspace.kept(artifact) for artifact in artifacts}, scratch)
+        taken = take(
+            self.context, one, {artifact: self.context.scratch_dir(artifact) for artifact in artifacts}, scratch
+        )
         self._taken.update({artifact.id: each for artifact, each in taken.items()})
         return {artifact: each.built for artifact, each in taken.items()}
 
     def release(self, artifact: Artifact) -> None:
         """Remove the layout that was made of an artifact."""
         self._taken.pop(artifact.id, None)
-        shutil.rmtree(self.workspace.kept(artifact), ignore_errors=True)
+        shutil.rmtree(self.context.scratch_dir(artifact), ignore_errors=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
@@ -90,12 +96,12 @@ class OciBuilder:
         if artifact == self._units[artifact.name].index:
             from ..image.join import describe
 
-            return describe(self.workspace, artifact, path, digest)
+            return describe(self.context, artifact, path, digest)
         from ..image.describe import describe_image
 
         taken = self._taken[artifact.id]
         inventory = describe_image(
-            self.workspace,
+            self.context,
             artifact,
             path,
             digest,

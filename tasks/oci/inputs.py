@@ -15,8 +15,9 @@ from .units import ARCHIVES, REMOTE, Place
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..builder import Workspace
+    from ..context import Context
     from ..freshness.inputs import Inputs
+    from ..workspace import Workspace
     from .units import Source, Unit
 
 UNKNOWN = "unknown"
@@ -29,7 +30,7 @@ def resolution(source: Source) -> str:
     return key(Kind.RESOLUTION, f"{source.place}:{source.name}")
 
 
-def declare(workspace: Workspace, unit: Unit) -> Declared:
+def declare(context: Context, unit: Unit) -> Declared:
     """Return the inputs of an image; the engine or the registry is asked only if `pull` says so.
 
     Raises:
@@ -39,7 +40,7 @@ def declare(workspace: Workspace, unit: Unit) -> Declared:
     source = unit.source
     values = {
         _SOURCE: json.dumps([source.place, source.name]),
-        _ANNOTATIONS: unit.chosen(workspace),
+        _ANNOTATIONS: unit.chosen(context.workspace),
     }
     measured: list[str] = []
     if unit.origin is Origin.WORKSPACE:
@@ -49,19 +50,19 @@ def declare(workspace: Workspace, unit: Unit) -> Declared:
     elif source.place is Place.LAYOUT:
         measured.append(key(Kind.GLOB, f"{source.name}/**"))
     elif source.place in REMOTE:
-        values[resolution(source)] = _looked_up(source) if unit.oci.pull else remembered(workspace, source)
+        values[resolution(source)] = _looked_up(source) if unit.oci.pull else remembered(context, source)
     return Declared(values=values, measured=measured)
 
 
-def remembered(workspace: Workspace, source: Source) -> str:
+def remembered(context: Context, source: Source) -> str:
     """Return the digest of a remote image as the last build found it."""
-    found = workspace.memory.get(resolution(source))
+    found = context.memory.get(resolution(source))
     return found if isinstance(found, str) else UNKNOWN
 
 
-def remember(workspace: Workspace, source: Source, digest: str) -> None:
+def remember(context: Context, source: Source, digest: str) -> None:
     """Keep the digest of a remote image for runs to come."""
-    workspace.memory.put(resolution(source), digest)
+    context.memory.put(resolution(source), digest)
 
 
 def _looked_up(source: Source) -> str:

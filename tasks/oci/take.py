@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
     from ...provenance.oci.model import Descriptor
     from ...provenance.oci.select import Selection
-    from ..builder import Artifact, Workspace
+    from ..builder import Artifact
+    from ..context import Context
     from ..freshness.inputs import Inputs
+    from ..workspace import Workspace
     from .units import Unit
 
 
@@ -66,11 +68,11 @@ class _Source:
     upstream: tuple[ResourceDescriptor, ...]
 
 
-def take(workspace: Workspace, unit: Unit, folders: Mapping[Artifact, Path], scratch: Path) -> dict[Artifact, Taken]:
+def take(context: Context, unit: Unit, folders: Mapping[Artifact, Path], scratch: Path) -> dict[Artifact, Taken]:
     """Take an image over.
 
     Args:
-        workspace: of the image.
+        context: of the image.
         unit: the image.
         folders: the artifacts that are wanted, to the folder that receives the layout of each; what was there goes.
         scratch: a folder for what the source holds; nothing of it is needed afterwards.
@@ -83,22 +85,24 @@ def take(workspace: Workspace, unit: Unit, folders: Mapping[Artifact, Path], scr
     started = datetime.now(UTC)
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        source = _read(workspace, unit, scratch)
-        images = {artifact: _image(workspace, unit, artifact, source, folder) for artifact, folder in folders.items()}
+        source = _read(context, unit, scratch)
+        images = {
+            artifact: _image(context.workspace, unit, artifact, source, folder) for artifact, folder in folders.items()
+        }
     except BaseException:
         for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    created = time_of(workspace.source, sorted(source.files))
+    created = time_of(context.workspace.source, sorted(source.files))
     finished = datetime.now(UTC)
     return {
         artifact: Taken(
             built=Built(
                 path=path,
                 build_type=BUILD_TYPE,
-                external=external(workspace, unit.oci),
+                external=external(context.workspace, unit.oci),
                 internal={"platform": artifact.platform},
                 files=source.files,
                 inputs=source.inputs,
@@ -112,26 +116,26 @@ def take(workspace: Workspace, unit: Unit, folders: Mapping[Artifact, Path], scr
     }
 
 
-def _read(workspace: Workspace, unit: Unit, scratch: Path) -> _Source:
-    declared = declare(workspace, unit)
-    before = measure(workspace, declared)
-    upstream = read_upstream(workspace, unit.images[0].upstream)
+def _read(context: Context, unit: Unit, scratch: Path) -> _Source:
+    declared = declare(context, unit)
+    before = measure(context.workspace, declared)
+    upstream = read_upstream(context, unit.images[0].upstream)
     writer = LayoutWriter(scratch / "source")
-    digest, entries = _bring(workspace, unit, writer, scratch)
+    digest, entries = _bring(context, unit, writer, scratch)
     selection = select_from(unit, entries, writer)
-    measure(workspace, declared).refuse_changes_since(before)
-    if read_upstream(workspace, unit.images[0].upstream) != upstream:
+    measure(context.workspace, declared).refuse_changes_since(before)
+    if read_upstream(context, unit.images[0].upstream) != upstream:
         raise InputChangedError(f"`{unit.source.name}` changed while it was read", hint="run again")
     resolved: Inputs = {}
     if unit.source.place in REMOTE:
-        remember(workspace, unit.source, digest)
+        remember(context, unit.source, digest)
         resolved = {resolution(unit.source): digest}
     artifacts = {key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in upstream.items()}
     return _Source(
         writer=writer,
         selection=selection,
         inputs={**declared.values, **before.values, **artifacts, **resolved},
-        files={from_repository(workspace, name): sha256 for name, sha256 in before.files.items()},
+        files={from_repository(context.workspace, name): sha256 for name, sha256 in before.files.items()},
         upstream=tuple(
             ResourceDescriptor(name=id_, digest=dict(one.digest.as_digest_set()), annotations={"file": one.file})
             for id_, one in upstream.items()
@@ -149,7 +153,7 @@ def _material(unit: Unit, artifact: Artifact, selection: Selection) -> ResourceD
     )
 
 
-def _bring(workspace: Workspace, unit: Unit, writer: LayoutWriter, scratch: Path) -> tuple[str, tuple[Descriptor, ...]]:
+def _bring(context: Context, unit: Unit, writer: LayoutWriter, scratch: Path) -> tuple[str, tuple[Descriptor, ...]]:
     """Bring all that the source holds into a layout; return a remote one's digest, and the entries."""
     source = unit.source
     if source.place in REMOTE:
@@ -157,11 +161,11 @@ def _bring(workspace: Workspace, unit: Unit, writer: LayoutWriter, scratch: Path
 
         return bring(source, writer, scratch / "engine.tar")
     if source.place is Place.LAYOUT:
-        return "", copy_layout((workspace.root / source.name).resolve(), writer)
-    path = workspace.root / source.name
+        return "", copy_layout((context.workspace.root / source.name).resolve(), writer)
+    path = context.workspace.root / source.name
     if source.place not in ARCHIVES:
-        (one,) = read_upstream(workspace, unit.images[0].upstream).values()
-        path = workspace.root / one.path
+        (one,) = read_upstream(context, unit.images[0].upstream).values()
+        path = context.workspace.root / one.path
     return "", read_archive(path, writer)
 
 

@@ -18,8 +18,8 @@ from . import BUILDER
 if TYPE_CHECKING:
     from ...provenance.config import Oci
     from ...provenance.json import JSONValue
-    from ..builder import Workspace
     from ..references import Ids
+    from ..workspace import Workspace
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/oci.v1.md"
 

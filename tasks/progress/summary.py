@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..flow.outcome import Done
+from ..pipeline.outcome import Done
 from .progress import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ...provenance.sbom.inventory import Component
-    from ..flow.outcome import Outcome
+    from ..pipeline.outcome import Outcome
 
 _FEW = 3
 """Fresh artifacts that are still shown one by one, beside others that were not; and names in a reason."""

@@ -26,8 +26,8 @@ from doit_provenance.provenance.record import file_names
 from doit_provenance.provenance.verify.artifact import Measured
 from doit_provenance.provenance.verify.verifier import verify_folder
 from doit_provenance.tasks.cargo.builder import CargoBuilder
-from doit_provenance.tasks.flow import attest
 from doit_provenance.tasks.graph import open_session, tasks
+from doit_provenance.tasks.pipeline import attest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,9 +14,10 @@ import pytest
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.digest import sha256_file
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.builder import ShortMemory, Workspace
 from doit_provenance.tasks.cargo.builder import CargoBuilder
+from doit_provenance.tasks.context import Context, ShortMemory
 from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
+from doit_provenance.tasks.workspace import Workspace
 
 from .workspaces import Repository, library, manifest, program, repository
 
@@ -49,7 +50,7 @@ FILES = {
         [workspace]
         members = ["apps/*", "lib/*"]
         resolver = "2"
-        [workspace.package]
+        [context.package]
         version = "1.2.3"
         description = "a description"
         [profile.release]
@@ -106,7 +107,7 @@ class Bench:
 
     def builder(self, memory: ShortMemory | None = None) -> CargoBuilder:
         root = self.made.root
-        return CargoBuilder(Workspace(root=root, config=load(root), memory=memory or self.memory))
+        return CargoBuilder(Context(workspace=Workspace(root=root, config=load(root)), memory=memory or self.memory))
 
     def build(self, *names: str) -> None:
         builder = self.builder()
@@ -129,7 +130,7 @@ class Bench:
             if recorded is None:
                 continue
             declared = builder.declare(artifact)
-            meter = Meter(self.made.root, builder.workspace.made)
+            meter = Meter(self.made.root, builder.context.build_dirs)
             now = {of: meter.measure(of) for of in recorded if parts(of)[0] in MEASURED}
             now |= {of: meter.measure(of) for of in declared.measured} | dict(declared.values)
             keys = sorted(now.keys() | recorded.keys())
@@ -345,7 +346,7 @@ def test_package_of_another_workspace(bench: Bench) -> None:
     """What it inherits from there counts, and the rest of that manifest does not."""
     bench.made.write(
         {
-            "../other/Cargo.toml": '[workspace]\nmembers = ["*"]\n[workspace.package]\ndescription = "one"\n',
+            "../other/Cargo.toml": '[workspace]\nmembers = ["*"]\n[context.package]\ndescription = "one"\n',
             "../other/part/Cargo.toml": '[package]\nname = "part"\ndescription.workspace = true\n',
             "../other/part/src/lib.rs": 'pub fn say() -> &\'static str { env!("CARGO_PKG_DESCRIPTION") }\n',
             "apps/alone/Cargo.toml": manifest("alone", dependencies=['part = { path = "../../../other/part" }']),
@@ -355,7 +356,7 @@ def test_package_of_another_workspace(bench: Bench) -> None:
     bench.made.lock()
     bench.build()
     before = dict(bench.digests)
-    _replace(bench.made, "../other/Cargo.toml", "[workspace.package]", '[workspace.package]\nlicense = "MIT"')
+    _replace(bench.made, "../other/Cargo.toml", "[context.package]", '[context.package]\nlicense = "MIT"')
     assert not bench.stale()
     _replace(bench.made, "../other/Cargo.toml", '"one"', '"two"')
     assert bench.changed()["alone"] == ["setting:../other/part/Cargo.toml"]

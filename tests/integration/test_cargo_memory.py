@@ -13,11 +13,12 @@ import pytest
 
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.errors import ProvenanceError
-from doit_provenance.tasks.builder import ShortMemory, Workspace
 from doit_provenance.tasks.cargo import metadata, said, units
 from doit_provenance.tasks.cargo.builder import CargoBuilder
 from doit_provenance.tasks.cargo.discover import discover
 from doit_provenance.tasks.cargo.resolve import UNKNOWN
+from doit_provenance.tasks.context import Context, ShortMemory
+from doit_provenance.tasks.workspace import Workspace
 
 from .workspaces import Repository, host, library, manifest, one_program, program, repository
 
@@ -37,7 +38,7 @@ FILES = {
         members = ["apps/*", "tool"]
         exclude = ["apps/out"]
         resolver = "2"
-        [workspace.package]
+        [context.package]
         version = "1.0.0"
     """,
     "repo/apps/one/Cargo.toml": manifest("one", dependencies=['part = { path = "../../../beside/part" }']),
@@ -75,10 +76,10 @@ class Steered:
     def seen(self, memory: ShortMemory) -> object:
         """Return all that discovery finds and what is declared of it, or why it can't be told."""
         root = self.made.root
-        workspace = Workspace(root=root, config=load(root), memory=memory)
+        context = Context(workspace=Workspace(root=root, config=load(root)), memory=memory)
         try:
-            groups = discover(workspace)
-            builder = CargoBuilder(workspace)
+            groups = discover(context)
+            builder = CargoBuilder(context)
             declared = {a.id: _certain(builder.declare(a)) for a in builder.discover()}
         except ProvenanceError as error:
             return error.message.partition("\n")[0].partition("doit-provenance-")[0]

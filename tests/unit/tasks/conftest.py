@@ -31,13 +31,15 @@ from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.sign.place import public_path
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks import graph
-from doit_provenance.tasks.builder import Artifact, Built, Declared, Form, Workspace
+from doit_provenance.tasks.builder import Artifact, Built, Declared, Form
 from doit_provenance.tasks.commands import init
-from doit_provenance.tasks.flow.attest import Signing
-from doit_provenance.tasks.flow.signer import Signer
+from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.freshness.inputs import Meter
 from doit_provenance.tasks.freshness.state import State
+from doit_provenance.tasks.pipeline.evidence import Signing
+from doit_provenance.tasks.pipeline.signer import Signer
 from doit_provenance.tasks.session import Session
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,8 +49,8 @@ if TYPE_CHECKING:
     from doit_provenance.provenance.errors import ProvenanceError
     from doit_provenance.provenance.json import JSONValue
     from doit_provenance.provenance.sign.key import LocalKey
-    from doit_provenance.tasks.flow.outcome import Outcome
     from doit_provenance.tasks.freshness.answer import Answer
+    from doit_provenance.tasks.pipeline.outcome import Outcome
 
 MOMENT = datetime(2024, 5, 17, 12, 0, 0, tzinfo=UTC)
 ROOT = "work space"
@@ -284,8 +286,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def workspace(root: Path) -> Workspace:
-    return Workspace(root=root, config=load(root))
+def context(root: Path) -> Context:
+    return Context(workspace=Workspace(root=root, config=load(root)))
+
+
+@pytest.fixture
+def workspace(context: Context) -> Workspace:
+    return context.workspace
 
 
 @pytest.fixture
@@ -297,7 +304,7 @@ def signing(key: LocalKey) -> Signing:
 @pytest.fixture
 def kettle_alone(kettle: Kettle, key: LocalKey, monkeypatch: pytest.MonkeyPatch) -> Kettle:
     """Let the kettle be the only builder there is, and the test's key the user's own."""
-    builders: tuple[Callable[[Workspace], KettleBuilder], ...] = (lambda _workspace: KettleBuilder(kettle),)
+    builders: tuple[Callable[[Context], KettleBuilder], ...] = (lambda _workspace: KettleBuilder(kettle),)
     for module in (graph, init):
         monkeypatch.setattr(module, "BUILDERS", builders)
     monkeypatch.setenv("DOIT_PROVENANCE_KEY", str(key.path))
@@ -321,9 +328,9 @@ class Kitchen:
     def session(self, *, runs: bool) -> Session:
         """Return what `doit` (`runs`) or `doit plan` makes of the workspace as it is now."""
         settings = load(self.root)
-        workspace = Workspace(root=self.root, config=settings)
-        signer = Signer(self.root, settings, workspace.progress)
-        session = Session(workspace, State(self.database, lambda: signer.path.with_name("state.secret")), signer)
+        context = Context(workspace=Workspace(root=self.root, config=settings))
+        signer = Signer(self.root, settings, context.progress)
+        session = Session(context, State(self.database, lambda: signer.path.with_name("state.secret")), signer)
         session.runs = runs
         session.add(KettleBuilder(self.kettle))
         session.selected = self.ids(session)
@@ -395,7 +402,7 @@ class Kitchen:
         return {p.name: p.read_bytes() for p in sorted(self.place(name).iterdir())}
 
     def everything(self, below: Path | None = None) -> dict[str, tuple[object, ...]]:
-        """Return all that there is below a folder (the workspace), so that any change of it shows."""
+        """Return all that there is below a folder (the context), so that any change of it shows."""
         folder = below or self.root
         return {str(p.relative_to(folder)): _looks(p) for p in sorted((folder, *folder.rglob("*")))}
 
@@ -426,7 +433,7 @@ def _looks(path: Path) -> tuple[object, ...]:
 
 @pytest.fixture
 def kitchen(root: Path, kettle: Kettle, key: LocalKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
-    """Return the workspace, empty; the key in it is a copy, so that a test may lose it."""
+    """Return the context, empty; the key in it is a copy, so that a test may lose it."""
     return _kitchen(root, kettle, key, tmp_path / "keys", monkeypatch)
 
 

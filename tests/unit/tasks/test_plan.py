@@ -18,8 +18,8 @@ from doit_provenance.tasks.freshness.answer import Action, Code, Depends, Fresh,
 from doit_provenance.tasks.plan import Step, ordered, to_json, to_table
 
 if TYPE_CHECKING:
-    from doit_provenance.tasks.builder import Workspace
     from doit_provenance.tasks.freshness.answer import Answer
+    from doit_provenance.tasks.workspace import Workspace
 
 SCHEMA_FILE = Path(__file__).parents[3] / "docs" / "plan.schema.json"
 DIGEST = digest_bytes(b"tea")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.tasks.builder import ShortMemory
+from doit_provenance.tasks.context import ShortMemory
 from doit_provenance.tasks.programs import Programs
 
 if TYPE_CHECKING:

@@ -4,18 +4,21 @@ import io
 import re
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from doit.exceptions import TaskFailed, UnmetDependency
 
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import BuildError
-from doit_provenance.tasks.builder import Artifact, Workspace
-from doit_provenance.tasks.flow.outcome import Done, Outcome
+from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.pipeline.outcome import Done, Outcome
 from doit_provenance.tasks.progress.progress import Display
 from doit_provenance.tasks.reporter import META, Reporter
 from doit_provenance.tasks.session import Session
+
+if TYPE_CHECKING:
+    from doit_provenance.tasks.context import Context
 
 
 def _task(name: str, session: object = None, task_dep: tuple[str, ...] = (), actions: tuple[Any, ...] = ("x",)) -> Any:
@@ -25,9 +28,9 @@ def _task(name: str, session: object = None, task_dep: tuple[str, ...] = (), act
 
 
 @pytest.fixture
-def session(workspace: Workspace) -> Session:
+def session(context: Context) -> Session:
     """Return a session whose artifacts a test adds."""
-    return Session(workspace, state=None, signer=None)  # type: ignore[arg-type] # nobody asks them
+    return Session(context, state=None, signer=None)  # type: ignore[arg-type] # nobody asks them
 
 
 def _artifacts(session: Session, count: int) -> list[Any]:
@@ -103,7 +106,7 @@ def test_log_is_named_where_something_else_failed(session: Session) -> None:
 
 
 def _call(session: Session, task: Any, error: Exception | None, wrote: bytes) -> None:
-    with session.workspace.progress.call([session.artifacts[task.name]], ["boil"]) as sink:
+    with session.context.progress.call([session.artifacts[task.name]], ["boil"]) as sink:
         sink(wrote)
         if error:
             raise error
@@ -115,7 +118,7 @@ def test_siblings_of_a_failing_call_are_not_called_unreached(session: Session) -
     error = BuildError("`boil` failed")
     with (
         pytest.raises(BuildError),
-        session.workspace.progress.call([session.artifacts[t.name] for t in tasks[:2]], ["boil"]),
+        session.context.progress.call([session.artifacts[t.name] for t in tasks[:2]], ["boil"]),
     ):
         raise error
     reporter.add_failure(tasks[0], TaskFailed(str(error)))

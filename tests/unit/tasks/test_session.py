@@ -11,8 +11,8 @@ from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.errors import BuildError, KeyFileError, StoreError, ToolError
 from doit_provenance.provenance.fs import lock
 from doit_provenance.provenance.verify.verifier import verify_folder
-from doit_provenance.tasks.flow.outcome import Done
 from doit_provenance.tasks.freshness.answer import Action, Code, Depends, Fresh, Stale
+from doit_provenance.tasks.pipeline.outcome import Done
 
 if TYPE_CHECKING:
     from doit_provenance.tasks.session import Session
@@ -191,7 +191,7 @@ def test_new_key_is_spoken_of_once(kitchen: Any, monkeypatch: pytest.MonkeyPatch
     said: list[str] = []
     for _ in range(2):
         session = kitchen.session(runs=True)
-        monkeypatch.setattr(session.workspace.progress, "notice", lambda _event, text, **_: said.append(text))
+        monkeypatch.setattr(session.context.progress, "notice", lambda _event, text, **_: said.append(text))
         session.make(_artifact(session, "tea"))
     assert said == [f"made a signing key: `{path}`; its public half, `{path.with_suffix('.pub')}`, is for others"]
 
@@ -274,7 +274,7 @@ def test_who_is_waited_for_is_said(kitchen: Any, monkeypatch: pytest.MonkeyPatch
     holder = lock.Holder.this("doit run")
     monkeypatch.setattr(lock, "take", lambda folder, *, command, waiting: (folder.mkdir(), command, waiting(holder)))
     session = kitchen.session(runs=True)
-    monkeypatch.setattr(session.workspace.progress, "notice", lambda event, text, **_: said.append((event, text)))
+    monkeypatch.setattr(session.context.progress, "notice", lambda event, text, **_: said.append((event, text)))
     session.is_fresh(_artifact(session, "tea"))
     assert said == [("lock.waiting", f"waiting for {holder} to end")]
 

@@ -15,9 +15,9 @@ from doit_provenance.provenance.errors import VerificationError
 from doit_provenance.provenance.process import SECRET_VARIABLES
 from doit_provenance.provenance.record import Record
 from doit_provenance.tasks.builder import Artifact
-from doit_provenance.tasks.flow.outcome import Done
 from doit_provenance.tasks.freshness.answer import Code, Stale
 from doit_provenance.tasks.freshness.inputs import UNSET, digest_of, to_json, variable
+from doit_provenance.tasks.pipeline.outcome import Done
 from doit_provenance.tasks.progress.logs import Logs
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def test_provenance_of_another_artifact_with_the_same_bytes_is_not_kept(chain: A
 def test_inputs_of_a_kind_that_only_a_later_version_knows(chain: Any) -> None:
     later = {"image:base": "1"}
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("session", "flow.flow"):
+        for module in ("session", "pipeline.produce"):
             patch.setattr(f"doit_provenance.tasks.{module}.digest_of", lambda inputs: digest_of(inputs | later))
         patch.setattr("doit_provenance.tasks.session.to_json", lambda inputs: to_json(inputs | later))
         patch.setattr("doit_provenance.tasks.freshness.freshness.VERSION", "99")

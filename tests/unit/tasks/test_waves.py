@@ -20,8 +20,8 @@ from doit_provenance.tasks.waves import LARGEST, runner_for, to_github
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from doit_provenance.tasks.builder import Workspace
     from doit_provenance.tasks.freshness.answer import Answer
+    from doit_provenance.tasks.workspace import Workspace
 
 STALE = Stale(action=Action.BUILD, reasons=())
 DIGEST = digest_bytes(b"tea")

@@ -13,8 +13,9 @@ import pytest
 
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.builder import Workspace
 from doit_provenance.tasks.cargo import call, metadata, observe, said, units
+from doit_provenance.tasks.context import Context
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -142,11 +143,11 @@ def cargo(root: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCargo:
 
 
 @pytest.fixture
-def configured(root: Path) -> Callable[[str], Workspace]:
+def configured(root: Path) -> Callable[[str], Context]:
     """Return what makes the workspace with this `provenance.toml`."""
 
-    def make(text: str = "") -> Workspace:
+    def make(text: str = "") -> Context:
         (root / "provenance.toml").write_text(text)
-        return Workspace(root=root, config=load(root))
+        return Context(workspace=Workspace(root=root, config=load(root)))
 
     return make

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import InputChangedError
-from doit_provenance.tasks.builder import ShortMemory, Workspace
 from doit_provenance.tasks.cargo.builder import CargoBuilder
+from doit_provenance.tasks.context import Context, ShortMemory
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,8 +72,8 @@ def _unit(package: str, name: str, kind: str, *uses: int) -> dict[str, Any]:
     }
 
 
-def _declared(workspace: Workspace) -> Mapping[str, Declared]:
-    builder = CargoBuilder(workspace)
+def _declared(context: Context) -> Mapping[str, Declared]:
+    builder = CargoBuilder(context)
     return {a.name: builder.declare(a) for a in builder.discover()}
 
 
@@ -202,30 +203,41 @@ def test_linux_looks_for_no_apple(configured: Any, tools: Path) -> None:
 def test_second_run_asks_nobody(cargo: Any, configured: Any, tools: Path) -> None:
     """And a first one asks once for all binaries."""
     memory = ShortMemory()
-    workspace = configured()
-    first = _declared(Workspace(root=workspace.root, config=workspace.config, memory=memory))
+    context = configured()
+    first = _declared(
+        Context(workspace=Workspace(root=context.workspace.root, config=context.workspace.config), memory=memory)
+    )
     assert len([argv for argv, _ in cargo.calls if "--unit-graph" in argv]) == 1
     cargo.calls.clear()
-    assert _declared(Workspace(root=workspace.root, config=workspace.config, memory=memory)) == first
+    assert (
+        _declared(
+            Context(workspace=Workspace(root=context.workspace.root, config=context.workspace.config), memory=memory)
+        )
+        == first
+    )
     assert cargo.calls == [], tools
 
 
 def test_dependencies_that_can_not_be_resolved_are_unknown(cargo: Any, configured: Any, tools: Path) -> None:
     """So nothing passes for fresh, and cargo says itself what is wrong when it is asked to build."""
     memory = ShortMemory()
-    workspace = configured()
-    before = _declared(Workspace(root=workspace.root, config=workspace.config, memory=memory))
+    context = configured()
+    before = _declared(
+        Context(workspace=Workspace(root=context.workspace.root, config=context.workspace.config), memory=memory)
+    )
     (cargo.root / "Cargo.lock").write_text("broken")
-    after = _declared(Workspace(root=workspace.root, config=workspace.config, memory=memory))
+    after = _declared(
+        Context(workspace=Workspace(root=context.workspace.root, config=context.workspace.config), memory=memory)
+    )
     assert _differences(before, after) == {"mug": {"resolution:cargo"}, "tea": {"resolution:cargo"}}, tools
     assert after["tea"].values["resolution:cargo"] == "unknown"
     assert "setting:tea/Cargo.toml" not in _declared(configured())["tea"].values
 
 
 def test_nothing_of_the_workspace_is_written(cargo: Any, configured: Any, tools: Path) -> None:
-    workspace = configured()
+    context = configured()
     before = sorted(os.fspath(p) for p in cargo.root.rglob("*"))
-    _declared(workspace)
+    _declared(context)
     assert sorted(os.fspath(p) for p in cargo.root.rglob("*")) == before
     (graph,) = [argv for argv, _ in cargo.calls if "--unit-graph" in argv]
     scratch = graph[graph.index("--target-dir") + 1]
@@ -238,8 +250,10 @@ def test_memory_holds_something_else(cargo: Any, configured: Any, tools: Path, e
     memory = ShortMemory()
     for what in ("resolved", "graph"):
         memory.put(f"cargo.{what}:cargo@{HOST}/release", entry)
-    workspace = configured()
-    found = _declared(Workspace(root=workspace.root, config=workspace.config, memory=memory))
+    context = configured()
+    found = _declared(
+        Context(workspace=Workspace(root=context.workspace.root, config=context.workspace.config), memory=memory)
+    )
     assert found == _declared(configured()), tools
     assert json.dumps(memory.get(f"cargo.graph:cargo@{HOST}/release"))
     assert cargo.calls

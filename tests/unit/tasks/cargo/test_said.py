@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.tasks.builder import ShortMemory
 from doit_provenance.tasks.cargo import said
 from doit_provenance.tasks.cargo.said import Said
+from doit_provenance.tasks.context import ShortMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

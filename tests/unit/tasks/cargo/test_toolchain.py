@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.builder import ShortMemory
 from doit_provenance.tasks.cargo.said import Said
 from doit_provenance.tasks.cargo.toolchain import Toolchain
+from doit_provenance.tasks.context import ShortMemory
 from doit_provenance.tasks.programs import Programs
 
 HOST = "x86_64-unknown-linux-gnu"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doit_provenance.tasks.builder import ShortMemory
 from doit_provenance.tasks.cargo import workspaces
 from doit_provenance.tasks.cargo.workspaces import Asked, ask
+from doit_provenance.tasks.context import ShortMemory
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.config import load
-from doit_provenance.tasks.builder import Artifact, Workspace
+from doit_provenance.tasks.builder import Artifact
 from doit_provenance.tasks.command.builder import CommandBuilder
+from doit_provenance.tasks.context import Context
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +33,8 @@ def commands(root: Path, upstream: list[Artifact]) -> Callable[[str], CommandBui
 
     def make(text: str) -> CommandBuilder:
         (root / "provenance.toml").write_text(textwrap.dedent(text), encoding="utf-8")
-        workspace = Workspace(root=root, config=load(root))
-        workspace.artifacts.update({artifact.id: artifact for artifact in upstream})
-        return CommandBuilder(workspace)
+        context = Context(workspace=Workspace(root=root, config=load(root)))
+        context.artifacts.update({artifact.id: artifact for artifact in upstream})
+        return CommandBuilder(context)
 
     return make

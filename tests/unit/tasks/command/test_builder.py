@@ -94,7 +94,7 @@ def test_declared_is_what_was_recorded(commands: Commands, root: Path) -> None:
     (built,) = build(builder).values()
     (artifact,) = builder.discover()
     declared = builder.declare(artifact)
-    meter = Meter(root, made=builder.workspace.made)
+    meter = Meter(root, made=builder.context.build_dirs)
     now = dict(declared.values) | {of: meter.measure(of) for of in declared.measured}
     assert now.items() <= built.inputs.items()
     assert all(parts(of)[0] in MEASURED for of in declared.measured)
@@ -268,8 +268,8 @@ def test_artifacts_look_like_outputs_and_are_none(commands: Commands, root: Path
 
 
 def test_folders_of_every_builder_are_passed_over(commands: Commands) -> None:
-    workspace = commands("").workspace
-    assert {make(workspace).name for make in graph.BUILDERS} <= set(OURS)
+    context = commands("").context
+    assert {make(context).name for make in graph.BUILDERS} <= set(OURS)
 
 
 def test_file_that_another_command_left(commands: Commands) -> None:

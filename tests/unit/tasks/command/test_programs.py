@@ -10,8 +10,8 @@ import pytest
 
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks import programs as shared
-from doit_provenance.tasks.builder import ShortMemory
 from doit_provenance.tasks.command.programs import Programs
+from doit_provenance.tasks.context import ShortMemory
 from doit_provenance.tasks.freshness import inputs
 from doit_provenance.tasks.freshness.inputs import Known, Signature
 

@@ -137,7 +137,7 @@ def test_mistakes(commands: Commands, case: str) -> None:
 
 def test_upstream_that_nobody_could_tell_is_no_mistake_of_the_name(commands: Commands) -> None:
     builder = commands(command("a", run=["x", "{cargo:tea}"], artifacts=["cargo:tea", "kettle:tee"]))
-    builder.workspace.untold.add("cargo")
+    builder.context.failed_builders.add("cargo")
     with pytest.raises(ConfigError) as caught:
         builder.discover()
     first, second = caught.value.message.split("\n")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.config import load
-from doit_provenance.tasks.builder import Artifact, Form, Workspace
+from doit_provenance.tasks.builder import Artifact, Form
+from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.docker.builder import DockerBuilder
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +37,9 @@ def images(root: Path, upstream: list[Artifact]) -> Callable[[str], DockerBuilde
 
     def make(text: str) -> DockerBuilder:
         (root / "provenance.toml").write_text(textwrap.dedent(text), encoding="utf-8")
-        workspace = Workspace(root=root, config=load(root))
-        workspace.artifacts.update({artifact.id: artifact for artifact in upstream})
-        return DockerBuilder(workspace)
+        context = Context(workspace=Workspace(root=root, config=load(root)))
+        context.artifacts.update({artifact.id: artifact for artifact in upstream})
+        return DockerBuilder(context)
 
     return make
 

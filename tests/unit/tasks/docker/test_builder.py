@@ -142,7 +142,7 @@ def test_declared_is_what_was_recorded(images: Images, made: Path, tmp_path: Pat
     calls = (tmp_path / "calls").read_text()
     declared = builder.declare(artifact)
     assert (tmp_path / "calls").read_text() == calls
-    meter = Meter(builder.workspace.root, made=builder.workspace.made)
+    meter = Meter(builder.workspace.root, made=builder.context.build_dirs)
     now = dict(declared.values) | {of: meter.measure(of) for of in declared.measured}
     assert now.items() <= built.inputs.items()
     assert built.inputs.keys() - now.keys() == {"file:app/a"}

@@ -33,9 +33,9 @@ def judged(images: Callable[[str], DockerBuilder], root: Path) -> Callable[[str]
     (root / "link").symlink_to("app/.npmrc")
 
     def judge(secret: str) -> None:
-        workspace = images(TABLE.format(secret)).workspace
-        (docker,) = workspace.config.dockers
-        refuse_in_contexts(workspace, docker)
+        context = images(TABLE.format(secret)).context
+        (docker,) = context.workspace.config.dockers
+        refuse_in_contexts(context, docker)
 
     return judge
 
@@ -77,10 +77,10 @@ def test_missing_secret_is_no_empty_one(
     images: Callable[[str], DockerBuilder], root: Path, secret: str, said: str
 ) -> None:
     (root / "app").mkdir()
-    workspace = images(TABLE.format(secret)).workspace
-    (docker,) = workspace.config.dockers
+    context = images(TABLE.format(secret)).context
+    (docker,) = context.workspace.config.dockers
     with pytest.raises(BuildError, match=said):
-        refuse_missing(workspace, docker)
+        refuse_missing(context.workspace, docker)
 
 
 @pytest.mark.parametrize("secret", ["id=x,env=TOKEN", "id=x,src=outside", "id=whatever"])
@@ -90,6 +90,6 @@ def test_secret_that_is_there(
     (root / "app").mkdir()
     (root / "outside").touch()
     monkeypatch.setenv("TOKEN", "")
-    workspace = images(TABLE.format(secret)).workspace
-    (docker,) = workspace.config.dockers
-    refuse_missing(workspace, docker)
+    context = images(TABLE.format(secret)).context
+    (docker,) = context.workspace.config.dockers
+    refuse_missing(context.workspace, docker)

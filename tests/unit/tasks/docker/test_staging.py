@@ -19,20 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from doit_provenance.tasks.builder import Workspace
+    from doit_provenance.tasks.context import Context
     from doit_provenance.tasks.docker.builder import DockerBuilder
 
 EPOCH = 1_700_000_000
 
 
 @pytest.fixture
-def workspace(images: Callable[[str], DockerBuilder]) -> Workspace:
-    found = images("").workspace
-    write(found.root, {"app/Dockerfile": "FROM scratch\n", "app/src/a": "a", "app/run": "r", "app/x.log": "x"})
-    write(found.root, {"app/.dockerignore": "*.log\n"})
-    (found.root / "app/run").chmod(0o700)
-    (found.root / "app/link").symlink_to("src/a")
-    (found.root / "app/empty").mkdir()
+def context(images: Callable[[str], DockerBuilder]) -> Context:
+    found = images("").context
+    write(
+        found.workspace.root, {"app/Dockerfile": "FROM scratch\n", "app/src/a": "a", "app/run": "r", "app/x.log": "x"}
+    )
+    write(found.workspace.root, {"app/.dockerignore": "*.log\n"})
+    (found.workspace.root / "app/run").chmod(0o700)
+    (found.workspace.root / "app/link").symlink_to("src/a")
+    (found.workspace.root / "app/empty").mkdir()
     return found
 
 
@@ -43,9 +45,9 @@ def write(root: Path, files: Mapping[str, str]) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def staged(workspace: Workspace, *upstream: Upstream, docker: Docker | None = None, to: str = "staged") -> Staged:
+def staged(context: Context, *upstream: Upstream, docker: Docker | None = None, to: str = "staged") -> Staged:
     docker = docker or Docker(name="x", context="app")
-    return stage(workspace, docker, upstream, EPOCH, workspace.state / to)
+    return stage(context, docker, upstream, EPOCH, context.workspace.state / to)
 
 
 def looks(folder: Path) -> dict[str, tuple[str, int, str]]:
@@ -60,14 +62,14 @@ def looks(folder: Path) -> dict[str, tuple[str, int, str]]:
     }
 
 
-def upstream(workspace: Workspace, file: str, text: str) -> Upstream:
-    write(workspace.root, {f"dist/{file}": text})
-    (workspace.root / f"dist/{file}").chmod(0o755)
+def upstream(context: Context, file: str, text: str) -> Upstream:
+    write(context.workspace.root, {f"dist/{file}": text})
+    (context.workspace.root / f"dist/{file}").chmod(0o755)
     return Upstream(id=f"cargo:{file}@x", name=file, path=f"dist/{file}", digest=digest_bytes(text.encode()))
 
 
-def test_nothing_else_is_in_it(workspace: Workspace) -> None:
-    found = staged(workspace, upstream(workspace, "wash", "w"))
+def test_nothing_else_is_in_it(context: Context) -> None:
+    found = staged(context, upstream(context, "wash", "w"))
     time = EPOCH * 1_000_000_000
     assert looks(found.context) == {
         ".dockerignore": ("-rw-r--r--", time, "*.log\n"),
@@ -83,24 +85,24 @@ def test_nothing_else_is_in_it(workspace: Workspace) -> None:
     assert sorted(path.name for path in found.dockerfile.parent.iterdir()) == ["Dockerfile", "Dockerfile.dockerignore"]
 
 
-def test_what_was_copied_is_what_is_measured(workspace: Workspace) -> None:
-    found = staged(workspace, upstream(workspace, "wash", "w"))
-    measured = measure(workspace, Docker(name="x", context="app"))
-    assert found.files == from_repository(workspace, measured)
+def test_what_was_copied_is_what_is_measured(context: Context) -> None:
+    found = staged(context, upstream(context, "wash", "w"))
+    measured = measure(context, Docker(name="x", context="app"))
+    assert found.files == from_repository(context.workspace, measured)
     assert "context:app !app/Dockerfile" in measured.values
     assert measured.values["file:app/Dockerfile.rego"] == "absent"
 
 
 @pytest.mark.parametrize("mask", [0o077, 0o002])
-def test_umask_and_times_of_a_checkout_count_for_nothing(workspace: Workspace, mask: int) -> None:
-    one = staged(workspace, to="one")
-    for path in (workspace.root / "app").rglob("*"):
+def test_umask_and_times_of_a_checkout_count_for_nothing(context: Context, mask: int) -> None:
+    one = staged(context, to="one")
+    for path in (context.workspace.root / "app").rglob("*"):
         if path.is_file() and not path.is_symlink():
             path.chmod(path.stat().st_mode & ~mask | 0o400)
         os.utime(path, (5, 5), follow_symlinks=False)
     before = os.umask(mask)
     try:
-        other = staged(workspace, to="other")
+        other = staged(context, to="other")
     finally:
         os.umask(before)
     assert looks(one.context) == looks(other.context)
@@ -117,37 +119,38 @@ def test_umask_and_times_of_a_checkout_count_for_nothing(workspace: Workspace, m
         lambda root: (root / "app/src/a").rename(root / "app/src/b"),
     ],
 )
-def test_another_content_has_another_name(workspace: Workspace, change: Callable[[Path], object]) -> None:
+def test_another_content_has_another_name(context: Context, change: Callable[[Path], object]) -> None:
     """BuildKit takes a file of equal size and time for unchanged, in a context of the same name."""
-    one = staged(workspace, to="one")
-    change(workspace.root)
-    assert staged(workspace, to="other").context.name != one.context.name
+    one = staged(context, to="one")
+    change(context.workspace.root)
+    assert staged(context, to="other").context.name != one.context.name
 
 
-def test_another_artifact_has_another_name(workspace: Workspace) -> None:
-    one = staged(workspace, upstream(workspace, "wash", "1"), to="one")
-    assert staged(workspace, upstream(workspace, "wash", "2"), to="other").context.name != one.context.name
+def test_another_artifact_has_another_name(context: Context) -> None:
+    one = staged(context, upstream(context, "wash", "1"), to="one")
+    assert staged(context, upstream(context, "wash", "2"), to="other").context.name != one.context.name
 
 
-def test_artifact_takes_no_place_that_is_taken(workspace: Workspace) -> None:
+def test_artifact_takes_no_place_that_is_taken(context: Context) -> None:
     with pytest.raises(BuildError, match="`cargo:src@x` is put into the context as `src`, and there is one already"):
-        staged(workspace, upstream(workspace, "src", "s"))
+        staged(context, upstream(context, "src", "s"))
 
 
-def test_artifact_that_changed_meanwhile(workspace: Workspace) -> None:
-    one = upstream(workspace, "wash", "w")
-    write(workspace.root, {"dist/wash": "other"})
+def test_artifact_that_changed_meanwhile(context: Context) -> None:
+    one = upstream(context, "wash", "w")
+    write(context.workspace.root, {"dist/wash": "other"})
     with pytest.raises(InputChangedError, match="`cargo:wash@x` changed while it was copied"):
-        staged(workspace, one)
+        staged(context, one)
 
 
-def test_named_contexts_and_policy(workspace: Workspace) -> None:
+def test_named_contexts_and_policy(context: Context) -> None:
     """Each folder is copied once, by the rules of its own `.dockerignore`; the Dockerfile's policy comes along."""
     write(
-        workspace.root, {"web/a": "a", "web/b": "b", "web/.dockerignore": "b", "app/Dockerfile.rego": "package docker"}
+        context.workspace.root,
+        {"web/a": "a", "web/b": "b", "web/.dockerignore": "b", "app/Dockerfile.rego": "package docker"},
     )
     docker = Docker(name="x", context="app", contexts={"one": "web", "two": "web", "image": "docker-image://a"})
-    found = staged(workspace, docker=docker)
+    found = staged(context, docker=docker)
     assert found.named.keys() == {"one", "two"}
     assert found.named["one"] == found.named["two"]
     assert sorted(looks(found.named["one"])) == [".dockerignore", "a"]
@@ -155,7 +158,7 @@ def test_named_contexts_and_policy(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("name", ["app/Nowhere", "app/src", "out"])
-def test_dockerfile_that_is_none(workspace: Workspace, name: str) -> None:
-    (workspace.root / "out").symlink_to("/etc/hostname")
+def test_dockerfile_that_is_none(context: Context, name: str) -> None:
+    (context.workspace.root / "out").symlink_to("/etc/hostname")
     with pytest.raises(BuildError, match=f"the Dockerfile `{name}` is no file of the workspace"):
-        staged(workspace, docker=Docker(name="x", context="app", dockerfile=name))
+        staged(context, docker=Docker(name="x", context="app", dockerfile=name))

@@ -47,8 +47,8 @@ esac
 
 def test_builder(images: Images, docker: Docker) -> None:
     docker(BUILDX)
-    workspace = images("").workspace
-    assert find_tool(workspace) == Tool(
+    context = images("").context
+    assert find_tool(context) == Tool(
         argv=("docker", "buildx"),
         builder="far",
         driver="remote",
@@ -62,14 +62,14 @@ def test_version_is_remembered_for_the_same_choice(
 ) -> None:
     """Nobody is asked twice, until another builder may be in use."""
     calls = docker(BUILDX)
-    workspace = images("").workspace
-    find = functools.partial(find_tool, workspace)
-    assert tool_value(workspace, find) == "BuildKit v0.34.2"
+    context = images("").context
+    find = functools.partial(find_tool, context)
+    assert tool_value(context, find) == "BuildKit v0.34.2"
     asked = calls.read_text()
-    assert tool_value(workspace, find) == "BuildKit v0.34.2"
+    assert tool_value(context, find) == "BuildKit v0.34.2"
     assert calls.read_text() == asked
     monkeypatch.setenv("BUILDX_BUILDER", "other")
-    tool_value(workspace, find)
+    tool_value(context, find)
     assert calls.read_text() != asked
 
 
@@ -94,7 +94,7 @@ def test_version_is_remembered_for_the_same_choice(
 def test_builder_that_can_not_be_used(images: Images, docker: Docker, script: str, said: str) -> None:
     docker(script)
     with pytest.raises(ToolError) as caught:
-        find_tool(images("").workspace)
+        find_tool(images("").context)
     assert said in str(caught.value)
 
 
@@ -107,7 +107,7 @@ def test_neither_buildx_nor_engine(images: Images, docker: Docker, monkeypatch: 
         "^there is no `docker buildx`, and no docker engine can be reached: No such file or directory\nhint: install"
     )
     with pytest.raises(ToolError, match=reason):
-        find_tool(images("").workspace)
+        find_tool(images("").context)
     gc.collect()  # so that it is this test that hears of the socket
 
 
@@ -122,17 +122,17 @@ def test_nothing_steers_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_all_images_of_a_run_see_one_digest(images: Images, docker: Docker) -> None:
     calls = docker(BUILDX)
-    workspace = images("").workspace
-    find = functools.partial(find_tool, workspace)
+    context = images("").context
+    find = functools.partial(find_tool, context)
     reference = "docker.io/library/debian:12"
-    pins = Pins(workspace)
+    pins = Pins(context)
     assert pins.of([reference, f"a.io/b@{SHA}"], find, Asking.ALWAYS) == {reference: SHA, f"a.io/b@{SHA}": SHA}
     assert f"buildx imagetools inspect --builder far {reference} --format {{{{.Manifest.Digest}}}}" in calls.read_text()
     docker(BUILDX.replace("ab" * 32, "cd" * 32))
     assert pins.of([reference], find, Asking.ALWAYS) == {reference: SHA}
     never = Asking.WHERE_NEVER_ASKED
-    assert Pins(workspace).of([reference], find, never) == {reference: SHA}, "a run that builds nothing asks nobody"
-    assert Pins(workspace).of([reference], find, Asking.ALWAYS) == {reference: "sha256:" + "cd" * 32}
+    assert Pins(context).of([reference], find, never) == {reference: SHA}, "a run that builds nothing asks nobody"
+    assert Pins(context).of([reference], find, Asking.ALWAYS) == {reference: "sha256:" + "cd" * 32}
     assert resolution(reference) == f"resolution:image {reference}"
 
 
@@ -141,11 +141,11 @@ def test_all_images_of_a_run_see_one_digest(images: Images, docker: Docker) -> N
 )
 def test_image_that_is_not_there(images: Images, docker: Docker, script: str, said: str) -> None:
     docker(BUILDX)
-    workspace = images("").workspace
-    tool = find_tool(workspace)
+    context = images("").context
+    tool = find_tool(context)
     docker(script)
     with pytest.raises(ToolError, match=said):
-        Pins(workspace).of(["docker.io/library/debian:12"], lambda: tool, Asking.ALWAYS)
+        Pins(context).of(["docker.io/library/debian:12"], lambda: tool, Asking.ALWAYS)
 
 
 def test_policy_comes_after_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

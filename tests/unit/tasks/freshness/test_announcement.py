@@ -21,10 +21,10 @@ from doit_provenance.provenance.attest.bundle import Bundle
 from doit_provenance.provenance.record import file_names
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.provenance.verify.verifier import verify_folder
-from doit_provenance.tasks.flow import attest, flow
-from doit_provenance.tasks.flow.outcome import Done
 from doit_provenance.tasks.freshness import freshness, inputs, standing
 from doit_provenance.tasks.freshness.answer import Action, Answer, Depends, Fresh, Stale
+from doit_provenance.tasks.pipeline import evidence, produce
+from doit_provenance.tasks.pipeline.outcome import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -208,7 +208,7 @@ def _rotate(world: World, *, trust: bool) -> None:
 
 def _upgrade(world: World) -> None:
     world.versions += 1
-    for module in (attest, flow, freshness, standing):
+    for module in (evidence, produce, freshness, standing):
         world.monkeypatch.setattr(module, "VERSION", f"99.{world.versions}.0")
     world.touched.update(NAMES)
 

@@ -19,10 +19,10 @@ from doit_provenance.provenance.sign.key import load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.provenance.verify.verifier import verify_folder
-from doit_provenance.tasks.flow import attest, flow
-from doit_provenance.tasks.flow.outcome import Done
 from doit_provenance.tasks.freshness import freshness, inputs, remembered, standing
 from doit_provenance.tasks.freshness.answer import Action, Code, Fresh, Stale
+from doit_provenance.tasks.pipeline import evidence, produce
+from doit_provenance.tasks.pipeline.outcome import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -334,7 +334,7 @@ def test_other_upstream_bytes(served: Any) -> None:
 
 def test_newer_version_attests_again(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = served.files("tea")
-    for module in (attest, flow, freshness, standing):
+    for module in (evidence, produce, freshness, standing):
         monkeypatch.setattr(module, "VERSION", "99.0.0")
     for answer in served.plan().values():
         assert answer.action is Action.ATTEST

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.record import Record, image_names
-from doit_provenance.tasks.flow.outcome import Done
 from doit_provenance.tasks.freshness import inputs, remembered, standing
 from doit_provenance.tasks.freshness.answer import Action, Code, Depends, Fresh, Stale
+from doit_provenance.tasks.pipeline.outcome import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable

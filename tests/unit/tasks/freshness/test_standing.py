@@ -19,10 +19,10 @@ from doit_provenance.provenance.sign.key import LocalKey, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify import verifier
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
-from doit_provenance.tasks.flow.flow import produce
 from doit_provenance.tasks.freshness import standing
 from doit_provenance.tasks.freshness.answer import Code, Fallen
 from doit_provenance.tasks.freshness.standing import Expected, Standing, inspect, stored_inventory
+from doit_provenance.tasks.pipeline.produce import produce
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,11 +32,11 @@ ID = "kettle:tea@linux/amd64"
 
 
 @pytest.fixture
-def place(builder: Any, workspace: Any, signing: Any) -> Path:
+def place(builder: Any, context: Any, workspace: Any, signing: Any) -> Path:
     """Return the folder of `tea`, as it was made."""
     (artifact,) = builder.discover()
     built = builder.build(artifact.group, [artifact])[artifact]
-    produce(artifact, built, builder=builder, workspace=workspace, signing=signing)
+    produce(artifact, built, builder=builder, context=context, signing=signing)
     found: Path = workspace.output / artifact.folder
     return found
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doit_provenance.tasks.flow.outcome import Done
 from doit_provenance.tasks.freshness import state
 from doit_provenance.tasks.freshness.answer import Action, Code, Fresh, Stale
 from doit_provenance.tasks.freshness.inputs import digest_of, to_json
 from doit_provenance.tasks.freshness.state import State, read_secret
+from doit_provenance.tasks.pipeline.outcome import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable

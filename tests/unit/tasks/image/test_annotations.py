@@ -7,8 +7,8 @@ import pytest
 
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.oci.annotations import BASE_DIGEST, BASE_NAME, CREATED, REVISION, SOURCE, TITLE, VENDOR
-from doit_provenance.tasks.builder import Workspace
 from doit_provenance.tasks.image.annotations import Base, as_input, wanted
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from doit_provenance.provenance.errors import InputChangedError, UnreadableError
 from doit_provenance.provenance.oci.annotations import TITLE
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import Index
-from doit_provenance.tasks.builder import Form, Workspace
+from doit_provenance.tasks.builder import Form
 from doit_provenance.tasks.image import join
 from doit_provenance.tasks.image.index import IndexOf, declare_index, index_artifact
 from doit_provenance.tasks.image.join import build_index, describe
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from doit_provenance.tasks.context import Context
     from doit_provenance.tasks.session import Session
+    from doit_provenance.tasks.workspace import Workspace
 
 TRAY = "kettle:tray@linux/amd64"
 OF = IndexOf(
@@ -31,29 +33,29 @@ OF = IndexOf(
 
 
 @pytest.fixture
-def workspace(kitchen: Any) -> Iterator[Workspace]:
+def context(kitchen: Any) -> Iterator[Workspace]:
     """Return a workspace where the images `tray` and `cup` are built."""
     kitchen.kettle.names, kitchen.kettle.images = ["tray", "cup"], {"tray", "cup"}
     kitchen.run()
     session: Session = kitchen.session(runs=False)
-    yield session.workspace
+    yield session.context
     session.close()
 
 
-def test_index_is_an_artifact_made_of_images(workspace: Workspace) -> None:
-    index = index_artifact([workspace.artifacts[TRAY]])
+def test_index_is_an_artifact_made_of_images(context: Context) -> None:
+    index = index_artifact([context.artifacts[TRAY]])
     assert (index.id, index.form, index.upstream) == ("kettle:tray@index", Form.IMAGE, (TRAY,))
-    assert index.group != workspace.artifacts[TRAY].group
+    assert index.group != context.artifacts[TRAY].group
 
 
-def test_images_of_the_output_folder_are_joined(workspace: Workspace, tmp_path: Path) -> None:
-    index = index_artifact([workspace.artifacts[TRAY]])
-    workspace.artifacts[index.id] = index
+def test_images_of_the_output_folder_are_joined(context: Context, tmp_path: Path) -> None:
+    index = index_artifact([context.artifacts[TRAY]])
+    context.artifacts[index.id] = index
     (tmp_path / "held").mkdir()
     (tmp_path / "held/left-over").touch()
-    built = build_index(workspace, index, OF, tmp_path / "held")
+    built = build_index(context, index, OF, tmp_path / "held")
     image = verify_layout(built.path)
-    tray = verify_layout(workspace.output / workspace.artifacts[TRAY].folder / "image")
+    tray = verify_layout(context.workspace.output / context.artifacts[TRAY].folder / "image")
     assert built.inputs == {**declare_index("chosen").values, f"artifact:{TRAY}": str(tray.digest)}
     assert (built.files, built.external, built.build_type) == ({}, OF.external, OF.build_type)
     with opened_layout(built.path) as layout:
@@ -61,36 +63,36 @@ def test_images_of_the_output_folder_are_joined(workspace: Workspace, tmp_path: 
     assert isinstance(found, Index)
     assert [(str(one.platform), one.digest) for one in found.manifests] == [("linux/amd64", str(tray.digest))]
     assert found.annotations == {TITLE: "Tray"}
-    inventory, (material,) = describe(workspace, index, built.path, image.digest)
+    inventory, (material,) = describe(context, index, built.path, image.digest)
     assert [component.hashes["sha256"] for component in inventory.components] == [tray.digest.sha256]
     assert (material.name, material.digest["sha256"]) == (TRAY, tray.digest.sha256)
 
 
-def test_image_that_changes_meanwhile(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index = index_artifact([workspace.artifacts[TRAY]])
+def test_image_that_changes_meanwhile(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = index_artifact([context.artifacts[TRAY]])
     real, calls = join.read_upstream, iter([TRAY, "kettle:cup@linux/amd64"])
 
-    def changing(workspace: Workspace, _: object) -> dict[str, Any]:
-        (one,) = real(workspace, [next(calls)]).values()
+    def changing(context: Context, _: object) -> dict[str, Any]:
+        (one,) = real(context, [next(calls)]).values()
         return {TRAY: one}
 
     monkeypatch.setattr(join, "read_upstream", changing)
     with pytest.raises(InputChangedError, match="an image changed while `kettle:tray@index` was made of it"):
-        build_index(workspace, index, OF, tmp_path / "held")
+        build_index(context, index, OF, tmp_path / "held")
 
 
-def test_index_of_other_images_is_not_described(workspace: Workspace, tmp_path: Path) -> None:
-    index = index_artifact([workspace.artifacts[TRAY]])
-    built = build_index(workspace, index, OF, tmp_path / "held")
-    other = index_artifact([workspace.artifacts["kettle:cup@linux/amd64"]])
+def test_index_of_other_images_is_not_described(context: Context, tmp_path: Path) -> None:
+    index = index_artifact([context.artifacts[TRAY]])
+    built = build_index(context, index, OF, tmp_path / "held")
+    other = index_artifact([context.artifacts["kettle:cup@linux/amd64"]])
     with pytest.raises(InputChangedError, match="`kettle:cup@linux/amd64` changed while"):
-        describe(workspace, other, built.path, verify_layout(built.path).digest)
+        describe(context, other, built.path, verify_layout(built.path).digest)
 
 
-def test_two_images_for_one_platform(workspace: Workspace, tmp_path: Path) -> None:
-    index = index_artifact([workspace.artifacts[TRAY], workspace.artifacts["kettle:cup@linux/amd64"]])
+def test_two_images_for_one_platform(context: Context, tmp_path: Path) -> None:
+    index = index_artifact([context.artifacts[TRAY], context.artifacts["kettle:cup@linux/amd64"]])
     with pytest.raises(UnreadableError, match="one image for each platform"):
-        build_index(workspace, index, OF, tmp_path / "held")
+        build_index(context, index, OF, tmp_path / "held")
 
 
 @pytest.mark.parametrize(

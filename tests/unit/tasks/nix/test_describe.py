@@ -14,9 +14,11 @@ from doit_provenance.provenance.digest import digest_bytes, digest_file
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.sbom.inventory import Inventory, Kind, Role
-from doit_provenance.tasks.builder import Artifact, Form, Workspace
+from doit_provenance.tasks.builder import Artifact, Form
+from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.nix.describe import describe
 from doit_provenance.tasks.nix.facts import Meta, NixFacts, Origin, PathInfo
+from doit_provenance.tasks.workspace import Workspace
 
 CREATED = datetime(2024, 5, 17, tzinfo=UTC)
 TEA = Artifact(builder="nix", name="tea", platform="x86_64-linux", group="nix:x86_64-linux", file="tea")
@@ -46,9 +48,9 @@ def facts(tmp_path: Path) -> NixFacts:
 
 def described(root: Path, facts: NixFacts) -> Inventory:
     (root / "provenance.toml").write_text('[project]\nname = "pots"\nsource = "https://git.example/pots"\n')
-    workspace = Workspace(root=root, config=load(root))
+    context = Context(workspace=Workspace(root=root, config=load(root)))
     path = Path(facts.output, "bin", "tea")
-    return describe(workspace, TEA, path, digest_file(path), facts, place="bin/tea", created=CREATED)
+    return describe(context, TEA, path, digest_file(path), facts, place="bin/tea", created=CREATED)
 
 
 def test_file_of_an_output(root: Path, facts: NixFacts) -> None:
@@ -83,8 +85,8 @@ def test_image_is_looked_into_as_any_image(root: Path, facts: NixFacts, tmp_path
     data = json.dumps(manifest).encode()
     layout.finish(layout.add(data, OCI_MANIFEST))
     image = replace(TEA, name="pot", file="image", form=Form.IMAGE)
-    workspace = Workspace(root=root, config=load(root))
-    found = describe(workspace, image, tmp_path / "image", digest_bytes(data), facts, place="", created=CREATED)
+    context = Context(workspace=Workspace(root=root, config=load(root)))
+    found = describe(context, image, tmp_path / "image", digest_bytes(data), facts, place="", created=CREATED)
     assert (found.artifact, found.subject.kind) == (image.id, Kind.CONTAINER)
     assert found.subject.properties["image:platform"] == "linux/arm64"
     assert not found.components

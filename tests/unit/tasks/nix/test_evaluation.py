@@ -12,10 +12,11 @@ import pytest
 
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.errors import ConfigError, InputChangedError, ToolError
-from doit_provenance.tasks.builder import Workspace
+from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.nix.builder import NixBuilder
 from doit_provenance.tasks.nix.evaluation import Evaluator, host_system
 from doit_provenance.tasks.nix.tool import find_nix
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +52,9 @@ class Stand:
         path = self.bin / "calls"
         return len([line for line in path.read_text("utf-8").splitlines() if "--json" in line]) if path.exists() else 0
 
-    def workspace(self, table: str = 'packages = ["wash"]') -> Workspace:
+    def workspace(self, table: str = 'packages = ["wash"]') -> Context:
         (self.root / "provenance.toml").write_text(f"[nix]\n{table}\n", encoding="utf-8")
-        return Workspace(root=self.root, config=load(self.root))
+        return Context(workspace=Workspace(root=self.root, config=load(self.root)))
 
 
 @pytest.fixture
@@ -101,35 +102,35 @@ def test_packages_become_artifacts(stand: Stand) -> None:
 
 def test_answers_are_kept(stand: Stand) -> None:
     """While nothing changes that Nix could see; what is kept and malformed is asked for again."""
-    workspace = stand.workspace()
+    context = stand.workspace()
     for _ in range(2):
-        Evaluator(workspace).evaluate()
+        Evaluator(context).evaluate()
     assert stand.calls() == 1
-    Evaluator(workspace).forget()
-    Evaluator(workspace).evaluate()
+    Evaluator(context).forget()
+    Evaluator(context).evaluate()
     assert stand.calls() == 2
-    workspace.memory.put("nix:evaluation", ["something else"])
-    assert Evaluator(workspace).evaluate().names == {SYSTEM: ["default", "wash"]}
+    context.memory.put("nix:evaluation", ["something else"])
+    assert Evaluator(context).evaluate().names == {SYSTEM: ["default", "wash"]}
     assert stand.calls() == 3
 
 
 def test_another_program_is_asked_again(stand: Stand) -> None:
     """A newer Nix may evaluate otherwise."""
-    workspace = stand.workspace()
-    Evaluator(workspace).evaluate()
+    context = stand.workspace()
+    Evaluator(context).evaluate()
     stand.answers(ANSWER, "# newer")
-    workspace.programs.forget()
-    Evaluator(workspace).evaluate()
+    context.programs.forget()
+    Evaluator(context).evaluate()
     assert stand.calls() == 2
 
 
 def test_a_change_meanwhile_is_refused(stand: Stand) -> None:
     """What was evaluated is of neither tree, so it is neither kept nor built."""
     stand.answers(ANSWER, f'echo changed > "{stand.root}/flake.nix"')
-    workspace = stand.workspace()
+    context = stand.workspace()
     with pytest.raises(InputChangedError, match="changed while it was evaluated"):
-        Evaluator(workspace).evaluate()
-    assert workspace.memory.get("nix:evaluation") is None
+        Evaluator(context).evaluate()
+    assert context.memory.get("nix:evaluation") is None
 
 
 def test_a_change_since_is_refused(stand: Stand) -> None:
@@ -166,11 +167,11 @@ def test_features_are_passed(stand: Stand) -> None:
 
 def test_waiting_is_told(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that stands still because of another process says so."""
-    workspace = stand.workspace()
+    context = stand.workspace()
     said: list[str] = []
-    monkeypatch.setattr(workspace.progress, "notice", lambda event, text: said.append(f"{event} {text}"))
+    monkeypatch.setattr(context.progress, "notice", lambda event, text: said.append(f"{event} {text}"))
     stand.answers(ANSWER, "echo 'waiting for the big garbage collector lock...' >&2")
-    Evaluator(workspace).evaluate()
+    Evaluator(context).evaluate()
     assert said == ["nix.waiting nix: waiting for the big garbage collector lock..."]
 
 

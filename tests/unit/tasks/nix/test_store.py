@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from doit_provenance.provenance.errors import BuildError, ToolError
-from doit_provenance.tasks.builder import Artifact, Workspace
+from doit_provenance.tasks.builder import Artifact
 from doit_provenance.tasks.nix import store
 from doit_provenance.tasks.nix.facts import NixFacts, Origin
 from doit_provenance.tasks.nix.lock import LockedInput
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from doit_provenance.provenance.json import JSONValue
+    from doit_provenance.tasks.context import Context
 
 SRI = "sha256-WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM="
 HEX = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
 NIX = Nix(path=Path("/bin/nix"), features=False)
-WORKSPACE = cast("Workspace", type("Bare", (), {"root": Path("/")}))
+CONTEXT = cast("Context", type("Bare", (), {"workspace": type("Bare", (), {"root": Path("/")})}))
 INFO: dict[str, JSONValue] = {"narHash": SRI, "narSize": 8, "references": ["/s/b", "/s/a"], "signatures": ["k:x"]}
 LEAF: dict[str, JSONValue] = {"narHash": SRI, "narSize": 8, "references": [], "ultimate": True}
 OLD: dict[str, JSONValue] = {
@@ -68,9 +69,9 @@ def test_what_a_failed_build_left_is_no_path(
     for path in (good, bad):
         Path(path).mkdir()
     calls = answers({good: LEAF, bad: None} if as_object else [{"path": good, **LEAF}, {"path": bad, "valid": False}])
-    assert store.valid_paths(WORKSPACE, NIX, {good, bad, str(tmp_path / "missing")}) == {good}
+    assert store.valid_paths(CONTEXT, NIX, {good, bad, str(tmp_path / "missing")}) == {good}
     assert calls == [["/bin/nix", "path-info", "--json", bad, good]]
-    assert store.valid_paths(WORKSPACE, NIX, {str(tmp_path / "missing")}) == set()
+    assert store.valid_paths(CONTEXT, NIX, {str(tmp_path / "missing")}) == set()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_what_a_failed_build_left_is_no_path(
 def test_closures(answers: Callable[[JSONValue], list[list[str]]], said: JSONValue) -> None:
     """A list of paths before Nix 2.19, and an object since, come to the same."""
     calls = answers(said)
-    found = store.closure_of(WORKSPACE, NIX, ["/s/a"])
+    found = store.closure_of(CONTEXT, NIX, ["/s/a"])
     assert calls == [["/bin/nix", "path-info", "--json", "--recursive", "/s/a"]]
     assert list(found) == ["/s/a", "/s/b"]
     one = found["/s/a"]
@@ -95,7 +96,7 @@ def test_a_path_that_is_gone(answers: Callable[[JSONValue], list[list[str]]]) ->
     """Garbage collection may take it between two calls: no half a closure comes of it."""
     answers([{"path": "/s/a", "valid": False}])
     with pytest.raises(ToolError, match="the store does not hold `/s/a`"):
-        store.closure_of(WORKSPACE, NIX, ["/s/a"])
+        store.closure_of(CONTEXT, NIX, ["/s/a"])
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_a_path_that_is_gone(answers: Callable[[JSONValue], list[list[str]]]) ->
 def test_derivations(answers: Callable[[JSONValue], list[list[str]]], said: JSONValue) -> None:
     """So do derivations, whose newer form has paths without the store."""
     answers(said)
-    found = store.derivations_of(WORKSPACE, NIX, ["/s/a.drv"])
+    found = store.derivations_of(CONTEXT, NIX, ["/s/a.drv"])
     one = found["/s/a.drv"]
     assert one.inputs == {"/s/b.drv": ("out", "dev")}
     assert one.sources == ("/s/src",)
@@ -125,7 +126,7 @@ def test_other_answers_are_refused(answers: Callable[[JSONValue], list[list[str]
     """What is no set of derivations is an error."""
     answers([])
     with pytest.raises(ToolError, match="no derivations"):
-        store.derivations_of(WORKSPACE, NIX, ["/s/a.drv"])
+        store.derivations_of(CONTEXT, NIX, ["/s/a.drv"])
 
 
 def test_materials_are_said_by_digest(answers: Callable[[JSONValue], list[list[str]]], tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_materials_are_said_by_digest(answers: Callable[[JSONValue], list[list[s
     path = tmp_path / "a.drv"
     path.write_text("Derive()", encoding="ascii")
     answers({str(path): OLD, "/s/b.drv": {}})
-    derivations = store.derivations_of(WORKSPACE, NIX, [str(path)])
+    derivations = store.derivations_of(CONTEXT, NIX, [str(path)])
     facts = NixFacts(
         output="/s/o", derivation=str(path), system="x", origin=Origin.BUILT, closure={}, derivations=derivations
     )

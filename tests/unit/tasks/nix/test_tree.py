@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import ConfigError, ToolError
-from doit_provenance.tasks.builder import ShortMemory
+from doit_provenance.tasks.context import ShortMemory
 from doit_provenance.tasks.freshness import inputs
 from doit_provenance.tasks.nix import tree
 from doit_provenance.tasks.nix.configuration import read_configuration

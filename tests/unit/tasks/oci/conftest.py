@@ -23,8 +23,10 @@ from doit_provenance.provenance.oci.model import (
 )
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.platform import Platform
-from doit_provenance.tasks.builder import Artifact, Workspace
+from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.oci.builder import OciBuilder
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +50,11 @@ def images(root: Path, upstream: list[Artifact]) -> Callable[[str], OciBuilder]:
 
     def make(text: str) -> OciBuilder:
         (root / "provenance.toml").write_text(textwrap.dedent(text), encoding="utf-8")
-        workspace = Workspace(root=root, config=load(root))
-        workspace.artifacts.update({artifact.id: artifact for artifact in upstream})
-        builder = OciBuilder(workspace)
+        context = Context(workspace=Workspace(root=root, config=load(root)))
+        context.artifacts.update({artifact.id: artifact for artifact in upstream})
+        builder = OciBuilder(context)
         for artifact in builder.discover():
-            workspace.artifacts[artifact.id] = artifact
+            context.artifacts[artifact.id] = artifact
         return builder
 
     return make

@@ -109,7 +109,7 @@ class TestDiscovery:
         assert caught.value.message.startswith(f"provenance.toml: {said}")
 
     def test_image_is_no_archive(self, images: Images) -> None:
-        artifacts = images(BOTH).workspace.artifacts
+        artifacts = images(BOTH).context.artifacts
         oci = Oci(name="x", artifact="oci:tea@linux/amd64")
         (line,) = mistakes([oci], Ids(artifacts), artifacts)
         assert "is an image already, not an archive" in line

@@ -10,7 +10,7 @@ from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.tasks.builder import Artifact
-from doit_provenance.tasks.flow.outcome import Done, Outcome
+from doit_provenance.tasks.pipeline.outcome import Done, Outcome
 from doit_provenance.tasks.progress.summary import not_built, not_reached, table
 
 DIGEST = str(digest_bytes(b"tea"))

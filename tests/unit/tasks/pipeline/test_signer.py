@@ -10,8 +10,9 @@ import pytest
 from doit_provenance.provenance.attest.slsa import BuilderId
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.errors import KeyFileError, ProvenanceError, UnreadableError
-from doit_provenance.tasks.builder import Workspace
-from doit_provenance.tasks.flow.signer import Signer
+from doit_provenance.tasks.context import Context
+from doit_provenance.tasks.pipeline.signer import Signer
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ def sign(root: Path) -> Callable[[], Signer]:
 
     def run() -> Signer:
         settings = load(root)
-        return Signer(root, settings, Workspace(root=root, config=settings).progress)
+        return Signer(root, settings, Context(workspace=Workspace(root=root, config=settings)).progress)
 
     return run
 

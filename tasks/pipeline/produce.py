@@ -22,7 +22,7 @@ from ..builder import Form
 from ..freshness.inputs import digest_of
 from ..freshness.standing import stored_inventory
 from ..progress.progress import Step
-from .attest import Draft, evidence_of, provenance_of
+from .evidence import Draft, evidence_of, provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.verify.trust import Trust
-    from ..builder import Artifact, Builder, Built, Workspace
-    from .attest import Signing
+    from ..builder import Artifact, Builder, Built
+    from ..context import Context
+    from .evidence import Signing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class Placed:
     provenance: Provenance
 
 
-def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Workspace, signing: Signing) -> Placed:
+def produce(artifact: Artifact, built: Built, *, builder: Builder, context: Context, signing: Signing) -> Placed:
     """Take what `builder` has built to its place in the output folder, with all its evidence, or change nothing.
 
     The steps of design.md, "The way of one artifact"; 1 to 3 are the builder's.
@@ -67,11 +68,11 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
     Raises:
         ProvenanceError: any step failed; the old folder is untouched.
     """
-    place = workspace.output / artifact.folder
+    place = context.workspace.output / artifact.folder
     names = artifact.names if artifact.form is Form.IMAGE else file_names(built.path.name)
-    at = functools.partial(workspace.progress.step, artifact.id)
+    at = functools.partial(context.progress.step, artifact.id)
     at(Step.DIGESTING)
-    with store.staging_for(workspace.output, artifact.folder) as staging:
+    with store.staging_for(context.workspace.output, artifact.folder) as staging:
         measured = _adopt(built.path, staging, place, names.artifact, artifact.form)
         at(Step.DESCRIBING)
         inventory, packages = builder.describe(artifact, staging / names.artifact, measured.digest)
@@ -82,7 +83,7 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
                 measured=measured,
                 inputs=digest_of(built.inputs),
                 inventory=inventory,
-                provenance=lambda: provenance_of(workspace, built, packages, signing),
+                provenance=lambda: provenance_of(context.workspace, built, packages, signing),
             ),
             staging,
             place,
@@ -91,7 +92,7 @@ def produce(artifact: Artifact, built: Built, *, builder: Builder, workspace: Wo
         )
 
 
-def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Placed:
+def repair(artifact: Artifact, *, context: Context, signing: Signing) -> Placed:
     """Make what is missing or out of date of an artifact's evidence, from its stored inventory, or change nothing.
 
     The artifact's bytes and the statement about how they were built stay. A statement that a trusted key other than the
@@ -100,13 +101,13 @@ def repair(artifact: Artifact, *, workspace: Workspace, signing: Signing) -> Pla
     Raises:
         ProvenanceError: any step failed; the old folder is untouched.
     """
-    place = workspace.output / artifact.folder
+    place = context.workspace.output / artifact.folder
     record = read_record(place)
     names = record.names
     stored = stored_inventory(place, record)
-    at = functools.partial(workspace.progress.step, artifact.id)
+    at = functools.partial(context.progress.step, artifact.id)
     at(Step.DIGESTING)
-    with store.staging_for(workspace.output, artifact.folder) as staging:
+    with store.staging_for(context.workspace.output, artifact.folder) as staging:
         form = Form.FILE if record.media_type is None else Form.IMAGE
         measured = _adopt(place / names.artifact, staging, place, names.artifact, form)
         if measured.digest != record.digest:

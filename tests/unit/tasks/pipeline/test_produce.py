@@ -19,8 +19,8 @@ from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.policy import trusted_sealer
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.provenance.verify.verifier import verify_folder
-from doit_provenance.tasks.flow import flow
-from doit_provenance.tasks.flow.flow import Placed, built_at, produce, read_record, repair, signed_provenance
+from doit_provenance.tasks.pipeline import produce as pipeline
+from doit_provenance.tasks.pipeline.produce import Placed, built_at, produce, read_record, repair, signed_provenance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,24 +40,24 @@ class Make(Protocol):
 
 
 @pytest.fixture
-def make(builder: Any, workspace: Any, signing: Any) -> Make:
+def make(builder: Any, context: Any, signing: Any) -> Make:
     """Return the whole way of the artifact `tea`: build, then produce."""
 
     def run(**changes: Any) -> Placed:
         (artifact,) = builder.discover()
         built = builder.build(artifact.group, [artifact])[artifact]
-        return produce(artifact, built, builder=builder, workspace=workspace, signing=replace(signing, **changes))
+        return produce(artifact, built, builder=builder, context=context, signing=replace(signing, **changes))
 
     return run
 
 
 @pytest.fixture
-def mend(builder: Any, workspace: Any, signing: Any) -> Make:
+def mend(builder: Any, context: Any, signing: Any) -> Make:
     """Return the way of the artifact `tea` without a build."""
 
     def run(**changes: Any) -> Placed:
         (artifact,) = builder.discover()
-        return repair(artifact, workspace=workspace, signing=replace(signing, **changes))
+        return repair(artifact, context=context, signing=replace(signing, **changes))
 
     return run
 
@@ -275,16 +275,16 @@ def test_evidence_of_another_signer_is_not_kept(make: Make, signing: Any, place:
 
 
 def test_provenance_of_equal_bytes_under_another_name_is_not_kept(
-    make: Make, builder: Any, workspace: Any, signing: Any, kettle: Any, place: Path
+    make: Make, builder: Any, context: Any, signing: Any, kettle: Any, place: Path
 ) -> None:
     """It is signed and true, and it is another artifact's."""
     kettle.names, kettle.content = ["tea", "mug"], {"mug": b"tea"}
     tea, mug = builder.discover()
     built = builder.build("mug", [mug])[mug]
-    other = produce(mug, built, builder=builder, workspace=workspace, signing=signing)
+    other = produce(mug, built, builder=builder, context=context, signing=signing)
     kettle.names = [tea.name]
     assert make().record.digest == other.record.digest
-    strange = (workspace.output / mug.folder / file_names("mug").provenance_bundle).read_bytes()
+    strange = (context.workspace.output / mug.folder / file_names("mug").provenance_bundle).read_bytes()
     (place / NAMES.provenance_bundle).write_bytes(strange)
     assert make().made == (NAMES.provenance_bundle,)
     assert (place / NAMES.provenance_bundle).read_bytes() != strange
@@ -355,7 +355,7 @@ def test_newer_generator_keeps_what_says_the_same(
     """Bytes and provenance stay; the documents name who made them, so they are made and signed again."""
     make()
     before = _files(place)
-    monkeypatch.setattr(flow, "VERSION", "99.0.0")
+    monkeypatch.setattr(pipeline, "VERSION", "99.0.0")
     placed = mend()
     assert set(placed.made) == set(NAMES.evidence) - {NAMES.provenance_bundle}
     assert placed.inventory.generator == ("doit-provenance", "99.0.0")

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from ...provenance.verify.artifact import Measured
     from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import Verified
-    from ..builder import Built, Workspace
+    from ..builder import Built
+    from ..workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,9 @@ from doit_provenance.provenance.sign.key import LocalKey, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.artifact import Measured
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
-from doit_provenance.tasks.builder import Workspace
-from doit_provenance.tasks.flow.attest import Draft, Signing, evidence_of, provenance_of
+from doit_provenance.tasks.context import Context
+from doit_provenance.tasks.pipeline.evidence import Draft, Signing, evidence_of, provenance_of
+from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def _measured(data: bytes) -> Measured:
 
 
 @pytest.fixture
-def draft(builder: Any, workspace: Any, signing: Any, tmp_path: Path) -> Draft:
+def draft(builder: Any, context: Any, signing: Any, tmp_path: Path) -> Draft:
     """Return what is known of `tea` after a build."""
     (artifact,) = builder.discover()
     built = builder.build(artifact.group, [artifact])[artifact]
@@ -46,7 +47,7 @@ def draft(builder: Any, workspace: Any, signing: Any, tmp_path: Path) -> Draft:
         measured=_measured(b"tea"),
         inputs="0" * 64,
         inventory=inventory,
-        provenance=lambda: provenance_of(workspace, built, packages, signing),
+        provenance=lambda: provenance_of(context.workspace, built, packages, signing),
     )
 
 
@@ -101,14 +102,14 @@ def test_what_holds_is_kept_byte_by_byte(draft: Draft, place: Path, signing: Sig
     assert evidence_of(draft, place, replace(signing, invocation="urn:uuid:later")) == before
 
 
-def test_claim_of_no_build_gives_way_to_a_build(builder: Any, workspace: Any, draft: Draft, place: Path) -> None:
+def test_claim_of_no_build_gives_way_to_a_build(builder: Any, context: Any, draft: Draft, place: Path) -> None:
     """What was taken over from elsewhere, and is built here later, is stated to be built; never the other way round."""
-    signing = workspace.signer.signing()
+    signing = context.signer.signing()
     (artifact,) = builder.discover()
     built = builder.build(artifact.group, [artifact])[artifact]
     taken = replace(built, started=None, finished=None)
-    claims = replace(draft, provenance=lambda: provenance_of(workspace, built, (), signing))
-    claims_none = replace(draft, provenance=lambda: provenance_of(workspace, taken, (), signing))
+    claims = replace(draft, provenance=lambda: provenance_of(context.workspace, built, (), signing))
+    claims_none = replace(draft, provenance=lambda: provenance_of(context.workspace, taken, (), signing))
     first = _write(place, evidence_of(claims_none, place, signing))
     assert _predicate(first[NAMES.provenance_bundle]).run_details.finished is None
     assert evidence_of(claims_none, place, signing) == first
@@ -155,12 +156,12 @@ def test_another_trusted_key_is_countersigned(draft: Draft, place: Path, signing
 )
 def test_only_the_same_mode_is_countersigned(  # noqa: PLR0913, PLR0917 - two signers, two modes
     draft: Draft, place: Path, signing: Signing, other: Signing, then: BuilderId, now: BuilderId, builder: Any,
-    workspace: Any,
+    context: Any,
 ) -> None:  # fmt: skip # a parameter each
     (artifact,) = builder.discover()
     built = builder.build(artifact.group, [artifact])[artifact]
     ci = replace(signing, builder=then)
-    told = replace(draft, provenance=lambda: provenance_of(workspace, built, [], ci))
+    told = replace(draft, provenance=lambda: provenance_of(context.workspace, built, [], ci))
     before = _write(place, evidence_of(told, place, ci))
     after = evidence_of(replace(draft, provenance=None), place, replace(other, builder=now))
     assert (before == after) == (then is not now)
@@ -205,10 +206,10 @@ def test_source_is_dirty_where_a_file_of_it_is_in_no_commit(
     (root / "new").write_text("ignored, and read by a build all the same")
     from doit_provenance.provenance.config import load
 
-    workspace = Workspace(root=root, config=load(root))
+    context = Context(workspace=Workspace(root=root, config=load(root)))
     (artifact,) = builder.discover()
     built = replace(builder.build(artifact.group, [artifact])[artifact], files=dict.fromkeys(files, "a" * 64))
-    found = parse_provenance_of(provenance_of(workspace, built, [], signing))
+    found = parse_provenance_of(provenance_of(context.workspace, built, [], signing))
     source, inputs = found.build_definition.resolved_dependencies
     assert source.annotations == {"dirty": dirty}
     assert len(source.digest["gitCommit"]) == 40

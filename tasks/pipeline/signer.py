@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...provenance.verify.trust import Trust, TrustedKey
     from ..freshness.standing import Expected
     from ..progress.progress import Progress
-    from .attest import Signing
+    from .evidence import Signing
 
 
 class Signer:
@@ -110,7 +110,7 @@ class Signer:
         from ...provenance.sign.key import load_or_create
         from ...provenance.sign.passphrase import PassphraseSource
         from ...provenance.verify.trust import Trust, TrustedKey, trust_for
-        from .attest import Signing
+        from .evidence import Signing
 
         known = os.path.lexists(self.path)
         passphrase = PassphraseSource.of_this_process()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..provenance.record import FileNames
     from ..provenance.sbom.inventory import Inventory
     from .freshness.inputs import Inputs
+    from .freshness.snapshot import Snapshot
 
 _NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
 
@@ -94,21 +95,24 @@ class Built:
         build_type: URI of the page that says what the parameters mean.
         external: SLSA externalParameters: what the user chose.
         internal: SLSA internalParameters: what the environment gave.
-        files: every file of the user's that went in: path from the repository's root to sha256. Provenance lists them.
-        inputs: all that can change the bytes, as it was when they were built (`tasks/freshness/inputs.py`). Freshness
-            asks them.
         started, finished: UTC, of the tool's call; `None` where it built nothing, but took what was built elsewhere:
             then provenance claims no build.
+        files: every file of the user's that went in: path from the repository's root to sha256. Provenance lists them.
+            If empty, the pipeline takes the files of the snapshot.
+        resolved: inputs that the build itself settled, by key, as the digest of a tag. They replace declared ones.
+        inputs: inputs that only the build could tell, by key; once the pipeline has it, all inputs
+            (`tasks/freshness/inputs.py`).
     """
 
     path: Path
     build_type: str
     external: Mapping[str, JSONValue]
     internal: Mapping[str, JSONValue]
-    files: Mapping[str, str]
-    inputs: Inputs
     started: datetime | None
     finished: datetime | None
+    files: Mapping[str, str] = field(default_factory=dict)
+    resolved: Inputs = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +122,12 @@ class Declared:
     Attributes:
         values: of kinds that only the builder can tell (settings, tools, resolutions): key to value now.
         measured: keys of the other kinds, whose values anyone can measure (files, patterns, variables).
+        hint: what to do if one of them changes during the build.
     """
 
     values: Inputs = field(default_factory=dict)
     measured: Collection[str] = ()
+    hint: str = "run again when it holds still"
 
 
 class Builder(Protocol):
@@ -153,14 +159,15 @@ class Builder(Protocol):
             ProvenanceError: as `discover`.
         """
 
-    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built | BuildError]:
-        """Build `artifacts`, all of `group`, in one call of the tool.
+    def build(self, group: str, snapshots: Mapping[Artifact, Snapshot]) -> Mapping[Artifact, Built | BuildError]:
+        """Build artifacts of one group in one call of the tool, from the inputs in their snapshots.
 
-        Where the tool tells what of them it could build, the others have an error in their place.
+        The pipeline compares the declared inputs before and after. Where the tool tells which artifacts it could build,
+        the others have an error in their place.
 
         Raises:
-            BuildError: the tool failed; what it wrote went to `Workspace.progress`.
-            InputChangedError: an input changed meanwhile.
+            BuildError: the tool failed, or an input is missing; what the tool wrote went to `Context.progress`.
+            InputChangedError: an input that only the build could tell changed meanwhile.
         """
 
     def release(self, artifact: Artifact) -> None:

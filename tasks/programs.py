@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .freshness.inputs import Known, measure_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from .context import Memory
 
@@ -26,6 +26,14 @@ class Programs:
         self._lock = threading.Lock()
         self._known: dict[str, Known] | None = None
         self._seen: dict[str, str] = {}
+        self._found: dict[tuple[str, Path], Path | None] = {}
+
+    def find(self, word: str, root: Path) -> Path | None:
+        """Return the absolute path of the program that `word` starts in the folder `root` (execvp(3)), or `None`."""
+        with self._lock:
+            if (word, root) not in self._found:
+                self._found[word, root] = _find(word, root)
+            return self._found[word, root]
 
     def digest(self, path: Path) -> str:
         """Return the sha256 of a program in hex; empty: there is none.
@@ -67,6 +75,7 @@ class Programs:
         """Look at every program again from now on."""
         with self._lock:
             self._seen.clear()
+            self._found.clear()
 
     def _read(self) -> dict[str, Known]:
         if self._known is None:
@@ -75,6 +84,15 @@ class Programs:
             read = ((path, Known.from_json(entry)) for path, entry in entries)
             self._known = {path: known for path, known in read if known and known.signature}
         return self._known
+
+
+def _find(word: str, root: Path) -> Path | None:
+    folders = [""] if os.sep in word else os.environ.get("PATH", os.defpath).split(os.pathsep)
+    for folder in folders:
+        path = Path(os.path.normpath(root / folder / word))
+        if os.access(path, os.X_OK) and not path.is_dir():
+            return path
+    return None
 
 
 def _measure(paths: list[str], known: Mapping[str, Known]) -> dict[str, Known | None]:

@@ -198,9 +198,11 @@ class Session:
         """Build the artifact's group, unless another of its members has, and return what became of this one."""
         with self._locks[artifact.group]:
             if artifact.id not in self._built:
+                from .pipeline.build import build
+
                 members = [artifact, *self._others_to_build(artifact)]
                 try:
-                    built = self.judge.builders[artifact.builder].build(artifact.group, members)
+                    built = build(self.context, self.judge.builders[artifact.builder], artifact.group, members)
                     self._built |= {a.id: b for a, b in built.items()}
                 except ProvenanceError as error:
                     self._built |= dict.fromkeys((a.id for a in members), error)

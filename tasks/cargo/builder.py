@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import ToolError
 from ...provenance.fs import copies
 from ..builder import Artifact, Built, Declared
-from ..freshness.inputs import Meter
+from ..freshness.inputs import LazyInputs, Meter
 from .discover import Binary, Group, discover
 from .metadata import find_manifests
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.sbom.manifest import Manifests
     from ..context import Context
+    from ..freshness.snapshot import Snapshot
     from .declare import Declarations
     from .observe import Loaded
     from .run import Run, Runner
@@ -65,10 +66,10 @@ class CargoBuilder:
         found = find_manifests(self.workspace.root)
         return {"cargo.manifests": found} if found not in ((), ("Cargo.toml",)) else {}
 
-    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
-        """Build `artifacts`, all of `group`, in one cargo call."""
+    def build(self, group: str, snapshots: Mapping[Artifact, Snapshot]) -> Mapping[Artifact, Built]:
+        """Build artifacts of one group in one cargo call."""
         found = self._groups[group]
-        binaries = [self._binaries[a] for a in artifacts]
+        binaries = [self._binaries[artifact] for artifact in snapshots]
         # Groups may leave binaries under one name: what another call of cargo replaces is held under a name of ours.
         with self._building[found.target_directory]:
             run = self._runner.run(found, binaries)
@@ -164,7 +165,6 @@ class CargoBuilder:
 
     def _built(self, run: Run, binary: Binary, path: Path) -> Built:
         from .parameters import BUILD_TYPE, external, internal
-        from .reads import Pending
         from .recorded import recorded
 
         root = self.workspace.source.root
@@ -175,7 +175,8 @@ class CargoBuilder:
             external=external(binary, run.group, tool=self.workspace.config.cargo.tool, repository=root),
             internal=internal(run.group, run.messages),
             files=run.inputs[binary.artifact.id].relative_to(root),
-            inputs=Pending(lambda: recorded(run, binary, lambda: self._await(binary.artifact)[0], meter)),
+            resolved=run.declared[binary.artifact.id].values,
+            inputs=LazyInputs(lambda: recorded(run, binary, lambda: self._await(binary.artifact)[0], meter)),
             started=run.call.started,
             finished=run.call.finished,
         )

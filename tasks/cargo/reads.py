@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,8 @@ from .depinfo import prerequisites
 from .inputs import script_output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .discover import Group
     from .messages import Compiled, Messages, UnitKey
     from .observe import Loaded
@@ -47,29 +47,6 @@ _SET_FOR_SCRIPTS = {
 Only whole names: any other that begins alike is the user's, and cargo passes it on. What cargo sets for some packages
 alone, as `DEP_…`, is not set around it as a rule, and so is an input that never changes.
 """
-
-
-class Pending(Mapping[str, str]):
-    """Inputs that are known once somebody asks for them: rustc is still telling what it loaded."""
-
-    def __init__(self, make: Callable[[], Mapping[str, str]]) -> None:
-        self._make = make
-
-    @cached_property
-    def _made(self) -> Mapping[str, str]:
-        return self._make()
-
-    def __getitem__(self, of: str) -> str:
-        """Return the value of one input."""
-        return self._made[of]
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the keys."""
-        return iter(self._made)
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._made)
 
 
 def counting(graph: UnitGraph, root: int, loaded: Loaded | None) -> frozenset[int]:

@@ -1,3 +1,1 @@
 """Artifacts that any program makes: `[command.NAME]` with declared inputs and outputs."""
-
-BUILDER = "command"

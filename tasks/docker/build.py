@@ -18,12 +18,11 @@ from ...provenance.platform import Platform
 from ...provenance.record import IMAGE
 from ...provenance.source import time_of
 from ..builder import Built
-from ..freshness.inputs import ABSENT, Kind, key
+from ..freshness.inputs import ABSENT
 from ..image.annotations import Base, wanted
-from ..upstream import read_upstream
 from .buildx import Call, build
 from .dockerfile import parse
-from .inputs import Measured, declared, from_repository, measure, read_dockerfile
+from .inputs import declared, read_dockerfile
 from .labels import without_inherited
 from .materials import Material, refuse_unpinned
 from .pins import Asking
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from ...provenance.oci.model import Descriptor
     from ..builder import Artifact
     from ..context import Context
-    from ..upstream import Upstream
+    from ..freshness.snapshot import Snapshot, Upstream
     from ..workspace import Workspace
     from .pins import Pins
     from .stages import Named
@@ -66,7 +65,7 @@ class Made:
     upstream: Mapping[str, Upstream]
 
 
-def make(context: Context, docker: Docker, artifact: Artifact, tool: Tool, pins: Pins, folder: Path) -> Made:
+def make(context: Context, docker: Docker, artifact: Artifact, tool: Tool, pins: Pins, snapshot: Snapshot) -> Made:
     """Build an image.
 
     Args:
@@ -75,17 +74,20 @@ def make(context: Context, docker: Docker, artifact: Artifact, tool: Tool, pins:
         artifact: the image for one platform.
         tool: what builds.
         pins: the digests of this run.
-        folder: receives the layout; what was there goes.
+        snapshot: its inputs.
 
     Raises:
         BuildError: the build failed, or used what nobody had pinned.
-        InputChangedError: an input changed meanwhile.
+        InputChangedError: an input changed while it was copied.
         ProvenanceError: something can't be read or written.
     """
+    folder = context.scratch_dir(artifact)
     remove(folder)
     scratch = folder / "scratch"
     try:
-        return _Making(context=context, docker=docker, artifact=artifact, tool=tool, pins=pins).run(folder, scratch)
+        return _Making(context=context, docker=docker, artifact=artifact, tool=tool, pins=pins, snapshot=snapshot).run(
+            folder, scratch
+        )
     except BaseException:
         remove(folder)
         raise
@@ -100,6 +102,7 @@ class _Making:
     artifact: Artifact
     tool: Tool
     pins: Pins
+    snapshot: Snapshot
 
     @property
     def workspace(self) -> Workspace:
@@ -108,7 +111,6 @@ class _Making:
     def run(self, folder: Path, scratch: Path) -> Made:
         refuse_missing(self.workspace, self.docker)
         refuse_in_contexts(self.context, self.docker)
-        before = measure(self.context, self.docker)
         named = self._named()
         if not (self.tool.argv or named.is_all):
             raise BuildError(
@@ -116,8 +118,8 @@ class _Making:
                 hint="name it plainly: an engine without buildx does not say what it has used",
             )
         pins = self.pins.of(named.images, lambda: self.tool, Asking.ALWAYS)
-        upstream = read_upstream(self.context, self.artifact.upstream)
-        files = from_repository(self.workspace, before)
+        upstream = self.snapshot.upstream
+        files = self.snapshot.in_repository(self.workspace)
         created = time_of(self.workspace.source, sorted(files))
         started = datetime.now(UTC)
         try:
@@ -125,7 +127,7 @@ class _Making:
         except OSError as error:
             raise StoreError(f"no image can be built in `{scratch}`: {error.strerror}") from error
         staged = stage(self.context, self.docker, upstream.values(), int(created.timestamp()), scratch / "staged")
-        _refuse_others(staged, before)
+        _refuse_others(staged, self.snapshot)
         call = Call(
             docker=self.docker,
             artifact=self.artifact,
@@ -136,13 +138,11 @@ class _Making:
             folder=scratch,
         )
         materials, writer, root = self._build(call, folder)
-        self._refuse_changes(before, upstream)
         texts = [staged.text.decode(), *self.docker.args.values(), *image_contexts_of(self.docker).values()]
         refuse_unpinned(materials, pins.values(), texts, dockerfile_of(self.docker))
         base = Base(name=named.base.partition("@")[0], digest=pins[named.base]) if named.base else None
         path = self._finish(writer, root, files, base, staged.text.decode())
         values = declared(self.workspace, self.docker, self.tool.value, pins).values
-        artifacts = {key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in upstream.items()}
         return Made(
             built=Built(
                 path=path,
@@ -155,7 +155,7 @@ class _Making:
                     "sourceDateEpoch": call.epoch,
                 },
                 files=files,
-                inputs={**values, **before.values, **artifacts},
+                resolved=values,
                 started=started,
                 finished=datetime.now(UTC),
             ),
@@ -189,12 +189,6 @@ class _Making:
             raise BuildError(f"the build left an image for {there}, and `{asked}` was asked for")
         return materials, writer, images[asked]
 
-    def _refuse_changes(self, before: Measured, upstream: Mapping[str, Upstream]) -> None:
-        measure(self.context, self.docker).refuse_changes_since(before)
-        for id_, one in read_upstream(self.context, self.artifact.upstream).items():
-            if one != upstream[id_]:
-                raise InputChangedError(f"an input changed while it was being built: `{id_}`", hint="run again")
-
     def _finish(
         self, writer: LayoutWriter, root: Descriptor, files: Mapping[str, str], base: Base | None, text: str
     ) -> Path:
@@ -215,9 +209,9 @@ class _Making:
         return writer.folder
 
 
-def _refuse_others(staged: Staged, before: Measured) -> None:
+def _refuse_others(staged: Staged, snapshot: Snapshot) -> None:
     """See that what was copied is what was measured."""
-    measured = {name: sha256 for name, sha256 in before.files.items() if sha256 != ABSENT}
+    measured = {name: sha256 for name, sha256 in snapshot.files.items() if sha256 != ABSENT}
     for name in sorted(measured.keys() | staged.files.keys()):
         if measured.get(name) != staged.files.get(name):
             raise InputChangedError(f"an input changed while it was copied: {quoted(name)}", hint="run again")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ProvenanceError
-from ..mistakes import refuse
+from ..artifacts import refuse
 from . import BUILDER
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ...provenance.sbom.inventory import Inventory
     from ..builder import Artifact, Built, Declared
     from ..context import Context
+    from ..freshness.snapshot import Snapshot
     from .build import Made
     from .pins import Pins
     from .tool import Tool
@@ -49,7 +51,7 @@ class DockerBuilder:
         dockers = self.workspace.config.dockers
         if not dockers:
             return ()
-        from ..references import Ids
+        from ..artifacts import Ids
         from .check import mistakes
         from .units import unit
 
@@ -75,27 +77,20 @@ class DockerBuilder:
         """Propose no settings of fixed names; `doit init` writes tables for what it sees (`propose.py`)."""
         return {}
 
-    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:  # noqa: ARG002 - an image's group is the image
+    def build(self, group: str, snapshots: Mapping[Artifact, Snapshot]) -> Mapping[Artifact, Built]:  # noqa: ARG002 - an image's group is the image
         """Build the image of one platform, or join those of all in an index."""
-        (artifact,) = artifacts
-        one = self._units[artifact.name]
-        if artifact == one.index:
+        ((artifact, snapshot),) = snapshots.items()
+        unit = self._units[artifact.name]
+        if artifact == unit.index:
             from ..image.join import build_index
 
-            return {
-                artifact: build_index(
-                    self.context, artifact, one.index_of(self.workspace), self.context.scratch_dir(artifact)
-                )
-            }
+            return {artifact: build_index(self.context, artifact, unit.index_of(self.workspace), snapshot)}
         from .build import make
 
         tool = self._find_tool()
-        args = (self.context, one.docker, artifact, tool, self._pins, self.context.scratch_dir(artifact))
-        if tool.argv:
-            made = make(*args)
-        else:
-            with self._engine:  # it knows images by names, of which one means one image at a time
-                made = make(*args)
+        # An engine knows images by names, of which each means one image at a time.
+        with contextlib.nullcontext() if tool.argv else self._engine:
+            made = make(self.context, unit.docker, artifact, tool, self._pins, snapshot)
         self._made[artifact.id] = made
         return {artifact: made.built}
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import UsageError, quoted
 from ...provenance.oci.reference import Reference
+from ..artifacts import unknown
 from ..builder import Form
 from ..image.platforms import read_platforms, wrong_platforms
-from ..references import unknown
 from . import BUILDER
 from .units import fitting, image_contexts_of, names_in_context, secret_ids
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ...provenance.config import Docker
     from ...provenance.platform import Platform
+    from ..artifacts import Ids
     from ..builder import Artifact
-    from ..references import Ids
 
 
 def mistakes(

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
 def materials(made: Made) -> list[ResourceDescriptor]:
     """Return the upstream artifacts, what BuildKit has used, and BuildKit itself."""
-    upstream = [
-        ResourceDescriptor(name=one.id, digest=dict(one.digest.as_digest_set()), annotations={"file": one.file})
-        for _, one in sorted(made.upstream.items())
-    ]
+    upstream = [one.material for _, one in sorted(made.upstream.items())]
     name = "github.com/moby/buildkit" if made.tool.argv else "github.com/moby/moby"
     tool = ResourceDescriptor(
         uri=f"https://{name}",

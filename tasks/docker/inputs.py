@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.digest import read_limited
-from ...provenance.errors import BuildError, InputChangedError, quoted
+from ...provenance.errors import BuildError, quoted
 from ...provenance.platform import Platform
 from ..builder import Declared
 from ..freshness.context import name_of
-from ..freshness.inputs import ABSENT, Kind, Meter, key, parts
+from ..freshness.inputs import Kind, key
 from ..image.annotations import as_input
 from .dockerfile import LIMIT, parse
 from .pins import Asking, resolution
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     from ...provenance.config import Docker
     from ..builder import Artifact
     from ..context import Context
-    from ..freshness.inputs import Inputs
     from ..workspace import Workspace
     from .pins import Pins
     from .tool import Tool
@@ -77,6 +73,7 @@ def declared(workspace: Workspace, docker: Docker, tool: str, pins: Mapping[str,
             *contexts(docker),
             key(Kind.VARIABLE, "SOURCE_DATE_EPOCH"),
         ],
+        hint="run again when it holds still; what the build itself writes, exclude in `.dockerignore`",
     )
 
 
@@ -99,63 +96,6 @@ def _resolutions(
 
 def _rendered(table: Mapping[str, str]) -> str:
     return json.dumps(dict(table), sort_keys=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """The inputs that can be measured, at one moment.
-
-    Attributes:
-        values: by their keys.
-        files: path from the workspace's root to sha256, or `absent`.
-    """
-
-    values: Inputs
-    files: Mapping[str, str]
-
-    def refuse_changes_since(self, before: Measured) -> None:
-        """Compare with the same inputs before the build.
-
-        Raises:
-            InputChangedError: one of them differs.
-        """
-        differing = (of for of in {**before.values, **self.values} if self.values.get(of) != before.values.get(of))
-        for of in sorted(differing, key=lambda of: of.startswith(Kind.CONTEXT)):  # a file says more than its context
-            raise InputChangedError(
-                f"an input changed while it was being built: {quoted(parts(of)[1])}",
-                hint="run again when it holds still; what the build itself writes, exclude in `.dockerignore`",
-            )
-
-
-def measure(context: Context, docker: Docker) -> Measured:
-    """Measure all inputs of an image that anyone can measure.
-
-    Raises:
-        ProvenanceError: one can't be read.
-    """
-    meter = Meter(context.workspace.root, made=context.build_dirs)
-    values: dict[str, str] = {}
-    names = [dockerfile_of(docker), f"{dockerfile_of(docker)}{POLICY_SUFFIX}"]
-    for of in contexts(docker):
-        values[of] = meter.measure(of)
-        names += meter.files(of)
-    files = {name: meter.measure(key(Kind.FILE, name)) for name in names}
-    variable = key(Kind.VARIABLE, "SOURCE_DATE_EPOCH")
-    return Measured(
-        values={**values, **{key(Kind.FILE, name): value for name, value in files.items()}}
-        | {variable: meter.measure(variable)},
-        files=files,
-    )
-
-
-def from_repository(workspace: Workspace, measured: Measured) -> dict[str, str]:
-    """Return the files that are there, by their paths from the repository's root."""
-    top = workspace.source.root
-    return {
-        Path(os.path.relpath(workspace.root / name, top)).as_posix(): sha256
-        for name, sha256 in measured.files.items()
-        if sha256 != ABSENT
-    }
 
 
 def read_dockerfile(workspace: Workspace, docker: Docker) -> bytes:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...provenance.config import Docker
     from ..context import Context
     from ..freshness.context import Entry
-    from ..upstream import Upstream
+    from ..freshness.snapshot import Upstream
 
 _CHUNK = 1 << 20
 _PROGRAM, _FILE = 0o755, 0o644

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...provenance.config import Docker
     from ...provenance.json import JSONValue
-    from ..references import Ids
+    from ..artifacts import Ids
     from ..workspace import Workspace
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/docker.v1.md"

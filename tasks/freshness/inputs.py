@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -23,7 +24,7 @@ from ...provenance.process import SECRET_VARIABLES
 from . import patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from ...provenance.json import JSONValue
 
@@ -92,6 +93,29 @@ def to_json(inputs: Inputs) -> bytes:
 def digest_of(inputs: Inputs) -> str:
     """Return the inputs digest: sha256 in hex of `to_json`."""
     return hashlib.sha256(to_json(inputs)).hexdigest()
+
+
+class LazyInputs(Mapping[str, str]):
+    """Inputs that are computed when first asked for, as a builder may still be waiting for what its tool tells."""
+
+    def __init__(self, compute: Callable[[], Inputs]) -> None:
+        self._compute = compute
+
+    @cached_property
+    def _inputs(self) -> Inputs:
+        return self._compute()
+
+    def __getitem__(self, input_: str) -> str:
+        """Return the value of one input."""
+        return self._inputs[input_]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys."""
+        return iter(self._inputs)
+
+    def __len__(self) -> int:
+        """Return the number of inputs."""
+        return len(self._inputs)
 
 
 Signature: TypeAlias = tuple[int, int, int, int]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import InputChangedError
 from ...provenance.oci import annotations as keys
 from ...provenance.oci.compose import Part, compose
@@ -16,56 +16,47 @@ from ...provenance.platform import Platform
 from ...provenance.record import IMAGE
 from ...provenance.source import time_of
 from ..builder import Artifact, Built
-from ..freshness.inputs import Kind, key
-from ..upstream import read_upstream
+from ..freshness.snapshot import read_upstream
 from .describe import describe_index
-from .index import declare_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from ...provenance.attest.resource import ResourceDescriptor
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ..context import Context
+    from ..freshness.snapshot import Snapshot
     from .index import IndexOf
 
 
-def build_index(context: Context, artifact: Artifact, of: IndexOf, folder: Path) -> Built:
+def build_index(context: Context, artifact: Artifact, of: IndexOf, snapshot: Snapshot) -> Built:
     """Join the images of the output folder.
 
     Args:
-        context: of the index.
+        context: the run.
         artifact: the index; its upstream artifacts are the images.
         of: what else it is made of.
-        folder: receives the layout; what was there is removed.
+        snapshot: its inputs.
 
     Raises:
-        InputChangedError: an image is not what its record says, or changed meanwhile.
         ProvenanceError: an image can't be read, or the index not be written.
     """
     started = datetime.now(UTC)
-    before = read_upstream(context, artifact.upstream)
+    folder = context.scratch_dir(artifact)
     parts = [
         Part(platform=Platform.parse(context.artifacts[id_].platform), path=context.workspace.root / one.path)
-        for id_, one in before.items()
+        for id_, one in snapshot.upstream.items()
     ]
     shutil.rmtree(folder, ignore_errors=True)
     writer = LayoutWriter(folder / IMAGE)
-    root = compose(parts, {**_newest(parts), **of.annotations}, writer)
-    writer.finish(root)
-    if any(one != before[id_] for id_, one in read_upstream(context, artifact.upstream).items()):
-        raise InputChangedError(f"an image changed while `{artifact.id}` was made of it", hint="run again")
+    writer.finish(compose(parts, {**_newest(parts), **of.annotations}, writer))
     return Built(
         path=writer.folder,
         build_type=of.build_type,
         external=of.external,
         internal={},
-        files={},
-        inputs={
-            **declare_index(of.chosen).values,
-            **{key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in before.items()},
-        },
         started=started,
         finished=datetime.now(UTC),
     )
@@ -90,15 +81,7 @@ def describe(
     inventory = describe_index(
         context, artifact, path, digest, created=created or time_of(context.workspace.source, [])
     )
-    return inventory, [
-        ResourceDescriptor(
-            name=id_,
-            digest=dict(one.digest.as_digest_set()),
-            media_type=one.media_type or "",
-            annotations={"file": one.file},
-        )
-        for id_, one in images.items()
-    ]
+    return inventory, [replace(one.material, media_type=one.media_type or "") for one in images.values()]
 
 
 def _newest(parts: Sequence[Part]) -> dict[str, str]:

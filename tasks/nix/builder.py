@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import BuildError, InputChangedError
-from ..mistakes import refuse
+from ..artifacts import refuse
 from . import BUILDER
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...provenance.sbom.inventory import Inventory
     from ..builder import Artifact, Built, Declared
     from ..context import Context
+    from ..freshness.snapshot import Snapshot
     from .evaluation import Evaluator
     from .make import Made
     from .packages import Evaluation
@@ -60,24 +61,25 @@ class NixBuilder:
 
         return propose(self._evaluator)
 
-    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built | BuildError]:
-        """Build the packages of `artifacts` in one call of Nix."""
+    def build(self, group: str, snapshots: Mapping[Artifact, Snapshot]) -> Mapping[Artifact, Built | BuildError]:
+        """Build the packages of artifacts in one call of Nix."""
         from .make import make
 
         units, evaluation = self._discovered()  # the tree may be another than when this run began
         if not all(Path(one.derivation or "").exists() for one in evaluation.packages):
             self._evaluator.forget()  # collected as garbage since; evaluating writes them anew
             units, evaluation = self._discovered()
-        if any(a.id not in units or units[a.id].artifact != a for a in artifacts):
+        if any(a.id not in units or units[a.id].artifact != a for a in snapshots):
             raise InputChangedError(
                 f"the packages of `{group}` changed since this run began", hint="run again when they hold still"
             )
+        self._units = units
         found = make(
             self.context,
             self._evaluator,
-            {artifact: units[artifact.id] for artifact in artifacts},
+            {artifact: units[artifact.id] for artifact in snapshots},
             evaluation.meta,
-            {artifact: self.context.scratch_dir(artifact) for artifact in artifacts},
+            snapshots,
         )
         built: dict[Artifact, Built | BuildError] = {}
         for artifact, one in found.items():

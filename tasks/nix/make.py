@@ -6,13 +6,10 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import BuildError, InputChangedError, StoreError
+from ...provenance.errors import BuildError, StoreError
 from ...provenance.fs import copies
 from ...provenance.source import time_of
 from ..builder import Built, Form
-from ..freshness.inputs import Kind, key
-from ..upstream import read_upstream
-from .inputs import declare
 from .lock import read_lock
 from .materials import BUILD_TYPE, Tool, external, internal, materials
 from .run import build_packages
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
     from ...provenance.attest.resource import ResourceDescriptor
     from ..builder import Artifact
     from ..context import Context
-    from ..upstream import Upstream
+    from ..freshness.snapshot import Snapshot
     from ..workspace import Workspace
     from .evaluation import Evaluator
     from .facts import Meta, NixFacts
@@ -54,7 +51,7 @@ def make(
     evaluator: Evaluator,
     units: Mapping[Artifact, Unit],
     meta: Mapping[str, Meta],
-    folders: Mapping[Artifact, Path],
+    snapshots: Mapping[Artifact, Snapshot],
 ) -> dict[Artifact, tuple[Built, Made] | BuildError]:
     """Build artifacts; those that could not be built have an error instead.
 
@@ -63,19 +60,19 @@ def make(
         evaluator: that has evaluated them.
         units: each artifact, with its package.
         meta: what the evaluation says of packages, by the store paths of their outputs.
-        folders: each artifact, with the folder that receives its file or layout; what was there is removed.
+        snapshots: the inputs of each artifact.
 
     Raises:
-        InputChangedError: an upstream artifact or the tree changed meanwhile.
+        InputChangedError: the tree changed meanwhile.
         ProvenanceError: something can't be read or written.
     """
     files = evaluator.sources()
     locked = read_lock(evaluator.flake) if context.workspace.config.nix.packages else ()
-    upstream = {artifact: read_upstream(context, artifact.upstream) for artifact in units}
     nix = evaluator.nix
     outcomes = build_packages(context, nix, {artifact: unit.package for artifact, unit in units.items()}, meta)
     tool = Tool(version=nix.version(), sha256=context.programs.digest(nix.path))
     created = time_of(context.workspace.source, sorted(files))
+    folders = {artifact: context.scratch_dir(artifact) for artifact in units}
     found: dict[Artifact, tuple[Built, Made] | BuildError] = {}
     try:
         for artifact, unit in units.items():
@@ -89,9 +86,9 @@ def make(
                 found[artifact] = error
                 shutil.rmtree(folders[artifact], ignore_errors=True)
                 continue
-            built = _built(context, unit, outcome, path=path, place=place, files=files, upstream=upstream[artifact])
+            built = _built(context, unit, outcome, path=path, place=place, files=files)
             of_flake = unit.package.name not in context.workspace.config.nix.attributes
-            made_from = materials(outcome.facts, tool, locked if of_flake else (), upstream[artifact])
+            made_from = materials(outcome.facts, tool, locked if of_flake else (), snapshots[artifact].upstream)
             made = Made(facts=outcome.facts, place=place, created=created, materials=tuple(made_from))
             found[artifact] = (built, made)
     except BaseException:
@@ -124,7 +121,7 @@ def _taken(workspace: Workspace, unit: Unit, outcome: Outcome, folder: Path) -> 
     return place, target
 
 
-def _built(  # noqa: PLR0913 - all that is known of a build
+def _built(
     context: Context,
     unit: Unit,
     outcome: Outcome,
@@ -132,21 +129,13 @@ def _built(  # noqa: PLR0913 - all that is known of a build
     path: Path,
     place: str,
     files: Mapping[str, str],
-    upstream: Mapping[str, Upstream],
 ) -> Built:
-    changed = [id_ for id_, one in read_upstream(context, unit.artifact.upstream).items() if one != upstream[id_]]
-    if changed:
-        raise InputChangedError(f"`{changed[0]}` changed while `{unit.artifact.id}` was built", hint="run again")
     return Built(
         path=path,
         build_type=BUILD_TYPE,
         external=external(context.workspace, unit),
         internal=internal(outcome.facts, place, compared=outcome.compared),
         files=files,
-        inputs={
-            **declare(context.workspace, unit).values,
-            **{key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in upstream.items()},
-        },
         started=outcome.started,
         finished=outcome.finished,
     )

@@ -12,7 +12,6 @@ from ...provenance.digest import sha256_file
 from ...provenance.errors import ToolError, quoted
 from ...provenance.source import public_url
 from ..builder import Form
-from ..oci.units import from_repository
 from . import BUILDER
 from .facts import Origin
 from .log import name_of
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ...provenance.json import JSONValue
-    from ..upstream import Upstream
+    from ..freshness.snapshot import Upstream
     from ..workspace import Workspace
     from .facts import Derivation, NixFacts
     from .lock import LockedInput
@@ -48,7 +47,7 @@ def external(workspace: Workspace, unit: Unit) -> dict[str, JSONValue]:
     is_attribute = unit.package.name in config.attributes
     return {
         "builder": BUILDER,
-        "workspace": from_repository(workspace, "."),
+        "workspace": workspace.from_repository("."),
         "flake": None if is_attribute else config.flake,
         "file": config.file if is_attribute else None,
         "package": unit.package.name,
@@ -96,10 +95,7 @@ def materials(
         _derivation(facts.derivation),
         *_inputs(locked),
         *_fetched(facts.derivations),
-        *(
-            ResourceDescriptor(name=id_, digest=dict(one.digest.as_digest_set()), annotations={"file": one.file})
-            for id_, one in upstream.items()
-        ),
+        *(one.material for one in upstream.values()),
         ResourceDescriptor(name=BUILDER, digest={"sha256": tool.sha256}, annotations={"version": tool.version}),
     ]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...provenance.record import IMAGE
+from ..artifacts import part
 from ..builder import Artifact, Form
-from ..command.names import part
 from . import BUILDER
 from .packages import matches
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from ..mistakes import refuse
+from ..artifacts import refuse
 from . import BUILDER
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...provenance.sbom.inventory import Inventory
     from ..builder import Artifact, Built, Declared
     from ..context import Context
+    from ..freshness.snapshot import Snapshot
     from .take import Taken
     from .units import Unit
 
@@ -41,7 +42,7 @@ class OciBuilder:
         ocis = self.workspace.config.ocis
         if not ocis:
             return ()
-        from ..references import Ids
+        from ..artifacts import Ids
         from .check import mistakes
         from .units import unit
 
@@ -65,22 +66,18 @@ class OciBuilder:
         """Propose nothing: an archive that lies about need not be what ships."""
         return {}
 
-    def build(self, group: str, artifacts: Sequence[Artifact]) -> Mapping[Artifact, Built]:
+    def build(self, group: str, snapshots: Mapping[Artifact, Snapshot]) -> Mapping[Artifact, Built]:
         """Take an image over for all platforms that are asked for, or join them in an index."""
-        one = self._units[artifacts[0].name]
-        if artifacts[0] == one.index:
+        artifact, snapshot = next(iter(snapshots.items()))
+        unit = self._units[artifact.name]
+        if artifact == unit.index:
             from ..image.join import build_index
 
-            index = artifacts[0]
-            return {
-                index: build_index(self.context, index, one.index_of(self.workspace), self.context.scratch_dir(index))
-            }
+            return {artifact: build_index(self.context, artifact, unit.index_of(self.workspace), snapshot)}
         from .take import take
 
         scratch = self.workspace.state / BUILDER / f"{group.partition(':')[2]}.source"
-        taken = take(
-            self.context, one, {artifact: self.context.scratch_dir(artifact) for artifact in artifacts}, scratch
-        )
+        taken = take(self.context, unit, snapshots, scratch)
         self._taken.update({artifact.id: each for artifact, each in taken.items()})
         return {artifact: each.built for artifact, each in taken.items()}
 

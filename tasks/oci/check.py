@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import UsageError, quoted
+from ..artifacts import unknown
 from ..builder import Form
 from ..image.platforms import wrong_platforms
-from ..references import unknown
 from . import BUILDER
 from .units import Place, source_of
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ...provenance.config import Oci
+    from ..artifacts import Ids
     from ..builder import Artifact
-    from ..references import Ids
 
 
 def mistakes(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import BuildError, InputChangedError, quoted
+from ...provenance.errors import BuildError, quoted
 from ..builder import Declared
-from ..freshness.inputs import ABSENT, Kind, Meter, key, names_digest, parts
+from ..freshness.inputs import Kind, key, parts
 from ..image.annotations import Origin
 from .units import ARCHIVES, REMOTE, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..context import Context
-    from ..freshness.inputs import Inputs
-    from ..workspace import Workspace
+    from ..freshness.snapshot import Snapshot
     from .units import Source, Unit
 
 UNKNOWN = "unknown"
@@ -71,54 +67,14 @@ def _looked_up(source: Source) -> str:
     return look_up(source)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """The files that an image is taken from, at one moment.
-
-    Attributes:
-        values: as inputs, by their keys.
-        files: path from the workspace's root to sha256.
-    """
-
-    values: Inputs
-    files: Mapping[str, str]
-
-    def refuse_changes_since(self, before: Measured) -> None:
-        """Compare with the same files before.
-
-        Raises:
-            InputChangedError: one of them differs.
-        """
-        for of in sorted({**before.values, **self.values}):
-            if self.values.get(of) != before.values.get(of):
-                raise InputChangedError(
-                    f"an input changed while it was read: {quoted(parts(of)[1])}", hint="run again when it holds still"
-                )
-
-
-def measure(workspace: Workspace, declared: Declared) -> Measured:
-    """Measure what was declared, and each file that a pattern stands for.
+def refuse_missing(snapshot: Snapshot) -> None:
+    """Require every file of the source.
 
     Raises:
-        BuildError: there is no such file.
-        ToolError: one can't be read.
+        BuildError: the archive or layout is missing.
     """
-    meter = Meter(workspace.root)  # what another builder has left in a folder of its own may well be the source
-    values: dict[str, str] = {}
-    files: dict[str, str] = {}
-    for of in declared.measured:
-        kind, name = parts(of)
-        if kind is Kind.VARIABLE:
-            values[of] = meter.measure(of)
-            continue
-        names = meter.files(of) if kind is Kind.GLOB else (name,)
-        if kind is Kind.GLOB:
-            values[of] = names_digest(names)
-        for one in names:
-            files[one] = values[key(Kind.FILE, one)] = meter.measure(key(Kind.FILE, one))
-        if not names or ABSENT in values.values():
-            raise BuildError(f"there is no image at {quoted(name.removesuffix('/**'))}", hint=_HINT)
-    return Measured(values=values, files=files)
+    for input_ in snapshot.missing:
+        raise BuildError(f"there is no image at {quoted(parts(input_)[1].removesuffix('/**'))}", hint=_HINT)
 
 
 _HINT = "build it first, correct `source` in provenance.toml, or let `artifact` name the artifact that is the archive"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ...provenance.attest.resource import ResourceDescriptor
-from ...provenance.errors import BuildError, InputChangedError
+from ...provenance.errors import BuildError
 from ...provenance.oci.annotations import annotate
 from ...provenance.oci.archive import read_archive
 from ...provenance.oci.convert import to_oci
@@ -18,11 +18,9 @@ from ...provenance.platform import Platform
 from ...provenance.record import IMAGE
 from ...provenance.source import time_of
 from ..builder import Built
-from ..freshness.inputs import Kind, key
 from ..image.annotations import Origin, wanted, wanted_elsewhere
-from ..upstream import read_upstream
-from .inputs import declare, measure, remember, resolution
-from .units import ARCHIVES, BUILD_TYPE, REMOTE, Place, external, from_repository, platforms_of
+from .inputs import refuse_missing, remember, resolution
+from .units import ARCHIVES, BUILD_TYPE, REMOTE, Place, external, platforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from ..builder import Artifact
     from ..context import Context
     from ..freshness.inputs import Inputs
+    from ..freshness.snapshot import Snapshot
     from ..workspace import Workspace
     from .units import Unit
 
@@ -53,39 +52,37 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """What the source held, in a layout of its own.
+    """The content of the source, in a layout of its own.
 
     Attributes:
-        inputs: all of them, as they were before and after.
-        files: those that are files, by their paths from the repository's root.
-        upstream: the artifact that is the archive, if it is one.
+        resolved: the digest of a remote source, as an input.
+        files: the workspace's files that it was read from, by their paths from the repository's root, to sha256.
     """
 
     writer: LayoutWriter
     selection: Selection
-    inputs: Inputs
+    resolved: Inputs
     files: Mapping[str, str]
-    upstream: tuple[ResourceDescriptor, ...]
 
 
-def take(context: Context, unit: Unit, folders: Mapping[Artifact, Path], scratch: Path) -> dict[Artifact, Taken]:
+def take(context: Context, unit: Unit, snapshots: Mapping[Artifact, Snapshot], scratch: Path) -> dict[Artifact, Taken]:
     """Take an image over.
 
     Args:
-        context: of the image.
+        context: the run.
         unit: the image.
-        folders: the artifacts that are wanted, to the folder that receives the layout of each; what was there goes.
+        snapshots: the artifacts that are wanted, with their inputs.
         scratch: a folder for what the source holds; nothing of it is needed afterwards.
 
     Raises:
         BuildError: there is no such source, or it holds other platforms than provenance.toml says.
-        InputChangedError: the source changed meanwhile.
         ProvenanceError: it can't be read, is damaged, or can't be written.
     """
     started = datetime.now(UTC)
+    folders = {artifact: context.scratch_dir(artifact) for artifact in snapshots}
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        source = _read(context, unit, scratch)
+        source = _read(context, unit, next(iter(snapshots.values())), scratch)
         images = {
             artifact: _image(context.workspace, unit, artifact, source, folder) for artifact, folder in folders.items()
         }
@@ -104,42 +101,33 @@ def take(context: Context, unit: Unit, folders: Mapping[Artifact, Path], scratch
                 build_type=BUILD_TYPE,
                 external=external(context.workspace, unit.oci),
                 internal={"platform": artifact.platform},
-                files=source.files,
-                inputs=source.inputs,
+                resolved=source.resolved,
                 started=started,
                 finished=finished,
             ),
             created=created,
-            materials=(_material(unit, artifact, source.selection), *source.upstream),
+            materials=(
+                _material(unit, artifact, source.selection),
+                *(one.material for one in snapshots[artifact].upstream.values()),
+            ),
         )
         for artifact, path in images.items()
     }
 
 
-def _read(context: Context, unit: Unit, scratch: Path) -> _Source:
-    declared = declare(context, unit)
-    before = measure(context.workspace, declared)
-    upstream = read_upstream(context, unit.images[0].upstream)
+def _read(context: Context, unit: Unit, snapshot: Snapshot, scratch: Path) -> _Source:
+    refuse_missing(snapshot)
     writer = LayoutWriter(scratch / "source")
-    digest, entries = _bring(context, unit, writer, scratch)
-    selection = select_from(unit, entries, writer)
-    measure(context.workspace, declared).refuse_changes_since(before)
-    if read_upstream(context, unit.images[0].upstream) != upstream:
-        raise InputChangedError(f"`{unit.source.name}` changed while it was read", hint="run again")
+    digest, entries = _bring(context, unit, snapshot, writer, scratch)
     resolved: Inputs = {}
     if unit.source.place in REMOTE:
         remember(context, unit.source, digest)
         resolved = {resolution(unit.source): digest}
-    artifacts = {key(Kind.ARTIFACT, id_): str(one.digest) for id_, one in upstream.items()}
     return _Source(
         writer=writer,
-        selection=selection,
-        inputs={**declared.values, **before.values, **artifacts, **resolved},
-        files={from_repository(context.workspace, name): sha256 for name, sha256 in before.files.items()},
-        upstream=tuple(
-            ResourceDescriptor(name=id_, digest=dict(one.digest.as_digest_set()), annotations={"file": one.file})
-            for id_, one in upstream.items()
-        ),
+        selection=select_from(unit, entries, writer),
+        resolved=resolved,
+        files=snapshot.in_repository(context.workspace),
     )
 
 
@@ -153,7 +141,9 @@ def _material(unit: Unit, artifact: Artifact, selection: Selection) -> ResourceD
     )
 
 
-def _bring(context: Context, unit: Unit, writer: LayoutWriter, scratch: Path) -> tuple[str, tuple[Descriptor, ...]]:
+def _bring(
+    context: Context, unit: Unit, snapshot: Snapshot, writer: LayoutWriter, scratch: Path
+) -> tuple[str, tuple[Descriptor, ...]]:
     """Bring all that the source holds into a layout; return a remote one's digest, and the entries."""
     source = unit.source
     if source.place in REMOTE:
@@ -164,8 +154,8 @@ def _bring(context: Context, unit: Unit, writer: LayoutWriter, scratch: Path) ->
         return "", copy_layout((context.workspace.root / source.name).resolve(), writer)
     path = context.workspace.root / source.name
     if source.place not in ARCHIVES:
-        (one,) = read_upstream(context, unit.images[0].upstream).values()
-        path = context.workspace.root / one.path
+        (archive,) = snapshot.upstream.values()
+        path = context.workspace.root / archive.path
     return "", read_archive(path, writer)
 
 

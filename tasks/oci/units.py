@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.platform import Platform
@@ -18,7 +16,7 @@ from . import BUILDER
 if TYPE_CHECKING:
     from ...provenance.config import Oci
     from ...provenance.json import JSONValue
-    from ..references import Ids
+    from ..artifacts import Ids
     from ..workspace import Workspace
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/oci.v1.md"
@@ -90,16 +88,11 @@ class Unit:
         )
 
 
-def from_repository(workspace: Workspace, name: str) -> str:
-    """Return the path from the repository's root of a path from the workspace's."""
-    return Path(os.path.relpath(workspace.root / name, workspace.source.root)).as_posix()
-
-
 def external(workspace: Workspace, oci: Oci) -> dict[str, JSONValue]:
     """Return what the user chose (SLSA v1, externalParameters); `docs/build-types/oci.v1.md` explains each."""
     return {
         "builder": BUILDER,
-        "workspace": from_repository(workspace, "."),
+        "workspace": workspace.from_repository("."),
         "image": oci.name,
         "source": oci.source,
         "artifact": oci.artifact,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from doit_provenance.tasks.command.describe import BUILD_TYPE
+from doit_provenance.tasks.command.build import BUILD_TYPE
 
 from . import workspaces
 from .pages import Page

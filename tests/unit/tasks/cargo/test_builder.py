@@ -15,6 +15,7 @@ from doit_provenance.provenance.digest import digest_file
 from doit_provenance.provenance.errors import BuildError, InputChangedError, ToolError
 from doit_provenance.provenance.sbom.inventory import Completeness, Role
 from doit_provenance.tasks.cargo.builder import CargoBuilder
+from doit_provenance.tasks.pipeline.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,7 @@ def _message(unit: dict[str, Any], executable: Path, place: Path) -> dict[str, A
 
 def _built(builder: CargoBuilder, *names: str) -> dict[str, tuple[Artifact, Built]]:
     artifacts = [a for a in builder.discover() if a.name in names]
-    return {a.name: (a, built) for a, built in builder.build(artifacts[0].group, artifacts).items()}
+    return {a.name: (a, built) for a, built in build(builder.context, builder, artifacts[0].group, artifacts).items()}
 
 
 @pytest.mark.parametrize(

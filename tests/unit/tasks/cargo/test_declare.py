@@ -11,6 +11,7 @@ import pytest
 from doit_provenance.provenance.errors import InputChangedError
 from doit_provenance.tasks.cargo.builder import CargoBuilder
 from doit_provenance.tasks.context import Context, ShortMemory
+from doit_provenance.tasks.pipeline import build as pipeline
 from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -269,7 +270,7 @@ def test_build_after_an_edit_that_discovery_did_not_see_is_refused(
     (cargo.root / name).parent.mkdir(exist_ok=True)
     (cargo.root / name).write_text("# changed\n")
     with pytest.raises(InputChangedError, match="an input changed while it was being built"):
-        builder.build(artifacts[0].group, artifacts)
+        pipeline.build(builder.context, builder, artifacts[0].group, artifacts)
     assert cargo.builds() == [], tools
 
 
@@ -300,5 +301,5 @@ def test_edit_while_cargo_builds_is_refused(cargo: Any, configured: Any, tools: 
         }
     ]
     with pytest.raises(InputChangedError, match=f"while it was being built: `.*{name}`"):
-        builder.build(artifacts[0].group, artifacts)
+        pipeline.build(builder.context, builder, artifacts[0].group, artifacts)
     assert len(cargo.builds()) == 1, tools

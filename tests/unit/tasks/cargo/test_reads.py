@@ -10,8 +10,9 @@ import pytest
 
 from doit_provenance.tasks.cargo.messages import Compiled, Messages, ScriptRun, UnitKey
 from doit_provenance.tasks.cargo.observe import Loaded
-from doit_provenance.tasks.cargo.reads import Pending, Reads, counting
+from doit_provenance.tasks.cargo.reads import Reads, counting
 from doit_provenance.tasks.cargo.units import Unit, UnitGraph
+from doit_provenance.tasks.freshness.inputs import LazyInputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -224,7 +225,7 @@ def test_binary_that_was_copied_may_be_any_of_its_name(bench: Bench) -> None:
 
 def test_pending_is_made_when_it_is_asked_for() -> None:
     made: list[int] = []
-    pending = Pending(lambda: made.append(1) or {"a": "b"})
+    pending = LazyInputs(lambda: made.append(1) or {"a": "b"})
     assert made == []
     assert (dict(pending), pending["a"], len(pending)) == ({"a": "b"}, "b", 1)
     assert made == [1]

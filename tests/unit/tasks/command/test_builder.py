@@ -18,8 +18,9 @@ from doit_provenance.provenance.errors import BuildError, InputChangedError, Pro
 from doit_provenance.provenance.record import Record, file_names
 from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Kind, Role
 from doit_provenance.tasks import graph
-from doit_provenance.tasks.command.outputs import OURS
+from doit_provenance.tasks.command.build import OURS
 from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
+from doit_provenance.tasks.pipeline import build as pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +41,7 @@ def build(builder: CommandBuilder, *names: str) -> Mapping[str, Built]:
     """Build all artifacts of the first command, or some of them."""
     found = list(builder.discover())
     wanted = [a for a in found if (a.name in names if names else a.group == found[0].group)]
-    return {a.name: built for a, built in builder.build(wanted[0].group, wanted).items()}
+    return {a.name: built for a, built in pipeline.build(builder.context, builder, wanted[0].group, wanted).items()}
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +179,7 @@ def test_program_that_changes_meanwhile(commands: Commands, tmp_path: Path, monk
     tool.write_text('#!/bin/sh\necho 1 > out/a; echo "# changed" >> "$0"\n', encoding="ascii")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(InputChangedError, match="the program of the command changed"):
+    with pytest.raises(InputChangedError, match="an input changed while it was being built: `tool`"):
         build(commands("[command.a]\nrun = ['tool']\ninputs = []\noutputs = ['out/a']"))
 
 
@@ -247,7 +248,7 @@ def test_outputs_that_are_not_one_file(commands: Commands, root: Path, monkeypat
     script = "for n in 1 2 3 4 5 6 7; do echo > out/b-$n; done"
     with pytest.raises(BuildError, match=r"not 7, that the run has written: `out/b-1`, .*`out/b-5` and 2 more"):
         build(commands(shell(script, outputs="['out/b-*']")))
-    monkeypatch.setattr("doit_provenance.tasks.command.outputs.settled", lambda *_: True)
+    monkeypatch.setattr("doit_provenance.tasks.command.build.settled", lambda *_: True)
     with pytest.raises(BuildError, match="not 7, none of which the run has written"):
         build(commands(shell("true", outputs="['out/b-*']")))
     assert not (root / ".provenance/command").exists()
@@ -278,10 +279,10 @@ def test_file_that_another_command_left(commands: Commands) -> None:
     other = text.replace("command.a", "command.b").replace("out/*.whl", "out/[a-z].whl")
     builder = commands(text + other)
     a, b = builder.discover()
-    builder.build(a.group, [a])
-    builder.build(a.group, [a])
+    pipeline.build(builder.context, builder, a.group, [a])
+    pipeline.build(builder.context, builder, a.group, [a])
     with pytest.raises(BuildError, match=r"`a.whl`, an output of `command:b@any`, is one of `command:a@any` too"):
-        builder.build(b.group, [b])
+        pipeline.build(builder.context, builder, b.group, [b])
 
 
 def place(root: Path, artifact: Artifact, data: bytes) -> None:
@@ -309,7 +310,7 @@ def test_upstream_by_digest(commands: Commands, root: Path, upstream: list[Artif
     place(root, upstream[0], b"hot tea")
     builder = commands(GIVEN)
     (artifact,) = builder.discover()
-    built = builder.build(artifact.group, [artifact])[artifact]
+    built = pipeline.build(builder.context, builder, artifact.group, [artifact])[artifact]
     digest = digest_bytes(b"hot tea")
     assert built.path.read_bytes() == b"hot tea"
     assert built.inputs["artifact:kettle:tea@mac"] == str(digest)
@@ -332,7 +333,7 @@ def test_upstream_as_the_program(commands: Commands, root: Path, upstream: list[
     text = "[command.a]\nrun = ['{kettle:tea@mac}']\ninputs = []\noutputs = ['out/a']\nartifacts = ['kettle:tea@mac']"
     builder = commands(text)
     (artifact,) = builder.discover()
-    built = builder.build(artifact.group, [artifact])[artifact]
+    built = pipeline.build(builder.context, builder, artifact.group, [artifact])[artifact]
     assert built.path.read_text(encoding="ascii") == "made\n"
     assert not any(of.startswith("tool:") for of in built.inputs)
     inventory, materials = builder.describe(artifact, built.path, digest_bytes(b"made\n"))

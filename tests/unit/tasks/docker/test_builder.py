@@ -12,8 +12,9 @@ from doit_provenance.provenance.errors import BuildError, InputChangedError, Pro
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST, Manifest
 from doit_provenance.provenance.oci.writer import LayoutWriter
-from doit_provenance.tasks.docker import engine
+from doit_provenance.tasks.docker import engine, pins
 from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
+from doit_provenance.tasks.pipeline import build as pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ def made(tmp_path: Path, docker: Docker, root: Path, monkeypatch: pytest.MonkeyP
 
 def build(builder: DockerBuilder) -> tuple[Artifact, Built]:
     (artifact,) = builder.discover()
-    return artifact, builder.build(artifact.group, [artifact])[artifact]
+    return artifact, pipeline.build(builder.context, builder, artifact.group, [artifact])[artifact]
 
 
 def test_all_that_it_was_made_from(images: Images, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +201,7 @@ def test_an_engine_that_reports_nothing_is_given_nothing_unknown(
 ) -> None:
     docker("echo \"docker: 'buildx' is not a docker command\" >&2; exit 1")
     monkeypatch.setattr(engine, "version", lambda: "20.10")
+    monkeypatch.setattr(pins, "_ask", lambda *_: f"sha256:{'ab' * 32}")
     (root / "app").mkdir()
     (root / "app/Dockerfile").write_text(text)
     _fails(images(TABLE), BuildError, "only BuildKit can tell")
@@ -212,7 +214,7 @@ def test_builder_that_does_not_answer_is_asked_once(images: Images, docker: Dock
     (artifact,) = builder.discover()
     for _ in range(2):
         with pytest.raises(ToolError, match="can't be used"):
-            builder.build(artifact.group, [artifact])
+            pipeline.build(builder.context, builder, artifact.group, [artifact])
     assert calls.read_text().count("inspect") == 1
 
 

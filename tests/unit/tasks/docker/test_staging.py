@@ -11,9 +11,11 @@ import pytest
 from doit_provenance.provenance.config import Docker
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import BuildError, InputChangedError
-from doit_provenance.tasks.docker.inputs import from_repository, measure
+from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.docker.inputs import declared
 from doit_provenance.tasks.docker.staging import Staged, stage
-from doit_provenance.tasks.upstream import Upstream
+from doit_provenance.tasks.freshness.inputs import Meter
+from doit_provenance.tasks.freshness.snapshot import Snapshot, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,10 +89,12 @@ def test_nothing_else_is_in_it(context: Context) -> None:
 
 def test_what_was_copied_is_what_is_measured(context: Context) -> None:
     found = staged(context, upstream(context, "wash", "w"))
-    measured = measure(context, Docker(name="x", context="app"))
-    assert found.files == from_repository(context.workspace, measured)
-    assert "context:app !app/Dockerfile" in measured.values
-    assert measured.values["file:app/Dockerfile.rego"] == "absent"
+    image = Artifact(builder="docker", name="x", platform="linux/amd64", group="x", file="image")
+    inputs = declared(context.workspace, Docker(name="x", context="app"), "tool", {})
+    snapshot = Snapshot.take(context, image, inputs, Meter(context.workspace.root, context.build_dirs))
+    assert found.files == snapshot.in_repository(context.workspace)
+    assert "context:app !app/Dockerfile" in snapshot.values
+    assert snapshot.values["file:app/Dockerfile.rego"] == "absent"
 
 
 @pytest.mark.parametrize("mask", [0o077, 0o002])

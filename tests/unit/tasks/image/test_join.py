@@ -10,17 +10,18 @@ from doit_provenance.provenance.oci.annotations import TITLE
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import Index
 from doit_provenance.tasks.builder import Form
+from doit_provenance.tasks.freshness.inputs import Meter
+from doit_provenance.tasks.freshness.snapshot import Snapshot
 from doit_provenance.tasks.image import join
 from doit_provenance.tasks.image.index import IndexOf, declare_index, index_artifact
 from doit_provenance.tasks.image.join import build_index, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from doit_provenance.tasks.builder import Artifact, Built
     from doit_provenance.tasks.context import Context
     from doit_provenance.tasks.session import Session
-    from doit_provenance.tasks.workspace import Workspace
 
 TRAY = "kettle:tray@linux/amd64"
 OF = IndexOf(
@@ -33,7 +34,7 @@ OF = IndexOf(
 
 
 @pytest.fixture
-def context(kitchen: Any) -> Iterator[Workspace]:
+def context(kitchen: Any) -> Iterator[Context]:
     """Return a workspace where the images `tray` and `cup` are built."""
     kitchen.kettle.names, kitchen.kettle.images = ["tray", "cup"], {"tray", "cup"}
     kitchen.run()
@@ -48,16 +49,22 @@ def test_index_is_an_artifact_made_of_images(context: Context) -> None:
     assert index.group != context.artifacts[TRAY].group
 
 
-def test_images_of_the_output_folder_are_joined(context: Context, tmp_path: Path) -> None:
-    index = index_artifact([context.artifacts[TRAY]])
+def joined(context: Context, *images: str) -> tuple[Artifact, Built]:
+    index = index_artifact([context.artifacts[image] for image in images])
     context.artifacts[index.id] = index
-    (tmp_path / "held").mkdir()
-    (tmp_path / "held/left-over").touch()
-    built = build_index(context, index, OF, tmp_path / "held")
+    meter = Meter(context.workspace.root, context.build_dirs)
+    return index, build_index(context, index, OF, Snapshot.take(context, index, declare_index("chosen"), meter))
+
+
+def test_images_of_the_output_folder_are_joined(context: Context) -> None:
+    left_over = context.workspace.state / "kettle" / "tray@index" / "left-over"
+    left_over.parent.mkdir(parents=True)
+    left_over.touch()
+    index, built = joined(context, TRAY)
+    assert not left_over.exists()
     image = verify_layout(built.path)
     tray = verify_layout(context.workspace.output / context.artifacts[TRAY].folder / "image")
-    assert built.inputs == {**declare_index("chosen").values, f"artifact:{TRAY}": str(tray.digest)}
-    assert (built.files, built.external, built.build_type) == ({}, OF.external, OF.build_type)
+    assert (built.inputs, built.files, built.external, built.build_type) == ({}, {}, OF.external, OF.build_type)
     with opened_layout(built.path) as layout:
         found = layout.manifest(layout.root)
     assert isinstance(found, Index)
@@ -68,31 +75,16 @@ def test_images_of_the_output_folder_are_joined(context: Context, tmp_path: Path
     assert (material.name, material.digest["sha256"]) == (TRAY, tray.digest.sha256)
 
 
-def test_image_that_changes_meanwhile(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index = index_artifact([context.artifacts[TRAY]])
-    real, calls = join.read_upstream, iter([TRAY, "kettle:cup@linux/amd64"])
-
-    def changing(context: Context, _: object) -> dict[str, Any]:
-        (one,) = real(context, [next(calls)]).values()
-        return {TRAY: one}
-
-    monkeypatch.setattr(join, "read_upstream", changing)
-    with pytest.raises(InputChangedError, match="an image changed while `kettle:tray@index` was made of it"):
-        build_index(context, index, OF, tmp_path / "held")
-
-
-def test_index_of_other_images_is_not_described(context: Context, tmp_path: Path) -> None:
-    index = index_artifact([context.artifacts[TRAY]])
-    built = build_index(context, index, OF, tmp_path / "held")
+def test_index_of_other_images_is_not_described(context: Context) -> None:
+    _, built = joined(context, TRAY)
     other = index_artifact([context.artifacts["kettle:cup@linux/amd64"]])
     with pytest.raises(InputChangedError, match="`kettle:cup@linux/amd64` changed while"):
         describe(context, other, built.path, verify_layout(built.path).digest)
 
 
-def test_two_images_for_one_platform(context: Context, tmp_path: Path) -> None:
-    index = index_artifact([context.artifacts[TRAY], context.artifacts["kettle:cup@linux/amd64"]])
+def test_two_images_for_one_platform(context: Context) -> None:
     with pytest.raises(UnreadableError, match="one image for each platform"):
-        build_index(context, index, OF, tmp_path / "held")
+        joined(context, TRAY, "kettle:cup@linux/amd64")
 
 
 @pytest.mark.parametrize(

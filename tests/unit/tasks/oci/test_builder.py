@@ -20,10 +20,11 @@ from doit_provenance.provenance.errors import (
 from doit_provenance.provenance.oci.annotations import CREATED, SOURCE, TITLE, VENDOR
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.record import IMAGE
+from doit_provenance.tasks.artifacts import Ids
 from doit_provenance.tasks.builder import Form
 from doit_provenance.tasks.oci import remote, take
 from doit_provenance.tasks.oci.check import mistakes
-from doit_provenance.tasks.references import Ids
+from doit_provenance.tasks.pipeline import build as pipeline
 
 from .conftest import archive, layout
 
@@ -52,7 +53,10 @@ def moment(monkeypatch: pytest.MonkeyPatch) -> None:
 def build(builder: OciBuilder) -> Mapping[str, Built]:
     """Build all images of the first table, not the index."""
     found = [artifact for artifact in builder.discover() if artifact.group == "oci:tea"]
-    return {artifact.platform: built for artifact, built in builder.build("oci:tea", found).items()}
+    return {
+        artifact.platform: built
+        for artifact, built in pipeline.build(builder.context, builder, "oci:tea", found).items()
+    }
 
 
 def annotations(built: Built) -> Mapping[str, str]:
@@ -189,7 +193,7 @@ class TestArchive:
 
         monkeypatch.setattr(take, "read_archive", changing)
         builder = images(ARCHIVE)
-        with pytest.raises(InputChangedError, match=r"an input changed while it was read: `tea\.tar`"):
+        with pytest.raises(InputChangedError, match=r"an input changed while it was being built: `tea\.tar`"):
             build(builder)
         assert left(builder) == []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import ConfigError
-from doit_provenance.tasks.command.names import host_platform
+from doit_provenance.tasks.command.artifacts import host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,21 +1,140 @@
-"""What can be wrong with commands beyond the words of provenance.toml: a line for each mistake."""
+"""What `[command.NAME]` comes to: the artifacts of each command, what goes into them, and what can be wrong."""
 
 from __future__ import annotations
 
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import did_you_mean, quoted
-from ..references import unknown
-from . import BUILDER
-from .names import artifact_names
-from .units import PLACEHOLDER, ids_of, platform_of, standing_for
+from ..artifacts import part, unknown
+from ..builder import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ...provenance.config import Command
-    from ..references import Ids
+    from ..artifacts import Ids
+
+_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "i386": "386",
+    "i686": "386",
+    "armv6l": "arm/v6",
+    "armv7l": "arm/v7",
+    "armv8l": "arm/v8",
+}
+"""What the kernel calls them, to the words of OCI images (GOARCH and its variants)."""
+
+
+@lru_cache(maxsize=1)
+def host_platform() -> str:
+    """Return this machine's platform in the words of OCI images, as `linux/amd64`.
+
+    It is the default since it is never wrong: what was made here is for here. `any` would be, of a program.
+    """
+    system = os.uname()
+    return f"{system.sysname.lower()}/{_ARCHITECTURES.get(system.machine, system.machine)}"
+
+
+def artifact_names(command: Command) -> list[str]:
+    """Return the name of each output's artifact: the command's, with the output's part where it has several.
+
+    A part is empty where the output's file name is nothing but wildcards.
+    """
+    if len(command.outputs) == 1:
+        return [command.name]
+    return [f"{command.name}/{part(pattern)}" for pattern in command.outputs]
+
+
+BUILDER = "command"
+PLACEHOLDER = re.compile(r"\{([a-z]+:[^{}:\s]+)\}")
+"""Stands in an argument for the file of an upstream artifact, by its id or `BUILDER:NAME`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One artifact of a command, and the pattern that finds its file after a run."""
+
+    artifact: Artifact
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One command, and what it makes.
+
+    Attributes:
+        references: each entry of the command's `artifacts`, to the ids that it stands for.
+    """
+
+    command: Command
+    outputs: tuple[Output, ...]
+    references: Mapping[str, tuple[str, ...]]
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The ids of the artifacts that go into it, each once."""
+        return self.outputs[0].artifact.upstream
+
+    def argv(self, files: Mapping[str, str]) -> list[str]:
+        """Return the program and its arguments, with files in the place of upstream artifacts.
+
+        `files`: the path of each, by its id.
+        """
+
+        def file(found: re.Match[str]) -> str:
+            ids = standing_for(found[1], self.references)
+            return files[ids[0]] if ids else found[0]
+
+        return [PLACEHOLDER.sub(file, word) for word in self.command.run]
+
+
+def standing_for(reference: str, references: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what a placeholder stands for: an entry of a command's `artifacts`, or one of the ids of such an entry."""
+    if reference in references:
+        return references[reference]
+    return (reference,) if any(reference in ids for ids in references.values()) else ()
+
+
+def platform_of(command: Command) -> str:
+    """Return what a command's artifacts are for."""
+    return command.platform or host_platform()
+
+
+def ids_of(command: Command) -> list[str]:
+    """Return the ids of a command's artifacts, in the order of its outputs."""
+    return [f"{BUILDER}:{name}@{platform_of(command)}" for name in artifact_names(command)]
+
+
+def unit(command: Command, ids: Ids) -> Unit:
+    """Return the unit of a command in which `check.mistakes` found nothing wrong."""
+    references = {reference: ids.standing_for(reference) for reference in command.artifacts}
+    upstream = tuple(dict.fromkeys(id_ for each in references.values() for id_ in each))
+    platform = platform_of(command)
+    group = f"{BUILDER}:{command.name}@{platform}"
+    return Unit(
+        command=command,
+        references=references,
+        outputs=tuple(
+            Output(
+                pattern=pattern,
+                artifact=Artifact(
+                    builder=BUILDER,
+                    name=name,
+                    platform=platform,
+                    group=group,
+                    file=pattern.rpartition("/")[2],
+                    upstream=upstream,
+                ),
+            )
+            for name, pattern in zip(artifact_names(command), command.outputs, strict=True)
+        ),
+    )
 
 
 def mistakes(commands: Sequence[Command], ids: Ids, untold: Container[str] = ()) -> Iterator[str]:

@@ -1,16 +1,21 @@
-"""How provenance.toml refers to artifacts of the workspace: by an id, or by `BUILDER:NAME` for all its platforms."""
+"""Names of artifacts: how provenance.toml refers to them, and how a wrong table is refused, alike for every builder."""
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..provenance.errors import did_you_mean, quoted
+from ..provenance.config import FILE
+from ..provenance.errors import ConfigError, did_you_mean, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
+_WILDCARDS = re.compile(r"[*?]+|\[[^\]]+\]")
+_UNFIT = re.compile(r"[^\w.+-]+")
+_JOINTS = re.compile(r"-*([.-])[.-]*")
 _COMPARED = 1000
 """Ids that a guess looks at: comparing takes time with their number."""
 
@@ -61,3 +66,30 @@ def unknown(
         else:
             guess = did_you_mean(reference, islice(ids.by_reference, _COMPARED))
             yield f"{at}[{index}]: {quoted(reference)} stands for no artifact{guess}"
+
+
+_LISTED = 100
+"""Mistakes that are told."""
+
+
+def refuse(lines: Iterable[str]) -> None:
+    """Refuse a configuration with mistakes, of which there may be very many: the first hundred are told.
+
+    Args:
+        lines: one for each, as `docker.wash.platforms[0]: …`.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if wrong := list(islice(lines, _LISTED)):
+        raise ConfigError("\n".join(f"{FILE}: {line}" for line in wrong))
+
+
+def part(pattern: str) -> str:
+    """Return the file name of an output without wildcards, and with `-` for what can't stand in an id.
+
+    >>> part("dist/wash-*-linux.tar.gz"), part("dist/*.whl"), part("out/lib*.so"), part("My App.dmg")
+    ('wash-linux.tar.gz', 'whl', 'lib.so', 'My-App.dmg')
+    """
+    text = _UNFIT.sub("-", _WILDCARDS.sub("-", pattern.rpartition("/")[2]))
+    return _JOINTS.sub(r"\1", text).strip(".-")

@@ -1,23 +1,105 @@
-"""The files that a run has left, one for each artifact."""
+"""One run of a command, and the files that it left, one for each artifact."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import BuildError, StoreError, quoted
-from ...provenance.fs import store
+from ...provenance.fs import copies, store
+from ...provenance.process import clean_environment, run
+from ..builder import Built
 from ..freshness import patterns
 from ..freshness.inputs import settled, signature_of
+from .artifacts import BUILDER, host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from ...provenance.config import Command
+    from ...provenance.json import JSONValue
+    from ..builder import Artifact
+    from ..context import Context
     from ..freshness.inputs import Signature
+    from ..freshness.snapshot import Snapshot
     from ..workspace import Workspace
+    from .artifacts import Output, Unit
+
+BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/command.v1.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished run of a command, and when it ran (UTC)."""
+
+    unit: Unit
+    started: datetime
+    finished: datetime
+
+
+def run_command(context: Context, unit: Unit, snapshots: Mapping[Artifact, Snapshot]) -> Run:
+    """Run a command for artifacts; all of them have the same inputs.
+
+    Raises:
+        BuildError: it failed.
+    """
+    upstream = next(iter(snapshots.values())).upstream
+    argv = unit.argv({id_: one.path for id_, one in upstream.items()})
+    started = datetime.now(UTC)
+    with context.progress.call(list(snapshots), argv) as sink:
+        code = run(argv, cwd=context.workspace.root, env=clean_environment(), sink=sink)
+        if code != 0:
+            asked = ", ".join(f"`{artifact.id}`" for artifact in snapshots)
+            how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
+            raise BuildError(f"{quoted(argv[0])} failed for {asked} ({how})")
+    return Run(unit=unit, started=started, finished=datetime.now(UTC))
+
+
+def built(workspace: Workspace, run: Run, output: Output, path: Path, folder: Path) -> Built:
+    """Return what a run made of one artifact, with a copy of its file, as the next run may write into that very file.
+
+    Args:
+        workspace: of the command.
+        run: the one that left it.
+        output: which of its outputs.
+        path: where it left it.
+        folder: receives the copy.
+
+    Raises:
+        StoreError: it can't be copied.
+    """
+    copy = folder / path.name
+    copies.keep(path, copy)
+    return Built(
+        path=copy,
+        build_type=BUILD_TYPE,
+        external=_external(run.unit.command, output.pattern, workspace=workspace.from_repository(".")),
+        internal={"platform": output.artifact.platform, "host": host_platform()},
+        started=run.started,
+        finished=run.finished,
+    )
+
+
+def _external(command: Command, pattern: str, *, workspace: str) -> dict[str, JSONValue]:
+    """Return what the user chose (SLSA v1, externalParameters); `docs/build-types/command.v1.md` explains each."""
+    return {
+        "builder": BUILDER,
+        "workspace": workspace,
+        "command": command.name,
+        "run": list(command.run),
+        "inputs": list(command.inputs),
+        "exclude": list(command.exclude),
+        "outputs": list(command.outputs),
+        "output": pattern,
+        "artifacts": list(command.artifacts),
+        "environment": list(command.environment),
+        "platform": command.platform,
+    }
+
 
 OURS = ("cargo", "command", "component", "docker", "nix", "oci", "par")
 """Folders of the output folder that hold artifacts with their evidence: of all builders, those to come too."""

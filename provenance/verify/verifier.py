@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from .. import INVENTORY_PROPERTY
 from ..attest import bundle as bundles
 from ..attest import statement as statements
-from ..attest.document import JSONObject, read_object
 from ..attest.slsa import parse_provenance
 from ..errors import VerificationError, quoted
+from ..json import JSONObject, read_object
 from .evidence import INVENTORY_LIMIT, Evidence, Failures, compare_with_record, read_evidence
 from .policy import About, AllOf, Named, OfType, trusted_signer
 

@@ -202,10 +202,21 @@ class JSONObject:
         Raises:
             UnreadableError: it is missing, no whole number, or negative.
         """
-        value = self._present(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if (count := _as_count(self._present(key))) is None:
             raise self._wrong(key, "a whole number from 0")
-        return value
+        return count
+
+    def counts(self, key: str) -> tuple[int, ...]:
+        """Return the list of whole numbers from 0 at `key`.
+
+        Raises:
+            UnreadableError: it is missing, no list, or holds something else.
+        """
+        value = self._present(key)
+        counts = tuple(map(_as_count, value)) if isinstance(value, list) else (None,)
+        if None in counts:
+            raise self._wrong(key, "a list of whole numbers from 0")
+        return tuple(count for count in counts if count is not None)
 
     def strings(self, key: str) -> tuple[str, ...]:
         """Return the list of texts at `key`.
@@ -277,3 +288,7 @@ def read_object(data: bytes, *, what: str, limit: int) -> JSONObject:
     if not isinstance(document, dict):
         raise UnreadableError(f"{what} is not a JSON object")
     return JSONObject(what=what, path="", found=document)
+
+
+def _as_count(value: JSONValue) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

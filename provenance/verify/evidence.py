@@ -11,13 +11,14 @@ from ..attest import bundle
 from ..errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from ..fs.folder import Folder, opened
 from ..record import LIMIT, RECORD_SUFFIX, FileNames, Record, file_names
+from ..sbom import inventory
 from .artifact import Measured, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-INVENTORY_LIMIT = 64 << 20
+INVENTORY_LIMIT = inventory.LIMIT
 """Bytes of an inventory."""
 
 _LISTED = 5

@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...provenance import VERSION
-from ...provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
-from ...provenance.attest.statement import PROVENANCE
 from ...provenance.digest import digest_bytes
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from ...provenance.fs.folder import Folder, opened, read_file
 from ...provenance.record import LIMIT as RECORD_LIMIT
-from ...provenance.record import RECORD_SUFFIX, Record
+from ...provenance.record import Record
 from ...provenance.sbom.inventory import Inventory
-from ...provenance.verify.artifact import Measured, measure
-from ...provenance.verify.evidence import INVENTORY_LIMIT, said_of
+from ...provenance.verify.evidence import INVENTORY_LIMIT, Finding, FindingCode, record_name
 from ...provenance.verify.policy import trusted_sealer
-from ...provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
+from ...provenance.verify.verifier import CheckedFolder, check_folder
 from .answer import Code, Fallen, Reason
 
 if TYPE_CHECKING:
@@ -28,8 +25,9 @@ if TYPE_CHECKING:
 
     from ...provenance.attest.slsa import BuilderId
     from ...provenance.digest import Digest
-    from ...provenance.record import FileNames
+    from ...provenance.verify.artifact import Measured
     from ...provenance.verify.trust import Trust
+    from ...provenance.verify.verifier import VerifiedArtifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,32 +73,40 @@ def inspect(place: Path, expected: Expected) -> Standing | Fallen:
             if not folder.names:
                 return _fallen(Code.NEVER_BUILT)
             record = _record(folder, expected)
+            if expected.trust is None:
+                return _fallen(Code.PROVENANCE_INVALID, "there is no key to verify with")
+            checked = check_folder(folder, trust=expected.trust)
+            if checked.record != record:
+                raise VerificationError("it was replaced while the folder was checked")
     except ProvenanceError as error:
         is_missing = isinstance(error, UnreadableError)
         return _fallen(Code.RECORD_MISSING if is_missing else Code.RECORD_INVALID, error.message)
-    trust = expected.trust
-    if trust is None:
-        return _fallen(Code.PROVENANCE_INVALID, "there is no key to verify with")
-    try:
-        found = verify_folder(place, trust=trust)
-    except ProvenanceError as error:
-        return _examine(place, record, trust, error)
-    gaps = tuple(_renewals(record, found, expected))
-    return _standing(place, record, found.artifact, gaps)
+    return _judge(place, record, checked, expected)
+
+
+def _judge(place: Path, record: Record, checked: CheckedFolder, expected: Expected) -> Standing | Fallen:
+    if checked.verified is not None:
+        gaps = tuple(_renewals(record, checked.verified, expected))
+        return _standing(place, record, checked.verified.artifact, gaps)
+    lost, gaps = _reasons(record, checked)
+    if checked.artifact is None or lost:
+        return Fallen(reasons=(*lost, *gaps))
+    return _standing(place, record, checked.artifact, gaps)
 
 
 def _record(folder: Folder, expected: Expected) -> Record:
     """Return the folder's one record, of this artifact and sealed by somebody who is trusted."""
-    names = [name for name in folder.names if name.endswith(RECORD_SUFFIX) and name != RECORD_SUFFIX]
-    if not names:
-        raise UnreadableError("")
-    if len(names) > 1:
-        raise VerificationError("there are several")
     try:
-        record = Record.from_json(folder.read(names[0], RECORD_LIMIT))
+        name = record_name(folder)
+    except UnreadableError as error:
+        raise UnreadableError("") from error
+    except VerificationError as error:
+        raise VerificationError("there are several") from error
+    try:
+        record = Record.from_json(folder.read(name, RECORD_LIMIT))
     except UnreadableError as error:
         raise VerificationError(error.message) from error
-    if record.artifact != expected.artifact or record.names.record != names[0]:
+    if record.artifact != expected.artifact or record.names.record != name:
         raise VerificationError("it is of another artifact")
     if expected.trust is not None:
         trusted_sealer(record, expected.trust)
@@ -117,27 +123,55 @@ def _renewals(record: Record, found: VerifiedArtifact, expected: Expected) -> It
         yield Reason(code=Code.SIGNER_CHANGED, detail=", ".join(sorted(signers - {expected.signer})))
 
 
-def _examine(place: Path, record: Record, trust: Trust, error: ProvenanceError) -> Standing | Fallen:
-    """Find out what exactly does not hold, file by file."""
+def _reasons(record: Record, checked: CheckedFolder) -> tuple[list[Reason], tuple[Reason, ...]]:
+    """Return why the artifact has to be built, and why other evidence has to be made again, a reason for each file."""
     names = record.names
-    lost: list[Reason] = []
-    gaps: list[Reason] = []
-    try:
-        with opened(place) as folder:
-            found = _artifact(folder, record, lost)
-            _inventory(folder, names, record, lost)
-            _provenance(folder, names, record, trust, lost)
-            for name in (names.spdx, names.cyclonedx, names.spdx_bundle, names.cyclonedx_bundle):
-                gaps += _differs(folder, name, record, (Code.EVIDENCE_MISSING, Code.EVIDENCE_CHANGED))
-            for name in sorted(set(folder.names) - {names.artifact, names.record, *names.evidence}):
-                gaps.append(Reason(code=Code.FILE_UNACCOUNTED, detail=name))
-    except ProvenanceError as unreadable:  # it changes under us
-        return _fallen(Code.RECORD_INVALID, unreadable.message)
-    if found is None or lost:
-        return Fallen(reasons=(*lost, *gaps))
-    if not gaps:  # each file is as recorded, yet together they do not hold
-        gaps.append(Reason(code=Code.EVIDENCE_CHANGED, detail=error.message.partition("\n")[2].strip()))
-    return _standing(place, record, found, tuple(gaps))
+    first: dict[str, Finding] = {}
+    for finding in checked.findings.found:
+        first.setdefault(finding.file, finding)
+    lost = []
+    if names.artifact in first:
+        lost.append(_artifact_reason(record, checked, first[names.artifact]))
+    for name, missing, changed in (
+        (names.inventory, Code.INVENTORY_MISSING, Code.INVENTORY_CHANGED),
+        (names.provenance_bundle, Code.PROVENANCE_MISSING, Code.PROVENANCE_INVALID),
+    ):
+        found = first.get(name)
+        # Statements about another artifact than the one that is there are of no interest: it is built in any case.
+        if found and (found.code is not FindingCode.INVALID or (name == names.provenance_bundle and not lost)):
+            lost.append(_reason(found, missing, changed))
+    others = [
+        first[name]
+        for name in (names.spdx, names.cyclonedx, names.spdx_bundle, names.cyclonedx_bundle)
+        if name in first
+    ]
+    others += [f for f in first.values() if f.code is FindingCode.UNACCOUNTED]
+    gaps = [f for f in others if f.code is not FindingCode.INVALID]
+    if not gaps and not lost:  # each file is as recorded, yet together they do not hold
+        gaps = [f for f in first.values() if f.code is FindingCode.INVALID]
+    return lost, tuple(_reason(finding, Code.EVIDENCE_MISSING, Code.EVIDENCE_CHANGED) for finding in gaps)
+
+
+def _artifact_reason(record: Record, checked: CheckedFolder, finding: Finding) -> Reason:
+    if finding.code is FindingCode.MISSING:
+        return Reason(code=Code.ARTIFACT_MISSING, detail=record.file)
+    if checked.artifact is not None:
+        detail = f"{record.file}: {checked.artifact.digest}, was {record.digest}"
+        return Reason(code=Code.ARTIFACT_CHANGED, detail=detail)
+    more = sum(f.file == finding.file for f in checked.findings.found) - 1
+    detail = f"{quoted(finding.file)}: {finding.detail}{f', and {more} more' if more else ''}"
+    return Reason(code=Code.ARTIFACT_CHANGED, detail=detail)
+
+
+def _reason(finding: Finding, missing: Code, changed: Code) -> Reason:
+    match finding.code:
+        case FindingCode.MISSING:
+            return Reason(code=missing, detail=finding.file)
+        case FindingCode.UNACCOUNTED:
+            return Reason(code=Code.FILE_UNACCOUNTED, detail=finding.file)
+        case FindingCode.CHANGED:
+            return Reason(code=changed, detail=finding.file)
+    return Reason(code=changed, detail=f"{finding.file}: {finding.detail}")
 
 
 def _standing(place: Path, record: Record, found: Measured, gaps: tuple[Reason, ...]) -> Standing | Fallen:
@@ -165,53 +199,6 @@ def stored_inventory(place: Path, record: Record) -> Inventory:
     if inventory.artifact != record.artifact or inventory.digest != record.digest:
         raise VerificationError(f"{quoted(name)}: it is of another artifact")
     return inventory
-
-
-def _artifact(folder: Folder, record: Record, lost: list[Reason]) -> Measured | None:
-    if record.file not in folder.names:
-        lost.append(Reason(code=Code.ARTIFACT_MISSING, detail=record.file))
-        return None
-    try:
-        found = measure(folder, record.names, media_type=record.media_type)
-    except (UnreadableError, VerificationError) as error:
-        first, *more = said_of(record.file, error.message)
-        rest = f", and {len(more)} more" if more else ""
-        lost.append(Reason(code=Code.ARTIFACT_CHANGED, detail=f"{first}{rest}"))
-        return None
-    if found.digest != record.digest:
-        lost.append(Reason(code=Code.ARTIFACT_CHANGED, detail=f"{record.file}: {found.digest}, was {record.digest}"))
-    return found
-
-
-def _inventory(folder: Folder, names: FileNames, record: Record, lost: list[Reason]) -> None:
-    lost += _differs(folder, names.inventory, record, (Code.INVENTORY_MISSING, Code.INVENTORY_CHANGED))
-
-
-def _provenance(folder: Folder, names: FileNames, record: Record, trust: Trust, lost: list[Reason]) -> None:
-    name = names.provenance_bundle
-    found = list(_differs(folder, name, record, (Code.PROVENANCE_MISSING, Code.PROVENANCE_INVALID)))
-    if not found:
-        try:
-            bundle = folder.read(name, BUNDLE_LIMIT)
-            verify_bundle(bundle, artifact=record.digest, trust=trust, predicate_type=PROVENANCE)
-        except ProvenanceError as error:
-            found.append(Reason(code=Code.PROVENANCE_INVALID, detail=f"{name}: {error.message}"))
-    lost += found
-
-
-def _differs(folder: Folder, name: str, record: Record, codes: tuple[Code, Code]) -> Iterator[Reason]:
-    """Yield a reason where a file is missing (the first of `codes`) or is not as recorded (the second)."""
-    missing, changed = codes
-    if name not in folder.names:
-        yield Reason(code=missing, detail=name)
-        return
-    try:
-        data = folder.read(name, max(INVENTORY_LIMIT, BUNDLE_LIMIT))
-    except UnreadableError as error:
-        yield Reason(code=changed, detail=f"{name}: {error.message}")
-        return
-    if hashlib.sha256(data).hexdigest() != record.evidence.get(name):
-        yield Reason(code=changed, detail=name)
 
 
 def _fallen(code: Code, detail: str = "") -> Fallen:

@@ -61,7 +61,7 @@ def test_nothing_of_a_fresh_image_is_read(served: Any, monkeypatch: pytest.Monke
     def refuse(*_arguments: object) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(standing, "verify_folder", refuse)
+    monkeypatch.setattr(standing, "check_folder", refuse)
     monkeypatch.setattr(remembered, "_digest", refuse)
     assert {type(answer) for answer in served.plan().values()} == {Fresh}
 

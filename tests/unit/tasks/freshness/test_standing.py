@@ -27,6 +27,8 @@ from doit_provenance.tasks.pipeline.produce import produce
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from doit_provenance.provenance.fs.folder import Folder
+
 NAMES = file_names("tea")
 ID = "kettle:tea@linux/amd64"
 
@@ -238,11 +240,11 @@ def test_stored_inventory_is_the_recorded_one_or_none(place: Path) -> None:
 def test_folder_that_vanishes_while_it_is_judged_is_a_reason(
     place: Path, expected: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def meanwhile(path: Path, **_: object) -> None:
-        shutil.rmtree(path)
-        raise VerificationError("is not verified:\n  x")
+    def meanwhile(folder: Folder, *, trust: Trust) -> object:
+        shutil.rmtree(folder.path)
+        return verifier.check_folder(folder, trust=trust)
 
-    monkeypatch.setattr(standing, "verify_folder", meanwhile)
+    monkeypatch.setattr(standing, "check_folder", meanwhile)
     found = inspect(place, expected)
     assert isinstance(found, Fallen)
     assert _codes(found) == [Code.RECORD_INVALID]
@@ -288,4 +290,4 @@ def _damage(path: Path, generator: random.Random) -> None:
 
 def test_verification_is_that_of_doit_verify() -> None:
     """A folder that a run calls fresh is one that a stranger would accept."""
-    assert standing.verify_folder is verifier.verify_folder
+    assert standing.check_folder is verifier.check_folder

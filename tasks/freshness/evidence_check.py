@@ -17,7 +17,7 @@ from ...provenance.sbom.inventory import Inventory
 from ...provenance.verify.evidence import INVENTORY_LIMIT, Finding, FindingCode, record_name
 from ...provenance.verify.policy import trusted_sealer
 from ...provenance.verify.verifier import CheckedFolder, check_folder
-from .answer import Code, Fallen, Reason
+from .answer import Code, Invalid, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Intact:
     """What can be said of a folder whose artifact, provenance and inventory may be kept.
 
     Attributes:
@@ -64,7 +64,7 @@ class Expected:
     builder: BuilderId
 
 
-def inspect(place: Path, expected: Expected) -> Standing | Fallen:
+def inspect(place: Path, expected: Expected) -> Intact | Invalid:
     """Judge the folder at `place`, all of it, by its bytes. Nothing in it can make this fail."""
     if not os.path.lexists(place):
         return _fallen(Code.NEVER_BUILT)
@@ -84,14 +84,14 @@ def inspect(place: Path, expected: Expected) -> Standing | Fallen:
     return _judge(place, record, checked, expected)
 
 
-def _judge(place: Path, record: Record, checked: CheckedFolder, expected: Expected) -> Standing | Fallen:
+def _judge(place: Path, record: Record, checked: CheckedFolder, expected: Expected) -> Intact | Invalid:
     if checked.verified is not None:
         gaps = tuple(_renewals(record, checked.verified, expected))
-        return _standing(place, record, checked.verified.artifact, gaps)
+        return _intact(place, record, checked.verified.artifact, gaps)
     lost, gaps = _reasons(record, checked)
     if checked.artifact is None or lost:
-        return Fallen(reasons=(*lost, *gaps))
-    return _standing(place, record, checked.artifact, gaps)
+        return Invalid(reasons=(*lost, *gaps))
+    return _intact(place, record, checked.artifact, gaps)
 
 
 def _record(folder: Folder, expected: Expected) -> Record:
@@ -174,15 +174,15 @@ def _reason(finding: Finding, missing: Code, changed: Code) -> Reason:
     return Reason(code=changed, detail=f"{finding.file}: {finding.detail}")
 
 
-def _standing(place: Path, record: Record, found: Measured, gaps: tuple[Reason, ...]) -> Standing | Fallen:
+def _intact(place: Path, record: Record, found: Measured, gaps: tuple[Reason, ...]) -> Intact | Invalid:
     """Return what stands, once it is sure that what is to be made again can be made of the stored inventory."""
     if gaps:
         try:
             stored_inventory(place, record)
         except ProvenanceError as error:
-            return Fallen(reasons=(Reason(code=Code.INVENTORY_CHANGED, detail=error.message), *gaps))
+            return Invalid(reasons=(Reason(code=Code.INVENTORY_CHANGED, detail=error.message), *gaps))
     files = {**record.evidence, **found.files, record.names.record: digest_bytes(record.to_json()).sha256}
-    return Standing(digest=found.digest, inputs=record.inputs, files=files, gaps=gaps)
+    return Intact(digest=found.digest, inputs=record.inputs, files=files, gaps=gaps)
 
 
 def stored_inventory(place: Path, record: Record) -> Inventory:
@@ -201,5 +201,5 @@ def stored_inventory(place: Path, record: Record) -> Inventory:
     return inventory
 
 
-def _fallen(code: Code, detail: str = "") -> Fallen:
-    return Fallen(reasons=(Reason(code=code, detail=detail),))
+def _fallen(code: Code, detail: str = "") -> Invalid:
+    return Invalid(reasons=(Reason(code=code, detail=detail),))

@@ -41,6 +41,10 @@ class UnreadableError(ProvenanceError):
     exit_code = 2
 
 
+class MissingFileError(UnreadableError):
+    """A file that had to be read is not there."""
+
+
 class ConfigError(ProvenanceError):
     """`provenance.toml` is wrong; the message has one line for each mistake in it."""
 

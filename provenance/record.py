@@ -9,15 +9,14 @@ was rebuilt to the same bytes; freshness believes no inputs digest without it. I
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .digest import Digest
-from .errors import UnreadableError, quoted
-from .json import JSONValue, read_json
+from .errors import UnreadableError
+from .json import JSONObject, JSONValue, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +29,12 @@ IMAGE = "image"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SEAL_TYPE = "application/vnd.doit-provenance.record+json"
 """Payload type of what is sealed, so that no signature over something else can pass for one."""
-_FIELDS = {"schema", "artifact", "file", "digest", "inputs", "evidence", "generator"}
-_OPTIONAL = {"mediaType", "seal"}
+_FIELDS = ("schema", "artifact", "file", "digest", "inputs", "evidence", "generator", "mediaType", "seal")
 _ID = re.compile(r"[^:@]+:[^@]+@.+\Z")
 _MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+-]{1,126}\Z")
-_NAME = re.compile(r"[^/\0]+\Z")
+_NAME = re.compile(r"(?!\.{1,2}\Z)[^/\0]+\Z")
+_IN_FOLDER = "the name of a file in the folder"
+_WHAT = "the record"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,30 +172,26 @@ class Record:
         Raises:
             UnreadableError: these bytes are no record of this version.
         """
-        try:
-            document = read_json(data)
-            if not isinstance(document, dict):
-                raise TypeError("it is no table")
-            for name in sorted(_FIELDS ^ (document.keys() - _OPTIONAL)):
-                raise ValueError(f"the field {quoted(name)} is {'missing' if name in _FIELDS else 'unknown'}")
-            if document["schema"] != SCHEMA:
-                raise ValueError("another schema version")
-            record = cls(
-                artifact=_id(_text(document["artifact"])),
-                file=_name(_text(document["file"])),
-                digest=_digest(document["digest"]),
-                inputs=_sha256(document["inputs"]),
-                evidence={_name(k): _sha256(v) for k, v in _table(document["evidence"]).items()},
-                generator=_text(document["generator"]),
-                media_type=_media_type(document["mediaType"]) if "mediaType" in document else None,
-                seal=_seal(document["seal"]) if "seal" in document else None,
-            )
-            if record.file != record.names.artifact:
-                raise ValueError("the file's name is not that of an image's folder")
-            if record.to_json() != data:
-                raise ValueError("it is not written as records are")
-        except (ValueError, TypeError) as error:
-            raise UnreadableError(f"not a record: {error}") from error
+        document = read_object(data, what=_WHAT, limit=LIMIT)
+        document.refuse_others(_FIELDS)
+        if document.text("schema") != SCHEMA:
+            raise document.error("schema", "is another schema version")
+        record = cls(
+            artifact=document.matching("artifact", _ID, "an artifact's id"),
+            file=document.matching("file", _NAME, _IN_FOLDER),
+            digest=_digest(document.child("digest")),
+            inputs=document.matching("inputs", _SHA256, "a sha256 in hex"),
+            evidence=_evidence(document.child("evidence")),
+            generator=document.text("generator"),
+            media_type=document.matching("mediaType", _MEDIA_TYPE, "a media type")
+            if "mediaType" in document.found
+            else None,
+            seal=_seal(document.child("seal")) if "seal" in document.found else None,
+        )
+        if record.file != record.names.artifact:
+            raise document.error("file", "is not the name of an image's folder")
+        if record.to_json() != data:
+            raise UnreadableError(f"{_WHAT} is not in the canonical form in which records are written")
         return record
 
 
@@ -203,60 +199,26 @@ def _encode(document: Mapping[str, JSONValue]) -> bytes:
     return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _seal(value: JSONValue) -> Seal:
-    table = _table(value)
-    if table.keys() != {"keyid", "sig"}:
-        raise ValueError("the seal is malformed")
+def _seal(table: JSONObject) -> Seal:
+    table.refuse_others(("keyid", "sig"))
     try:
-        signature = base64.b64decode(_text(table["sig"]), validate=True)
-    except binascii.Error as error:
-        raise ValueError("the seal is not in base64") from error
-    return Seal(hint=_text(table["keyid"]), signature=signature)
+        signature = base64.b64decode(table.text("sig"), validate=True)
+    except ValueError as error:
+        raise table.error("sig", "is not base64") from error
+    return Seal(hint=table.text("keyid"), signature=signature)
 
 
-def _media_type(value: JSONValue) -> str:
-    text = _text(value)
-    if not _MEDIA_TYPE.match(text):
-        raise ValueError("a media type is malformed")
-    return text
+def _evidence(table: JSONObject) -> dict[str, str]:
+    for name in table.found:
+        if not _NAME.fullmatch(name):
+            raise table.error(name, f"must be {_IN_FOLDER}")
+    return {name: table.matching(name, _SHA256, "a sha256 in hex") for name in table.found}
 
 
-def _table(value: JSONValue) -> dict[str, JSONValue]:
-    if not isinstance(value, dict):
-        raise TypeError("a field is no table")
-    return value
-
-
-def _text(value: JSONValue) -> str:
-    if not isinstance(value, str):
-        raise TypeError("a field is no text")
-    return value
-
-
-def _id(text: str) -> str:
-    if not _ID.match(text):
-        raise ValueError("the artifact's id is malformed")
-    return text
-
-
-def _name(text: str) -> str:
-    if not _NAME.match(text) or text in {".", ".."}:
-        raise ValueError("a file name leads out of the folder")
-    return text
-
-
-def _sha256(value: JSONValue) -> str:
-    text = _text(value)
-    if not _SHA256.match(text):
-        raise ValueError("a digest is malformed")
-    return text
-
-
-def _digest(value: JSONValue) -> Digest:
-    table = _table(value)
-    if table.keys() != {"sha256", "sha512", "size"}:
-        raise ValueError("a digest is malformed")
-    size = table["size"]
-    if not isinstance(size, int) or isinstance(size, bool):
-        raise TypeError("a size is no number")
-    return Digest(sha256=_text(table["sha256"]), sha512=_text(table["sha512"]), size=size)
+def _digest(table: JSONObject) -> Digest:
+    table.refuse_others(("sha256", "sha512", "size"))
+    sha256, sha512, size = table.text("sha256"), table.text("sha512"), table.count("size")
+    try:
+        return Digest(sha256=sha256, sha512=sha512, size=size)
+    except ValueError as error:
+        raise table.error("sha256", f"or `sha512` is malformed: {error}") from error

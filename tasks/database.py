@@ -10,12 +10,12 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from doit.globals import Globals
 
 from ..provenance.errors import ProvenanceError
-from . import journal
+from . import sqlite
 from .workspace import STATE
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ _LAST = "deps:"
 """What doit notes last of a task that ended well (`Dependency.save_success`)."""
 _WAIT = 30
 """Seconds. Nobody holds the file for longer than one statement takes."""
-_WAL = ("-wal", "-shm")
-"""What lies beside a file of another mode; doit never asks for that."""
 _STRANGE = """
 select 1 from sqlite_master where sql is not null
 and (type <> 'table' or sql like 'create virtual%' or instr(substr(sql, instr(sql, '(') + 1), '('))
@@ -62,7 +60,9 @@ class Database:
         self._codec = codec
         self._connection: sqlite3.Connection | None = None
         self._file = 0
-        self._readable = self._writable = not self._behind_a_link()
+        folder = self._path.parent
+        own = (folder, folder / ".gitignore") if folder.name == STATE else ()
+        self._readable = self._writable = not sqlite.is_link(*own, self._path)
         self._damaged = self._anew = False
         self._ours: set[str] = set()
         self._marked: set[str] | None = None
@@ -166,7 +166,7 @@ class Database:
         if self._writable and (not self._damaged or self._put_aside()):
             self._execute(statement, values, mode="rwc")
 
-    def _execute(self, statement: str, values: tuple[str, ...], *, mode: str) -> list[Any]:
+    def _execute(self, statement: str, values: tuple[str, ...], *, mode: Literal["rw", "rwc"]) -> list[Any]:
         import sqlite3
 
         try:
@@ -188,50 +188,28 @@ class Database:
             self._readable = self._readable and mode == "rwc"
             return []
 
-    def _open(self, mode: str) -> sqlite3.Connection:
+    def _open(self, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
         """Return the connection; `mode` as in SQLite's file names: "rwc" makes the file.
 
         Raises:
             sqlite3.Error: it can't be opened.
             StoreError: its folder can't be made.
         """
-        import sqlite3
-
         if self._connection is None or (mode == "rwc" and self._moved()):
             self._close()
             if mode == "rwc" and self._path.parent.name == STATE:
                 from ..provenance.fs import store
 
                 store.prepare(self._path.parent)
-            self._refuse_strange_files()
-            address = f"{self._path.absolute().as_uri()}?mode={mode}"
-            self._connection = sqlite3.connect(address, uri=True, timeout=_WAIT, isolation_level=None)
+            with contextlib.suppress(FileNotFoundError):
+                self._file = self._path.stat().st_ino
+            self._connection = sqlite.connect(self._path, mode=mode, wait=_WAIT, autocommit=True)
             self._file = self._path.stat().st_ino
-            # What a file of a stranger's would run by itself is not trusted. Nothing waits for the disk: what a power
-            # failure takes is done again.
-            self._connection.execute("pragma trusted_schema = off").execute("pragma synchronous = off")
             if self._connection.execute(_STRANGE).fetchone():
-                raise _not_doits("it has more than doit's table")
+                raise sqlite.foreign("it has more than doit's table")
         if mode == "rwc":
             self._connection.execute(_CREATE)
         return self._connection
-
-    def _refuse_strange_files(self) -> None:
-        """Look before SQLite does, which waits for pipes, and does what a journal says.
-
-        Raises:
-            sqlite3.Error: such a file lies in its place, or beside it.
-        """
-        with contextlib.suppress(FileNotFoundError):
-            self._file = self._path.stat().st_ino
-        try:
-            journal.refuse_strange(self._path)
-        except OSError as error:
-            raise _not_doits("a strange journal lies beside it") from error
-        if any(os.path.lexists(f"{self._path}{suffix}") for suffix in _WAL):
-            raise _not_doits("it is not of doit's mode")
-        if os.path.lexists(self._path) and not self._path.is_file():
-            raise _not_doits("it is no file")
 
     def _moved(self) -> bool:
         """Tell whether the file that was opened lies there no more: another run found it damaged, or it was removed."""
@@ -251,8 +229,7 @@ class Database:
         try:
             if not self._moved():
                 self._path.replace(self._path.with_name(f"{self._path.name}.damaged"))
-                for suffix in (journal.SUFFIX, *_WAL):  # it would be played back into the new file
-                    self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
+                sqlite.remove_companions(self._path)
         except OSError:
             self._writable = False
         return self._writable
@@ -260,22 +237,6 @@ class Database:
     @property
     def _shown(self) -> str:
         return os.path.relpath(self._path)
-
-    def _behind_a_link(self) -> bool:
-        folder = self._path.parent
-        own = (folder, folder / ".gitignore") if folder.name == STATE else ()
-        try:
-            return any(p.is_symlink() for p in (*own, self._path))
-        except OSError:
-            return True
-
-
-def _not_doits(reason: str) -> sqlite3.DatabaseError:
-    import sqlite3
-
-    error = sqlite3.DatabaseError(reason)
-    error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
-    return error
 
 
 def own(names: Iterable[str]) -> None:

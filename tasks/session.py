@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..provenance.errors import ProvenanceError, VerificationError
 from ..provenance.fs import links, lock, store
-from .freshness.answer import Action, Answer, Code, Depends, Fallen, Fresh, Stale
+from .freshness.answer import Action, Answer, Code, Depends, Fresh, Invalid, Stale
 from .freshness.inputs import ABSENT, Kind, digest_of, parts, to_json
 from .freshness.judge import Judge
 from .pipeline.outcome import Done, Outcome
@@ -181,7 +181,7 @@ class Session:
         for id_ in upstream:
             if id_ not in self.outcomes and id_ in self.artifacts:
                 found = self.judge.freshness.held(self.artifacts[id_])
-                if isinstance(found, Fallen) and not {reason.code for reason in found.reasons} <= _FROM_ELSEWHERE:
+                if isinstance(found, Invalid) and not {reason.code for reason in found.reasons} <= _FROM_ELSEWHERE:
                     from .plan import in_words
 
                     why = "; ".join(map(in_words, found.reasons))

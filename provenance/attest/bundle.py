@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass
 
 from ..errors import UnreadableError
+from ..json import JSONObject, read_object
 from . import statement
-from .document import JSONObject, read_object
 from .dsse import Envelope, decode_base64
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -88,8 +88,7 @@ def _material(document: JSONObject) -> KeyMaterial | CertificateMaterial:
     document.refuse_others(("publicKey", "certificate", "tlogEntries", "timestampVerificationData"))
     if "tlogEntries" in document.found:
         document.children("tlogEntries")
-    if "timestampVerificationData" in document.found:
-        document.child("timestampVerificationData")
+    document.optional_child("timestampVerificationData")
     match "publicKey" in document.found, "certificate" in document.found:
         case True, False:
             key = document.child("publicKey")

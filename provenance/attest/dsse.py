@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..json import JSONValue
-    from .document import JSONObject
+    from ..json import JSONObject, JSONValue
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -58,8 +57,7 @@ class Envelope:
             raise document.error("signatures", f"must hold exactly one signature, not {len(signatures)}")
         signature = signatures[0]
         signature.refuse_others(("sig", "keyid"))
-        if "keyid" in signature.found:
-            signature.text("keyid")
+        signature.optional_text("keyid")
         return cls(
             payload=decode_base64(document, "payload"),
             payload_type=document.text("payloadType"),

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..json import JSONValue
-    from .document import JSONObject
+    from ..json import JSONObject, JSONValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +62,12 @@ def _read(found: JSONObject) -> ResourceDescriptor:
     found.refuse_lookalikes(("uri", "name", "digest", "mediaType", "downloadLocation", "annotations", "content"))
     try:
         return ResourceDescriptor(
-            uri=found.text("uri") if "uri" in found.found else "",
-            name=found.text("name") if "name" in found.found else "",
+            uri=found.optional_text("uri") or "",
+            name=found.optional_text("name") or "",
             digest=found.texts("digest") if "digest" in found.found else {},
-            media_type=found.text("mediaType") if "mediaType" in found.found else "",
-            download_location=found.text("downloadLocation") if "downloadLocation" in found.found else "",
-            annotations=found.child("annotations").found if "annotations" in found.found else {},
+            media_type=found.optional_text("mediaType") or "",
+            download_location=found.optional_text("downloadLocation") or "",
+            annotations=found.optional_child("annotations").found,
         )
     except ValueError as error:
         raise found.error("uri", "and `digest` are both missing") from error

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..errors import UnreadableError
-from .document import JSONObject
+from ..json import JSONObject
 from .resource import ResourceDescriptor, read_descriptors, said
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _build_definition(found: JSONObject) -> BuildDefinition:
     return BuildDefinition(
         build_type=_uri(found, "buildType"),
         external_parameters=found.child("externalParameters").found,
-        internal_parameters=found.child("internalParameters").found if "internalParameters" in found.found else {},
+        internal_parameters=found.optional_child("internalParameters").found,
         resolved_dependencies=read_descriptors(found, "resolvedDependencies"),
     )
 
@@ -180,13 +180,13 @@ def _run_details(found: JSONObject) -> RunDetails:
     found.refuse_lookalikes(("builder", "metadata", "byproducts"))
     builder = found.child("builder")
     builder.refuse_lookalikes(("id", "version", "builderDependencies"))
-    metadata = found.child("metadata") if "metadata" in found.found else JSONObject(what=_WHAT, path="", found={})
+    metadata = found.optional_child("metadata")
     metadata.refuse_lookalikes(("invocationId", "startedOn", "finishedOn"))
     return RunDetails(
         builder_id=_uri(builder, "id"),
         builder_version=builder.texts("version") if "version" in builder.found else {},
         builder_dependencies=read_descriptors(builder, "builderDependencies"),
-        invocation_id=metadata.text("invocationId") if "invocationId" in metadata.found else "",
+        invocation_id=metadata.optional_text("invocationId") or "",
         started=_moment(metadata, "startedOn"),
         finished=_moment(metadata, "finishedOn"),
         byproducts=read_descriptors(found, "byproducts"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import UnreadableError
-from .document import JSONObject, read_object
+from ..json import JSONObject, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

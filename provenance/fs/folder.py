@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ..digest import Digest, digest_stream
-from ..errors import ProvenanceError, UnreadableError, about, quoted
+from ..errors import MissingFileError, ProvenanceError, UnreadableError, about, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -171,7 +171,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise UnreadableError("missing") from error
+        raise MissingFileError("missing") from error
     except OSError as error:
         reasons = {errno.ELOOP: "a symbolic link", errno.ENOTDIR: "reached through a link, or not below a folder"}
         reason = reasons.get(error.errno or 0, f"can't be read: {error.strerror}")

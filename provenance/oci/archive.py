@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 
 from ..archive.decompress import GZIP, ZSTD, Bounds, FileSource, decompressed, too_large
 from ..archive.tar import Type, opened_tar
-from ..attest.document import JSONObject, read_object
 from ..errors import UnreadableError, VerificationError, quoted
-from ..json import read_json
+from ..json import JSONObject, read_json, read_object
 from . import LAYOUT_FILE
 from .annotations import REF_NAME
 from .layout import INDEX_FILE, check_layout_file

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..attest.document import JSONObject, read_object
 from ..errors import ToolError, UnreadableError, quoted
+from ..json import JSONObject, read_object
 from ..process import ask, clean_environment
 from .reference import DOCKER_HUB
 

@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..attest.document import read_object
 from ..digest import Digest, digest_bytes
 from ..errors import ProvenanceError, UnreadableError, VerificationError, about, quoted
 from ..fs.folder import Folder, opened
+from ..json import read_object
 from . import LAYOUT_FILE
 from .model import (
     CONFIG_LIMIT,

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict
 
-from ..attest.document import JSONObject, read_object
 from ..errors import UnreadableError, VerificationError, quoted
+from ..json import JSONObject, read_object
 from ..platform import Platform
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from .. import VERSION
-from ..attest.document import read_object
 from ..errors import RegistryError, UnreadableError, quoted
-from ..json import read_json
+from ..json import read_json, read_object
 from .credentials import Credential, IdentityToken, Password, stored_credential
 from .reference import is_loopback, may_redirect, origin, scheme, without_secrets
 

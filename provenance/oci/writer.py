@@ -11,9 +11,9 @@ from enum import StrEnum
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from ..attest.document import read_object
 from ..errors import UnreadableError, VerificationError, about, quoted
 from ..fs.store import writing
+from ..json import read_object
 from .layout import BLOBS, blob_name, entry_files, opened_layout
 from .model import (
     CONFIG_LIMIT,

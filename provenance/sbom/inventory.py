@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 from ..digest import Digest
 from ..errors import UnreadableError, quoted
-from ..json import JSONValue, read_json
+from ..json import JSONObject, read_object
 from .encoder import JSONDocument, encode
 from .party import Party
-from .reader import Reader, as_count, as_flag, as_list_of, as_made_by, as_map_of, as_members, as_name, as_text
-from .reference import Reference, as_reference
+from .reference import Reference, read_reference
 from .reference import to_json as _reference_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/inventory.md#v1"
+LIMIT = 64 << 20
+"""Bytes of an inventory."""
 
 
 class Kind(StrEnum):
@@ -173,13 +174,11 @@ class Inventory:
             UnreadableError: these bytes are no inventory of this version.
         """
         try:
-            document = as_members(read_json(data))
-            if document.pop("schema", None) != SCHEMA:
-                raise ValueError("it has another schema version")
-            inventory: Inventory = as_made_by(cls, _INVENTORY)(document)
-        except ValueError as error:
-            raise UnreadableError(f"not an inventory: {error}", hint="build the artifact again") from error
-        return inventory
+            return _inventory(read_object(data, what="the inventory", limit=LIMIT))
+        except UnreadableError as error:
+            raise UnreadableError(error.message, hint="build the artifact again") from error
+        except ValueError as error:  # its parts don't fit together
+            raise UnreadableError(f"the inventory: {error}", hint="build the artifact again") from error
 
 
 def _party_to_json(party: Party) -> dict[str, JSONDocument]:
@@ -219,46 +218,73 @@ def _ascending(texts: Sequence[str]) -> bool:
     return list(texts) == sorted(set(texts))
 
 
-def _time(value: JSONValue) -> datetime:
-    return datetime.strptime(as_text(value), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+def _inventory(found: JSONObject) -> Inventory:
+    found.refuse_others({*Inventory.__dataclass_fields__, "schema"})
+    if found.text("schema") != SCHEMA:
+        raise found.error("schema", "is another schema version")
+    digest, generator, dependencies = found.child("digest"), found.child("generator"), found.child("dependencies")
+    digest.refuse_others(Digest.__dataclass_fields__)
+    generator.refuse_others(("name", "version"))
+    return Inventory(
+        artifact=found.name("artifact"),
+        digest=Digest(sha256=digest.text("sha256"), sha512=digest.text("sha512"), size=digest.count("size")),
+        subject=_component(found.child("subject")),
+        components=tuple(_component(item) for item in found.children("components")),
+        dependencies={ref: dependencies.strings(ref) for ref in dependencies.found},
+        completeness=found.member("completeness", Completeness),
+        note=found.text("note"),
+        created=_time(found, "created"),
+        author=_party(found.child("author")),
+        generator=(generator.name("name"), generator.name("version")),
+    )
 
 
-def _generator(*, name: str, version: str) -> tuple[str, str]:
-    return name, version
+def _component(found: JSONObject) -> Component:
+    found.refuse_others(Component.__dataclass_fields__)
+    return Component(
+        ref=found.name("ref"),
+        kind=found.member("kind", Kind),
+        role=found.member("role", Role),
+        name=found.name("name"),
+        version=found.optional_text("version"),
+        purl=found.optional_text("purl"),
+        hashes=_hashes(found) if "hashes" in found.found else {},
+        licence=found.optional_text("licence"),
+        supplier=_party(found.child("supplier")) if "supplier" in found.found else None,
+        authors=tuple(_party(item) for item in found.children("authors")) if "authors" in found.found else (),
+        description=found.optional_text("description"),
+        homepage=found.optional_text("homepage"),
+        repository=found.optional_text("repository"),
+        download=found.optional_text("download"),
+        filename=found.optional_text("filename"),
+        sbom=read_reference(found.child("sbom")) if "sbom" in found.found else None,
+        properties=found.texts("properties") if "properties" in found.found else {},
+    )
 
 
-def _hashes(value: JSONValue) -> dict[str, str]:
-    found = {key: as_text(item) for key, item in as_members(value).items()}
-    for algorithm, content in found.items():
-        if algorithm not in _HEX_DIGITS or not re.fullmatch(rf"[0-9a-f]{{{_HEX_DIGITS[algorithm]}}}", content):
-            raise ValueError(f"{quoted(algorithm)} is no hash that is known, or its value is not one of these")
-    return found
+def _party(found: JSONObject) -> Party:
+    found.refuse_others(Party.__dataclass_fields__)
+    return Party(
+        name=found.name("name"),
+        email=found.optional_text("email"),
+        url=found.optional_text("url"),
+        person=found.flag("person") if "person" in found.found else False,
+    )
+
+
+def _time(found: JSONObject, key: str) -> datetime:
+    try:
+        return datetime.strptime(found.text(key), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise found.error(key, "must be a time in UTC, as `2024-05-17T09:00:00Z`") from error
+
+
+def _hashes(found: JSONObject) -> dict[str, str]:
+    hashes = found.texts("hashes")
+    for algorithm, value in hashes.items():
+        if algorithm not in _HEX_DIGITS or not re.fullmatch(rf"[0-9a-f]{{{_HEX_DIGITS[algorithm]}}}", value):
+            raise found.error("hashes", f"has {quoted(algorithm)}, which is no known hash or has a malformed value")
+    return hashes
 
 
 _HEX_DIGITS = {"sha256": 64, "sha512": 128}
-_DIGEST: Mapping[str, Reader] = {"sha256": as_text, "sha512": as_text, "size": as_count}
-_PARTY: Mapping[str, Reader] = {"name": as_name, "email": as_text, "url": as_text, "person": as_flag}
-_COMPONENT: Mapping[str, Reader] = {
-    **dict.fromkeys(("ref", "name"), as_name),
-    **dict.fromkeys(("version", "purl", "licence", "description", "homepage", "repository"), as_text),
-    **dict.fromkeys(("download", "filename"), as_text),
-    "kind": lambda value: Kind(as_text(value)),
-    "role": lambda value: Role(as_text(value)),
-    "hashes": _hashes,
-    "supplier": as_made_by(Party, _PARTY),
-    "authors": as_list_of(as_made_by(Party, _PARTY)),
-    "sbom": as_reference,
-    "properties": as_map_of(as_text),
-}
-_INVENTORY: Mapping[str, Reader] = {
-    "artifact": as_name,
-    "digest": as_made_by(Digest, _DIGEST),
-    "subject": as_made_by(Component, _COMPONENT),
-    "components": as_list_of(as_made_by(Component, _COMPONENT)),
-    "dependencies": as_map_of(as_list_of(as_text)),
-    "completeness": lambda value: Completeness(as_text(value)),
-    "note": as_text,
-    "created": _time,
-    "author": as_made_by(Party, _PARTY),
-    "generator": as_made_by(_generator, {"name": as_name, "version": as_name}),
-}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..digest import digest_bytes
 from ..errors import UnreadableError
-from ..json import JSONValue, read_json
-from .reader import Reader, as_count, as_list_of, as_made_by, as_members, as_name, as_sha256
+from ..json import JSONObject, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _DOCUMENT = "SPDXRef-DOCUMENT"
 _URN = "urn:uuid:"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LIMIT = 64 << 20
+"""Bytes of an SBOM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,34 +62,33 @@ def refer(artifact: str, *, spdx: bytes, cyclonedx: bytes) -> Reference:
     """
     try:
         return Reference(artifact=artifact, spdx=_of_spdx(spdx), cyclonedx=_of_cyclonedx(cyclonedx))
-    except (ValueError, KeyError) as error:
-        raise UnreadableError(f"an SBOM of `{artifact}` can't be referred to: {error}") from error
+    except UnreadableError as error:
+        raise UnreadableError(f"an SBOM of `{artifact}` can't be referred to: {error.message}") from error
 
 
 def _of_spdx(data: bytes) -> SPDXReference:
-    document = as_members(read_json(data))
-    relationships = as_list_of(as_members)(document["relationships"])
+    document = read_object(data, what="the SPDX document", limit=_LIMIT)
     described = [
-        as_name(found["relatedSpdxElement"])
-        for found in relationships
-        if found.get("spdxElementId") == _DOCUMENT and found.get("relationshipType") == "DESCRIBES"
+        found.name("relatedSpdxElement")
+        for found in document.children("relationships")
+        if found.found.get("spdxElementId") == _DOCUMENT and found.found.get("relationshipType") == "DESCRIBES"
     ]
     if len(described) != 1:
-        raise ValueError("it does not describe exactly one thing")
+        raise document.error("relationships", "must say that the document describes exactly one thing")
     return SPDXReference(
-        namespace=as_name(document["documentNamespace"]), id=described[0], sha256=digest_bytes(data).sha256
+        namespace=document.name("documentNamespace"), id=described[0], sha256=digest_bytes(data).sha256
     )
 
 
 def _of_cyclonedx(data: bytes) -> CycloneDXReference:
-    document = as_members(read_json(data))
-    serial = as_name(document["serialNumber"])
+    document = read_object(data, what="the CycloneDX document", limit=_LIMIT)
+    serial = document.name("serialNumber")
     if not serial.startswith(_URN):
-        raise ValueError("its serial number is no UUID")
+        raise document.error("serialNumber", "must be a UUID as URN")
     return CycloneDXReference(
         serial=serial.removeprefix(_URN),
-        version=as_count(document["version"]),
-        ref=as_name(as_members(as_members(document["metadata"])["component"])["bom-ref"]),
+        version=document.count("version"),
+        ref=document.child("metadata").child("component").name("bom-ref"),
         sha256=digest_bytes(data).sha256,
     )
 
@@ -106,20 +108,26 @@ def to_json(reference: Reference) -> Mapping[str, JSONDocument]:
     }
 
 
-def as_reference(value: JSONValue) -> Reference:
+def read_reference(found: JSONObject) -> Reference:
     """Read what `to_json` gave.
 
     Raises:
-        ValueError: it is something else.
+        UnreadableError: it is something else; the message has the path to the offending key.
     """
-    found: Reference = as_made_by(Reference, _REFERENCE)(value)
-    return found
+    spdx, cyclonedx = found.child("spdx"), found.child("cyclonedx")
+    for table, kind in ((found, Reference), (spdx, SPDXReference), (cyclonedx, CycloneDXReference)):
+        table.refuse_others(kind.__dataclass_fields__)
+    return Reference(
+        artifact=found.name("artifact"),
+        spdx=SPDXReference(namespace=spdx.name("namespace"), id=spdx.name("id"), sha256=_sha256(spdx)),
+        cyclonedx=CycloneDXReference(
+            serial=cyclonedx.name("serial"),
+            version=cyclonedx.count("version"),
+            ref=cyclonedx.name("ref"),
+            sha256=_sha256(cyclonedx),
+        ),
+    )
 
 
-_SPDX: Mapping[str, Reader] = {"namespace": as_name, "id": as_name, "sha256": as_sha256}
-_CYCLONEDX: Mapping[str, Reader] = {"serial": as_name, "version": as_count, "ref": as_name, "sha256": as_sha256}
-_REFERENCE: Mapping[str, Reader] = {
-    "artifact": as_name,
-    "spdx": as_made_by(SPDXReference, _SPDX),
-    "cyclonedx": as_made_by(CycloneDXReference, _CYCLONEDX),
-}
+def _sha256(found: JSONObject) -> str:
+    return found.matching("sha256", _SHA256, "a sha256 in hex")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..digest import digest_bytes
-from ..errors import UnreadableError, VerificationError
+from ..errors import MissingFileError, UnreadableError, VerificationError
 from ..record import IMAGE
 
 if TYPE_CHECKING:
@@ -48,8 +48,11 @@ def measure(folder: Folder, names: FileNames, *, media_type: str | None) -> Meas
     if media_type is None:
         return Measured.of_file(names.artifact, folder.digest(names.artifact))
     if IMAGE not in folder.names:
-        raise UnreadableError("missing")
-    found = measure_image(folder.path)
+        raise MissingFileError("missing")
+    try:
+        found = measure_image(folder.path)
+    except MissingFileError as error:  # a file of the image, which itself is there
+        raise UnreadableError(error.message, hint=error.hint) from error
     if found.media_type != media_type:
         raise VerificationError(f"its media type is `{found.media_type}`, the record says `{media_type}`")
     return found

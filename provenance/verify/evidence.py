@@ -5,22 +5,53 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..attest import bundle
-from ..errors import ProvenanceError, UnreadableError, VerificationError, quoted
-from ..fs.folder import Folder, opened
+from ..errors import MissingFileError, ProvenanceError, UnreadableError, VerificationError, quoted
 from ..record import LIMIT, RECORD_SUFFIX, FileNames, Record, file_names
+from ..sbom import inventory
 from .artifact import Measured, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
-INVENTORY_LIMIT = 64 << 20
+    from ..fs.folder import Folder
+
+INVENTORY_LIMIT = inventory.LIMIT
 """Bytes of an inventory."""
 
 _LISTED = 5
+
+
+class FindingCode(StrEnum):
+    """What is wrong with a file of an artifact's folder."""
+
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed"
+    """Its bytes are not those that the record names."""
+    INVALID = "invalid"
+    """It does not verify, whatever the record says."""
+    UNACCOUNTED = "unaccounted"
+    """It does not belong there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong in an artifact's folder.
+
+    Attributes:
+        file: its name in the folder.
+        detail: why, for a person; one line.
+        hint: what to do about it; may be empty.
+    """
+
+    file: str
+    code: FindingCode
+    detail: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,105 +59,103 @@ class Evidence:
     """What was read of one folder.
 
     Attributes:
-        record: as it stands there; nothing in it is proven yet.
-        artifact: its digest, computed.
-        files: name to bytes of each file of evidence; what could not be read is a failure already and not here.
+        record: nothing in it is proven yet; `None`: it can't be read.
+        artifact: its digest, computed; `None`: it can't be read.
+        files: name to bytes of each file of evidence; one that could not be read is a finding and not here.
     """
 
     names: FileNames
-    record: Record
-    artifact: Measured
+    record: Record | None
+    artifact: Measured | None
     files: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Failures:
-    """What does not hold, so that a person sees all of it at once.
+class Findings:
+    """What is wrong, collected so that a person sees all of it at once."""
 
-    Attributes:
-        reasons: a line for each.
-        hints: what to do, each once however many reasons have it.
-    """
-
-    reasons: list[str] = field(default_factory=list)
-    hints: dict[str, None] = field(default_factory=dict)
+    found: list[Finding] = field(default_factory=list)
 
     @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Note what goes wrong with the file `name`, and go on."""
+    def of(self, name: str, code: FindingCode) -> Iterator[None]:
+        """Note what goes wrong with the file `name`, and go on; a file that is not there is `MISSING`."""
         try:
             yield
         except ProvenanceError as error:
-            self.reasons.extend(said_of(name, error.message))
-            if error.hint:
-                self.hints[error.hint] = None
+            if isinstance(error, MissingFileError):
+                code = FindingCode.MISSING
+            about = f"{quoted(name)}: "  # an image's lines begin with it already
+            for line in error.message.splitlines() or ["no reason is given"]:
+                self.found.append(Finding(file=name, code=code, detail=line.removeprefix(about), hint=error.hint or ""))
 
-    def raise_for(self, what: str) -> None:
-        """Raise if anything was noted.
-
-        Raises:
-            VerificationError: with a line for each failure.
-        """
-        if self.reasons:
-            lines = "\n".join(f"  {reason}" for reason in self.reasons)
-            raise VerificationError(f"{quoted(what)} is not verified:\n{lines}", hint="; ".join(self.hints) or None)
-
-
-def said_of(name: str, message: str) -> list[str]:
-    """Return the lines of a message, each with the name of what it is about, which an image's lines have already."""
-    about = f"{quoted(name)}: "
-    return [f"{about}{line.removeprefix(about)}" for line in message.splitlines()]
+    def error(self, what: str) -> VerificationError:
+        """Return the error that lists the findings, a line for each, and each hint once."""
+        others = [f for f in self.found if f.code is FindingCode.UNACCOUNTED]
+        left_out = others[_LISTED:]
+        lines = [f"  {quoted(f.file)}: {f.detail}" for f in self.found if f not in left_out]
+        if left_out:
+            lines.append(f"  nothing accounts for {len(left_out)} more files")
+        hints = dict.fromkeys(f.hint for f in self.found if f.hint)
+        return VerificationError("\n".join([f"{quoted(what)} is not verified:", *lines]), hint="; ".join(hints) or None)
 
 
-def read_evidence(path: Path, artifact: Measured | None, failures: Failures) -> Evidence:
+def read_evidence(folder: Folder, artifact: Measured | None, findings: Findings) -> Evidence:
     """Read an artifact's folder, noting what is missing, unreadable, or should not be there.
 
     Args:
-        path: of the folder.
+        folder: open.
         artifact: what it was measured to be, where that is known; it is measured otherwise.
-        failures: where to note.
+        findings: where to note.
 
     Raises:
-        UnreadableError: there is no such folder, or it is not an artifact's.
-        VerificationError: its record or its artifact can't be read, so nothing can be said about the rest.
+        UnreadableError: it is not an artifact's folder.
+        VerificationError: it has several records.
     """
-    with opened(path) as folder:
-        name = _record_name(folder)
-        records, artifacts, files = [], [], {}
-        with failures.of(name):
-            records.append(Record.from_json(folder.read(name, LIMIT)))
-        names = records[0].names if records else file_names(name.removesuffix(RECORD_SUFFIX))
-        if names.record != name:
-            failures.reasons.append(f"{quoted(name)}: it is the record of {quoted(names.subject)}")
-            names = file_names(name.removesuffix(RECORD_SUFFIX))
-        media_type = records[0].media_type if records else None
-        with failures.of(names.artifact):
-            artifacts.append(_measured(folder, names, media_type, artifact))
-        for name in names.evidence:
-            with failures.of(name):
-                files[name] = folder.read(name, INVENTORY_LIMIT if name == names.inventory else bundle.LIMIT)
-        _note_others(folder, names, failures)
-    if not records or not artifacts:
-        failures.raise_for(str(path))
-    return Evidence(names=names, record=records[0], artifact=artifacts[0], files=files)
+    name = record_name(folder)
+    record = measured = None
+    files = {}
+    with findings.of(name, FindingCode.INVALID):
+        record = Record.from_json(folder.read(name, LIMIT))
+    names = record.names if record else file_names(name.removesuffix(RECORD_SUFFIX))
+    if names.record != name:
+        detail = f"it is the record of {quoted(names.subject)}"
+        findings.found.append(Finding(file=name, code=FindingCode.INVALID, detail=detail))
+        names = file_names(name.removesuffix(RECORD_SUFFIX))
+    with findings.of(names.artifact, FindingCode.UNREADABLE):
+        measured = _measured(folder, names, record.media_type if record else None, artifact)
+    for name in names.evidence:
+        with findings.of(name, FindingCode.UNREADABLE):
+            files[name] = folder.read(name, INVENTORY_LIMIT if name == names.inventory else bundle.LIMIT)
+    findings.found.extend(
+        Finding(file=name, code=FindingCode.UNACCOUNTED, detail="nothing accounts for this file")
+        for name in sorted(set(folder.names) - {names.artifact, names.record, *names.evidence})
+    )
+    return Evidence(names=names, record=record, artifact=measured, files=files)
 
 
-def compare_with_record(found: Evidence, failures: Failures) -> None:
+def compare_with_record(evidence: Evidence, record: Record, findings: Findings) -> None:
     """Note where the folder's files are not those of the record."""
-    names, record = found.names, found.record
-    with failures.of(names.record):
+    names = evidence.names
+    with findings.of(names.record, FindingCode.INVALID):
         if set(record.evidence) != set(names.evidence):
             raise VerificationError("it does not list the evidence that belongs here, all of it and nothing else")
-    with failures.of(names.artifact):
-        if record.digest != found.artifact.digest:
-            raise VerificationError(f"its bytes are {found.artifact.digest}, the record says {record.digest}")
-    for name, data in found.files.items():
-        with failures.of(name):
+    if evidence.artifact is not None:
+        with findings.of(names.artifact, FindingCode.CHANGED):
+            if record.digest != evidence.artifact.digest:
+                raise VerificationError(f"its bytes are {evidence.artifact.digest}, the record says {record.digest}")
+    for name, data in evidence.files.items():
+        with findings.of(name, FindingCode.CHANGED):
             if record.evidence.get(name) != hashlib.sha256(data).hexdigest():
                 raise VerificationError("its bytes are not those of the record")
 
 
-def _record_name(folder: Folder) -> str:
+def record_name(folder: Folder) -> str:
+    """Return the name of the folder's one record.
+
+    Raises:
+        UnreadableError: it has none.
+        VerificationError: it has several.
+    """
     records = [name for name in folder.names if name.endswith(RECORD_SUFFIX) and name != RECORD_SUFFIX]
     if not records:
         raise UnreadableError(
@@ -144,11 +173,3 @@ def _measured(folder: Folder, names: FileNames, media_type: str | None, known: M
     if media_type is None and folder.size(names.artifact) != known.digest.size:
         raise VerificationError(f"it is not {known.digest.size:,} bytes long, as what was digested")
     return known
-
-
-def _note_others(folder: Folder, names: FileNames, failures: Failures) -> None:
-    others = sorted(set(folder.names) - {names.artifact, names.record, *names.evidence})
-    for name in others[:_LISTED]:
-        failures.reasons.append(f"{quoted(name)}: nothing accounts for this file")
-    if len(others) > _LISTED:
-        failures.reasons.append(f"nothing accounts for {len(others) - _LISTED} more files")

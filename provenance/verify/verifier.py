@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from .. import INVENTORY_PROPERTY
 from ..attest import bundle as bundles
 from ..attest import statement as statements
-from ..attest.document import JSONObject, read_object
 from ..attest.slsa import parse_provenance
 from ..errors import VerificationError, quoted
-from .evidence import INVENTORY_LIMIT, Evidence, Failures, compare_with_record, read_evidence
+from ..fs.folder import opened
+from ..json import JSONObject, read_object
+from .evidence import INVENTORY_LIMIT, Evidence, FindingCode, Findings, compare_with_record, read_evidence
 from .policy import About, AllOf, Named, OfType, trusted_signer
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..attest.slsa import Provenance
     from ..attest.statement import Statement
     from ..digest import Digest
+    from ..fs.folder import Folder
     from ..record import Record
     from .artifact import Measured
     from .trust import Trust, TrustedKey
@@ -118,29 +120,74 @@ def verify_folder(path: Path, *, trust: Trust, artifact: Measured | None = None)
         UnreadableError: there is no such folder, or it is not an artifact's.
         VerificationError: something does not hold; the message has a line for each file that is wrong, and why.
     """
-    failures = Failures()
-    found = read_evidence(path, artifact, failures)
-    compare_with_record(found, failures)
-    verified = _verify_bundles(found, trust, failures)
-    _compare_sboms(found, verified, failures)
-    with failures.of(found.names.inventory):
-        _compare_inventory(found, verified)
-    builds = []
+    with opened(path) as folder:
+        checked = check_folder(folder, trust=trust, artifact=artifact)
+    if checked.verified is None:
+        is_known = checked.record is not None and checked.artifact is not None
+        raise checked.findings.error(checked.record.artifact if checked.record and is_known else str(path))
+    return checked.verified
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedFolder:
+    """What a check of an artifact's folder found.
+
+    Attributes:
+        record: unproven unless `verified`; `None`: it can't be read.
+        artifact: as measured; `None`: it can't be.
+        findings: all that is wrong.
+        verified: `None` unless nothing is wrong.
+    """
+
+    record: Record | None
+    artifact: Measured | None
+    findings: Findings
+    verified: VerifiedArtifact | None
+
+
+def check_folder(folder: Folder, *, trust: Trust, artifact: Measured | None = None) -> CheckedFolder:
+    """Check an open folder by the rules of `verify_folder`, and return what is wrong as values.
+
+    Raises:
+        UnreadableError: it is not an artifact's folder.
+        VerificationError: it has several records.
+    """
+    findings = Findings()
+    evidence = read_evidence(folder, artifact, findings)
+    record, measured = evidence.record, evidence.artifact
+    verified = None
+    if record is not None:
+        compare_with_record(evidence, record, findings)
+        if measured is not None:
+            verified = _verify_evidence(evidence, record, measured, trust, findings)
+    return CheckedFolder(record=record, artifact=measured, findings=findings, verified=verified)
+
+
+def _verify_evidence(
+    evidence: Evidence, record: Record, artifact: Measured, trust: Trust, findings: Findings
+) -> VerifiedArtifact | None:
+    names = evidence.names
+    verified = _verify_bundles(evidence, artifact.digest, trust, findings)
+    _compare_sboms(evidence, verified, findings)
+    with findings.of(names.inventory, FindingCode.INVALID):
+        _compare_inventory(evidence, record, artifact.digest, verified)
+    build = None
     if statements.PROVENANCE in verified:
-        with failures.of(found.names.provenance_bundle):
-            builds.append(parse_provenance(verified[statements.PROVENANCE].statement.predicate))
-    failures.raise_for(found.record.artifact)
+        with findings.of(names.provenance_bundle, FindingCode.INVALID):
+            build = parse_provenance(verified[statements.PROVENANCE].statement.predicate)
+    if findings.found or build is None:
+        return None
     return VerifiedArtifact(
-        record=found.record,
-        artifact=found.artifact,
-        build=builds[0],
+        record=record,
+        artifact=artifact,
+        build=build,
         provenance=verified[statements.PROVENANCE],
         spdx=verified[statements.SPDX],
         cyclonedx=verified[statements.CYCLONEDX],
     )
 
 
-def _verify_bundles(found: Evidence, trust: Trust, failures: Failures) -> Mapping[str, Verified]:
+def _verify_bundles(found: Evidence, artifact: Digest, trust: Trust, findings: Findings) -> Mapping[str, Verified]:
     verified = {}
     for name, predicate_type in (
         (found.names.provenance_bundle, statements.PROVENANCE),
@@ -148,24 +195,22 @@ def _verify_bundles(found: Evidence, trust: Trust, failures: Failures) -> Mappin
         (found.names.cyclonedx_bundle, statements.CYCLONEDX),
     ):
         if name in found.files:
-            with failures.of(name):
-                said = verify_bundle(
-                    found.files[name], artifact=found.artifact.digest, trust=trust, predicate_type=predicate_type
-                )
+            with findings.of(name, FindingCode.INVALID):
+                said = verify_bundle(found.files[name], artifact=artifact, trust=trust, predicate_type=predicate_type)
                 Named(name=found.names.subject).judge(said.statement)
                 verified[predicate_type] = said
     return verified
 
 
-def _compare_sboms(found: Evidence, verified: Mapping[str, Verified], failures: Failures) -> None:
+def _compare_sboms(found: Evidence, verified: Mapping[str, Verified], findings: Findings) -> None:
     for name, predicate_type in ((found.names.spdx, statements.SPDX), (found.names.cyclonedx, statements.CYCLONEDX)):
         if name in found.files and predicate_type in verified:
-            with failures.of(name):
+            with findings.of(name, FindingCode.INVALID):
                 if found.files[name] != verified[predicate_type].statement.predicate_bytes:
                     raise VerificationError("its bytes are not those that were signed")
 
 
-def _compare_inventory(found: Evidence, verified: Mapping[str, Verified]) -> None:
+def _compare_inventory(found: Evidence, record: Record, artifact: Digest, verified: Mapping[str, Verified]) -> None:
     if found.names.inventory not in found.files or statements.CYCLONEDX not in verified:
         return  # noted where it was missed
     data = found.files[found.names.inventory]
@@ -177,9 +222,9 @@ def _compare_inventory(found: Evidence, verified: Mapping[str, Verified]) -> Non
     if said != [hashlib.sha256(data).hexdigest()]:
         raise VerificationError("its sha256 is not the one that the signed CycloneDX document names")
     inventory = read_object(data, what="the inventory", limit=INVENTORY_LIMIT)
-    if inventory.text("artifact") != found.record.artifact:
+    if inventory.text("artifact") != record.artifact:
         raise VerificationError(
-            f"it is of {quoted(inventory.text('artifact'))}, the record of {quoted(found.record.artifact)}"
+            f"it is of {quoted(inventory.text('artifact'))}, the record of {quoted(record.artifact)}"
         )
-    if inventory.child("digest").found.get("sha256") != found.artifact.digest.sha256:
+    if inventory.child("digest").found.get("sha256") != artifact.sha256:
         raise VerificationError("it is of other bytes than the artifact's")

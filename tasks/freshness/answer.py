@@ -88,7 +88,7 @@ Answer: TypeAlias = Fresh | Stale | Depends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fallen:
+class Invalid:
     """Why the artifact has to be built: what stands in its folder does not prove itself."""
 
     reasons: tuple[Reason, ...]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...provenance import VERSION
 from ...provenance.digest import Digest
-from .answer import Action, Answer, Code, Depends, Fallen, Fresh, Reason, Stale
+from .answer import Action, Answer, Code, Depends, Fresh, Invalid, Reason, Stale
 from .changes import changes
 from .inputs import Kind, Known, are_known, settled
 from .remembered import Remembered, look_again, signatures
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from ..builder import Artifact, Declared
     from .changes import Upstream
+    from .evidence_check import Expected
     from .inputs import Inputs, Meter
-    from .standing import Expected
     from .state import State
 
 
@@ -85,7 +85,7 @@ class Freshness:
         """
         # What was said to depend on others is judged by what stood there then, even if the state was lost meanwhile.
         held = self._depending.pop(artifact.id, None) or self.held(artifact)
-        if isinstance(held, Fallen):
+        if isinstance(held, Invalid):
             return Stale(action=Action.BUILD, reasons=held.reasons)
         reasons, questions = changes(
             held.inputs,
@@ -111,7 +111,7 @@ class Freshness:
         self._learn(artifact, held)
         return Fresh(digest=held.digest)
 
-    def held(self, artifact: Artifact) -> Held | Fallen:
+    def held(self, artifact: Artifact) -> Held | Invalid:
         """Return what stands in the artifact's folder: as remembered where nothing of it changed, else read again."""
         place = f"{self._output}/{artifact.place}"
         remembered = Remembered.from_json(self._state.get(_key(artifact)))
@@ -145,17 +145,17 @@ class Freshness:
         self._learn(artifact, Held(digest=digest, files=known, inputs=inputs, known={}, since=since))
         self._state.flush()
 
-    def _read(self, artifact: Artifact, place: str, remembered: Remembered | None) -> Held | Fallen:
-        from .standing import inspect
+    def _read(self, artifact: Artifact, place: str, remembered: Remembered | None) -> Held | Invalid:
+        from .evidence_check import inspect
 
         before, now = signatures(place), time.time_ns()
         standing = inspect(Path(place), self._expected(artifact.id))
-        if isinstance(standing, Fallen):
+        if isinstance(standing, Invalid):
             return standing
         inputs = self._state.inputs(standing.inputs)
         if inputs is None or not are_known(inputs):
             reason = Reason(code=Code.INPUTS_UNKNOWN, detail=f"sha256:{standing.inputs}")
-            return Fallen(reasons=(reason, *standing.gaps))
+            return Invalid(reasons=(reason, *standing.gaps))
         after = signatures(place)
         files = {
             name: Known(

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ProvenanceError
-from .answer import Action, Answer, Code, Depends, Fallen, Fresh, Reason, Stale
+from .answer import Action, Answer, Code, Depends, Fresh, Invalid, Reason, Stale
 from .freshness import Freshness, Held
 from .inputs import MEASURED, Kind, Meter, parts
 
@@ -118,9 +118,9 @@ class Judge:
         answers = self.answers([id_])
         place, trust = self._output / artifact.folder, self._signer.trust
 
-        def look() -> tuple[Held | Fallen, Provenance | None]:
+        def look() -> tuple[Held | Invalid, Provenance | None]:
             held = self.freshness.held(artifact)
-            if isinstance(held, Fallen) or trust is None:
+            if isinstance(held, Invalid) or trust is None:
                 return held, None
             return held, signed_provenance(place, held.digest, trust)
 

@@ -16,7 +16,6 @@ import os
 import secrets
 import shutil
 import sqlite3
-import stat
 import tempfile
 import threading
 from functools import cached_property
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import KeyFileError
 from ...provenance.json import JSONValue, read_json
 from ...provenance.sign.keyfile import create_private, read_private
-from .. import journal
+from .. import sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,12 +45,6 @@ _TABLES = [
     "CREATE UNIQUE INDEX inputs_of on inputs (digest, artifact)",
 ]
 """Letter by letter as sqlite keeps them, so that any other schema shows."""
-_WAL = ("-wal", "-shm")
-"""What sqlite may keep beside the file, but for a journal. It would be a stranger's: we don't write the mode for it."""
-_HEADER = 20
-"""Bytes of a database's header, of which the last two are its mode: 1 and 1 with a journal."""
-_LONGEST = 1 << 28
-"""Bytes of a row: many times what a hundred thousand inputs take, and less than would use up the memory."""
 _ERRORS = (sqlite3.Error, UnicodeError, OSError)
 """Of a damaged file; sqlite quotes what it can't read, and that need not be text."""
 
@@ -211,45 +204,29 @@ class State:
         return row[0] if row and isinstance(row[0], bytes) else None
 
     def _open(self) -> sqlite3.Connection | None:
-        if self._path.is_symlink() or self._path.parent.is_symlink():
-            return None  # in a stranger's repository it may lead anywhere
-        self._refuse_what_is_not_ours()
+        if sqlite.is_link(self._path, self._path.parent):
+            return None
         if not self._writable:
             return self._open_to_read()
-        found = sqlite3.connect(self._path, timeout=_WAIT, check_same_thread=False)
-        # A killed process loses nothing it has committed; after a power cut what is damaged is not believed.
-        found.execute("pragma synchronous = off")
-        if not _schema(found):
+        database = sqlite.connect(self._path, mode="rwc", wait=_WAIT)
+        if not _schema(database):
             for statement in (*_TABLES, f"pragma user_version = {_SCHEMA}"):
-                found.execute(statement)
-        return _ours(found)
+                database.execute(statement)
+        return _ours(database)
 
     def _open_to_read(self) -> sqlite3.Connection | None:
-        if not self._path.exists():
-            return None
         path = self._path
-        if os.path.lexists(f"{path}{journal.SUFFIX}"):  # of a killed run: it is rolled back in a copy
-            self._copied = tempfile.TemporaryDirectory(prefix="doit-provenance-")
-            for name in (path.name, f"{path.name}{journal.SUFFIX}"):
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.copyfile(path.with_name(name), Path(self._copied.name, name))
-            path = Path(self._copied.name, path.name)
-            return _ours(sqlite3.connect(path, timeout=_WAIT, check_same_thread=False))
-        return _ours(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_WAIT, check_same_thread=False))
-
-    def _refuse_what_is_not_ours(self) -> None:
-        """Look before sqlite does, which waits for pipes, and makes files beside one that says it has them.
-
-        Raises:
-            OSError: something else stands there, or a file that we have not written.
-        """
-        journal.refuse_strange(self._path)
-        is_other = os.path.lexists(self._path) and not stat.S_ISREG(self._path.lstat().st_mode)
-        if is_other or any(os.path.lexists(f"{self._path}{suffix}") for suffix in _WAL):
-            raise OSError(f"`{self._path}` is not ours")
-        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as stream:
-            if (header := stream.read(_HEADER)) and header[-2:] != b"\1\1":
-                raise OSError(f"`{self._path}` is not ours")
+        if not os.path.lexists(path):
+            return None
+        if not os.path.lexists(f"{path}{sqlite.JOURNAL}"):
+            return _ours(sqlite.connect(path, mode="ro", wait=_WAIT))
+        sqlite.refuse_foreign(path)
+        # A killed run left its journal: it is rolled back in a copy.
+        self._copied = tempfile.TemporaryDirectory(prefix="doit-provenance-")
+        for name in (path.name, f"{path.name}{sqlite.JOURNAL}"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(path.with_name(name), Path(self._copied.name, name))
+        return _ours(sqlite.connect(Path(self._copied.name, path.name), mode="rw", wait=_WAIT))
 
     def _begin_anew(self) -> sqlite3.Connection | None:
         """Put a new file in the place of a damaged one; `None`: there is none, as nothing may be written."""
@@ -257,8 +234,8 @@ class State:
         if not self._writable:
             return None
         try:
-            for suffix in (journal.SUFFIX, *_WAL, ""):
-                self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
+            sqlite.remove_companions(self._path)
+            self._path.unlink(missing_ok=True)
             return self._open()
         except _ERRORS:
             return None
@@ -284,7 +261,6 @@ def _ours(database: sqlite3.Connection) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: it is not, or it can't be read.
     """
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     try:
         if database.execute("pragma user_version").fetchone() == (_SCHEMA,) and _schema(database) == _TABLES:
             return database

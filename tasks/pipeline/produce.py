@@ -19,8 +19,8 @@ from ...provenance.verify.artifact import Measured, measure_image
 from ...provenance.verify.policy import trusted_sealer
 from ...provenance.verify.verifier import verify_bundle, verify_folder
 from ..builder import Form
+from ..freshness.evidence_check import stored_inventory
 from ..freshness.inputs import digest_of
-from ..freshness.standing import stored_inventory
 from ..progress.progress import Step
 from .evidence import Draft, evidence_of, provenance_of
 

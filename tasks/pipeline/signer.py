@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...provenance.attest.slsa import BuilderId
     from ...provenance.config import Config
     from ...provenance.verify.trust import Trust, TrustedKey
-    from ..freshness.standing import Expected
+    from ..freshness.evidence_check import Expected
     from ..progress.progress import Progress
     from .evidence import Signing
 
@@ -91,7 +91,7 @@ class Signer:
 
     def expected(self, artifact: str) -> Expected:
         """Return what the folder of an artifact is judged by."""
-        from ..freshness.standing import Expected
+        from ..freshness.evidence_check import Expected
 
         return Expected(
             artifact=artifact, trust=self.trust, signer=self.own.hint if self.own else None, builder=self.mode

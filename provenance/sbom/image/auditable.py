@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...json import read_json
+from ...errors import UnreadableError
+from ...json import JSONObject, read_object
 from ..cargo import PackageId, package_url
 from ..inventory import Component, Kind, Role
 from ..party import Party
-from ..reader import as_count, as_list_of, as_members, as_name, as_text
 from .linked import Linked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from ...json import JSONValue
 
 _CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 
@@ -25,11 +23,17 @@ def linked(data: bytes) -> Linked:
     Raises:
         ValueError: it is no such list.
     """
-    packages = as_list_of(as_members)(as_members(read_json(data)).get("packages"))
-    roots = [package for package in packages if package.get("root")]
+    try:
+        return _linked(read_object(data, what="the list of crates", limit=len(data)).children("packages"))
+    except UnreadableError as error:
+        raise ValueError(error.message) from error
+
+
+def _linked(packages: tuple[JSONObject, ...]) -> Linked:
+    roots = [package for package in packages if package.found.get("root")]
     if len(roots) != 1:
         raise ValueError("it does not name exactly one root")
-    runtime = [p for p in packages if p.get("kind") in {None, "runtime"} and p is not roots[0]]
+    runtime = [p for p in packages if p.found.get("kind") in {None, "runtime"} and p is not roots[0]]
     components = {id(package): _component(package, Role.LINKED) for package in runtime}
     edges = {id(package): _uses(package, packages, components) for package in [*runtime, roots[0]]}
     merged: dict[str, frozenset[str]] = {}
@@ -44,19 +48,17 @@ def linked(data: bytes) -> Linked:
     )
 
 
-def _uses(
-    package: Mapping[str, JSONValue], packages: tuple[Mapping[str, JSONValue], ...], components: Mapping[int, Component]
-) -> frozenset[str]:
-    indices = as_list_of(as_count)(package.get("dependencies", []))
+def _uses(package: JSONObject, packages: tuple[JSONObject, ...], components: Mapping[int, Component]) -> frozenset[str]:
+    indices = package.counts("dependencies") if "dependencies" in package.found else ()
     if any(index >= len(packages) for index in indices):
-        raise ValueError("a dependency is not in the list")
+        raise package.error("dependencies", "names a package that is not in the list")
     used = (components.get(id(packages[index])) for index in indices)
     return frozenset(component.ref for component in used if component is not None)
 
 
-def _component(package: Mapping[str, JSONValue], role: Role) -> Component:
-    name, version = as_name(package.get("name")), as_name(package.get("version"))
-    source = as_text(package.get("source"))
+def _component(package: JSONObject, role: Role) -> Component:
+    name, version = package.name("name"), package.name("version")
+    source = package.text("source")
     # Of a crate from elsewhere only the word `git`, `local` or `registry` is told, not the place.
     place = _CRATES_IO if source == "crates.io" else None
     purl = package_url(PackageId(name=name, version=version, source=place), None, None)

@@ -10,6 +10,7 @@ from doit_provenance.provenance.errors import ProvenanceError, StoreError, about
 EXIT_CODES = {
     "ProvenanceError": 1,
     "UsageError": 2,
+    "MissingFileError": 2,
     "UnreadableError": 2,
     "ConfigError": 2,
     "ToolError": 1,

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from doit_provenance.provenance.attest.document import read_object
 from doit_provenance.provenance.attest.dsse import Envelope, pae
 from doit_provenance.provenance.errors import UnreadableError
+from doit_provenance.provenance.json import read_object
 
 ENVELOPE = Envelope(payload=b"hello world", payload_type="http://example.com/HelloWorld", signature=b"\xfb\xff\xfe\x01")
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doit_provenance.provenance.attest.document import read_object
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
+from doit_provenance.provenance.json import read_object
 from doit_provenance.provenance.oci.model import (
     DOCKER_LIST,
     DOCKER_MANIFEST,

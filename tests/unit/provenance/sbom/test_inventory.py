@@ -56,29 +56,33 @@ def test_of_role(teapot: Inventory) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("schema", "https://tea.example/#v2", "another schema version"),
-        ("extra", 1, "unknown key `extra`"),
-        ("artifact", 7, "`artifact`: expected text, found `7`"),
-        ("artifact", " ", "`artifact`: it is blank"),
-        ("components", {}, "`components`: expected a list, found `{}`"),
-        ("components.0", "leaf", "`components`: expected an object, found `leaf`"),
-        ("components.0.extra", "x", "`components`: unknown key `extra`"),
-        ("components.0.name", None, "`components`: `name`: expected text, found `None`"),
-        ("components.0.version", 1.5, "`components`: `version`: expected text, found `1.5`"),
-        ("components.0.role", "linker", "`components`: `role`: 'linker' is not a valid Role"),
-        ("components.0.kind", "crate", "`components`: `kind`: 'crate' is not a valid Kind"),
-        ("components.0.hashes", {"sha256": "ab"}, "`hashes`: `sha256` is no hash that is known"),
-        ("components.0.hashes", {"md5": "0" * 32}, "`hashes`: `md5` is no hash that is known"),
-        ("components.0.supplier", [], "`supplier`: expected an object"),
-        ("components.0.supplier", {"email": "a@b"}, "`supplier`: missing 1 required keyword-only argument: 'name'"),
-        ("components.0.authors", [{"name": "Ada", "person": 1}], "`authors`: `person`: expected true or false"),
-        ("components.0.properties", {"a": 1}, "`properties`: expected text, found `1`"),
-        ("digest.size", True, "`digest`: `size`: expected a number from 0, found `True`"),
-        ("digest.size", -1, "`digest`: `size`: expected a number from 0, found `-1`"),
-        ("digest.sha256", "AB", "`digest`: not a digest"),
-        ("created", "2024-05-17", "`created`: time data '2024-05-17' does not match"),
-        ("completeness", "mostly", "`completeness`: 'mostly' is not a valid Completeness"),
-        ("generator", {"name": "x"}, "`generator`: missing 1 required keyword-only argument: 'version'"),
+        ("schema", "https://tea.example/#v2", "`schema` is another schema version"),
+        ("extra", 1, "`extra` is not a field of this format"),
+        ("artifact", 7, "`artifact` must be text"),
+        ("artifact", " ", "`artifact` is blank"),
+        ("components", {}, "`components` must be a list"),
+        ("components.0", "leaf", "`components[0]` must be an object"),
+        ("components.0.extra", "x", "`components[0].extra` is not a field"),
+        ("components.0.name", None, "`components[0].name` must be text"),
+        ("components.0.version", 1.5, "`components[0].version` must be text"),
+        ("components.0.role", "linker", "`components[0].role` must be one of `subject`, `linked`"),
+        ("components.0.kind", "crate", "`components[0].kind` must be one of `application`, `library`"),
+        ("components.0.hashes", {"sha256": "ab"}, "`components[0].hashes` has `sha256`, which is no known hash"),
+        ("components.0.hashes", {"md5": "0" * 32}, "`components[0].hashes` has `md5`, which is no known hash"),
+        ("components.0.supplier", [], "`components[0].supplier` must be an object"),
+        ("components.0.supplier", {"email": "a@b"}, "`components[0].supplier.name` is missing"),
+        (
+            "components.0.authors",
+            [{"name": "Ada", "person": 1}],
+            "authors[0].person` must be true or false",
+        ),
+        ("components.0.properties", {"a": 1}, "`components[0].properties.a` must be text"),
+        ("digest.size", True, "`digest.size` must be a whole number from 0"),
+        ("digest.size", -1, "`digest.size` must be a whole number from 0"),
+        ("digest.sha256", "AB", "not a digest"),
+        ("created", "2024-05-17", "`created` must be a time in UTC"),
+        ("completeness", "mostly", "`completeness` must be one of `complete`, `incomplete`"),
+        ("generator", {"name": "x"}, "`generator.version` is missing"),
         ("dependencies", {}, "the keys of `dependencies` are not the components"),
         (f"dependencies/{LEAF}", ["elsewhere"], f"the dependencies of `{LEAF}` are not components"),
         (f"dependencies/{LEAF}", [LEAF, LEAF], f"the dependencies of `{LEAF}` are not components, sorted, each once"),
@@ -109,7 +113,7 @@ def test_refuses_with_the_path_to_the_mistake(teapot: Inventory, path: str, valu
 def test_refuses_what_lacks_a_part(teapot: Inventory, key: str) -> None:
     document = json.loads(teapot.to_json())
     del document[key]
-    with pytest.raises(UnreadableError, match=rf"schema version|missing .*'{key}'"):
+    with pytest.raises(UnreadableError, match=f"`{key}` is missing"):
         Inventory.from_json(json.dumps(document).encode())
 
 
@@ -118,7 +122,7 @@ def test_refuses_what_lacks_a_part(teapot: Inventory, key: str) -> None:
     [b"", b"[]", b"null", b"\xff", b"{", b'{"schema": 1, "schema": 2}', b"[" * 100_000, b'{"schema": "\\ud800"}'],
 )
 def test_refuses_other_bytes(data: bytes) -> None:
-    with pytest.raises(UnreadableError, match="not an inventory"):
+    with pytest.raises(UnreadableError, match="the inventory"):
         Inventory.from_json(data)
 
 

@@ -21,7 +21,7 @@ from doit_provenance.provenance.attest.bundle import Bundle
 from doit_provenance.provenance.record import file_names
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.provenance.verify.verifier import verify_folder
-from doit_provenance.tasks.freshness import freshness, inputs, standing
+from doit_provenance.tasks.freshness import evidence_check, freshness, inputs
 from doit_provenance.tasks.freshness.answer import Action, Answer, Depends, Fresh, Stale
 from doit_provenance.tasks.pipeline import evidence, produce
 from doit_provenance.tasks.pipeline.outcome import Done
@@ -208,7 +208,7 @@ def _rotate(world: World, *, trust: bool) -> None:
 
 def _upgrade(world: World) -> None:
     world.versions += 1
-    for module in (evidence, produce, freshness, standing):
+    for module in (evidence, produce, freshness, evidence_check):
         world.monkeypatch.setattr(module, "VERSION", f"99.{world.versions}.0")
     world.touched.update(NAMES)
 

@@ -19,7 +19,7 @@ from doit_provenance.provenance.sign.key import load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.provenance.verify.verifier import verify_folder
-from doit_provenance.tasks.freshness import freshness, inputs, remembered, standing
+from doit_provenance.tasks.freshness import evidence_check, freshness, inputs, remembered
 from doit_provenance.tasks.freshness.answer import Action, Code, Fresh, Stale
 from doit_provenance.tasks.pipeline import evidence, produce
 from doit_provenance.tasks.pipeline.outcome import Done
@@ -334,7 +334,7 @@ def test_other_upstream_bytes(served: Any) -> None:
 
 def test_newer_version_attests_again(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = served.files("tea")
-    for module in (evidence, produce, freshness, standing):
+    for module in (evidence, produce, freshness, evidence_check):
         monkeypatch.setattr(module, "VERSION", "99.0.0")
     for answer in served.plan().values():
         assert answer.action is Action.ATTEST
@@ -439,7 +439,7 @@ def _bytes_read(kitchen: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     digest = inputs.hashlib.file_digest  # type: ignore[attr-defined] # the module's import
     monkeypatch.setattr(inputs.hashlib, "file_digest", lambda f, a: read.append(str(f.name)) or digest(f, a))  # type: ignore[attr-defined, func-returns-value]
-    monkeypatch.setattr(standing, "inspect", lambda *_: pytest.fail("a folder was inspected"))
+    monkeypatch.setattr(evidence_check, "inspect", lambda *_: pytest.fail("a folder was inspected"))
     assert {o.done for o in kitchen.run().values()} == {Done.FRESH}
     monkeypatch.undo()
     return read

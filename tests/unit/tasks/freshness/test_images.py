@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.record import Record, image_names
-from doit_provenance.tasks.freshness import inputs, remembered, standing
+from doit_provenance.tasks.freshness import evidence_check, inputs, remembered
 from doit_provenance.tasks.freshness.answer import Action, Code, Depends, Fresh, Stale
 from doit_provenance.tasks.pipeline.outcome import Done
 
@@ -61,7 +61,7 @@ def test_nothing_of_a_fresh_image_is_read(served: Any, monkeypatch: pytest.Monke
     def refuse(*_arguments: object) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(standing, "verify_folder", refuse)
+    monkeypatch.setattr(evidence_check, "check_folder", refuse)
     monkeypatch.setattr(remembered, "_digest", refuse)
     assert {type(answer) for answer in served.plan().values()} == {Fresh}
 

@@ -367,8 +367,7 @@ def test_file_that_can_not_be_written_costs_nothing_but_time(served: Any, monkey
     """Or a folder: sqlite says so when it is asked to write."""
     connect = sqlite3.connect
     monkeypatch.setattr(
-        sqlite3, "connect", lambda path, **more: connect(f"{path.as_uri()}?mode=ro", **(more | {"uri": True}))
-        if not str(path).startswith("file:") else connect(path, **more),
+        sqlite3, "connect", lambda address, **more: connect(address.replace("mode=rwc", "mode=ro"), **more),
     )  # fmt: skip # one expression
     outcomes = served.run()
     assert outcomes["tea"].done is Done.BUILT

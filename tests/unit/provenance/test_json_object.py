@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from doit_provenance.provenance.attest.document import JSONObject, read_object
 from doit_provenance.provenance.errors import UnreadableError
+from doit_provenance.provenance.json import JSONObject, read_object
 
 
 def _read(data: bytes) -> JSONObject:

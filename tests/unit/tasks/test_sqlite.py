@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from doit.dependency import JSONCodec
 
-from doit_provenance.tasks import journal
+from doit_provenance.tasks import sqlite
 from doit_provenance.tasks.database import Database
 from doit_provenance.tasks.freshness.state import State
 
@@ -171,10 +171,10 @@ def _pages(path: Path) -> None:
 @pytest.mark.parametrize("make", [_absent, _short, _pages])
 def test_journal_of_a_killed_run_is_none_of_a_stranger(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "a.db-journal")
-    journal.refuse_strange(tmp_path / "a.db")
+    sqlite.refuse_foreign_journal(tmp_path / "a.db")
 
 
 def test_link_is_refused(tmp_path: Path, victim: Path) -> None:
     (tmp_path / "a.db-journal").symlink_to(victim)
     with pytest.raises(OSError, match="symbolic links"):
-        journal.refuse_strange(tmp_path / "a.db")
+        sqlite.refuse_foreign_journal(tmp_path / "a.db")

@@ -19,13 +19,15 @@ from doit_provenance.provenance.sign.key import LocalKey, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify import verifier
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
-from doit_provenance.tasks.freshness import standing
-from doit_provenance.tasks.freshness.answer import Code, Fallen
-from doit_provenance.tasks.freshness.standing import Expected, Standing, inspect, stored_inventory
+from doit_provenance.tasks.freshness import evidence_check
+from doit_provenance.tasks.freshness.answer import Code, Invalid
+from doit_provenance.tasks.freshness.evidence_check import Expected, Intact, inspect, stored_inventory
 from doit_provenance.tasks.pipeline.produce import produce
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from doit_provenance.provenance.fs.folder import Folder
 
 NAMES = file_names("tea")
 ID = "kettle:tea@linux/amd64"
@@ -56,14 +58,14 @@ def _trusting(*keys: LocalKey) -> Trust:
     return Trust(keys=tuple(TrustedKey.from_pem(key.public_pem, origin="a test's") for key in keys))
 
 
-def _stands(place: Path, expected: Expected) -> Standing:
+def _stands(place: Path, expected: Expected) -> Intact:
     found = inspect(place, expected)
-    assert isinstance(found, Standing)
+    assert isinstance(found, Intact)
     return found
 
 
-def _codes(found: Standing | Fallen) -> list[Code]:
-    return [r.code for r in (found.reasons if isinstance(found, Fallen) else found.gaps)]
+def _codes(found: Intact | Invalid) -> list[Code]:
+    return [r.code for r in (found.reasons if isinstance(found, Invalid) else found.gaps)]
 
 
 def test_whole_folder_stands_with_all_its_files(place: Path, expected: Expected) -> None:
@@ -87,7 +89,7 @@ def test_what_is_no_folder_of_an_artifact(tmp_path: Path, expected: Expected, wh
         path.symlink_to("place" if what == "a loop" else "none")
     code = Code.NEVER_BUILT if what in {"nothing", "an empty folder"} else Code.RECORD_MISSING
     found = inspect(path, expected)
-    assert isinstance(found, Fallen)
+    assert isinstance(found, Invalid)
     assert _codes(found) == [code]
 
 
@@ -108,14 +110,14 @@ def test_folder_that_may_not_be_read_is_a_reason_and_no_failure(
     monkeypatch.setattr(os, "open", refuse)
     monkeypatch.setattr(type(place), "iterdir", refuse_to_list)
     found = inspect(place, expected)
-    assert isinstance(found, Fallen)
+    assert isinstance(found, Invalid)
     assert [r.code for r in found.reasons] == [Code.RECORD_MISSING]
     assert "Permission denied" in found.reasons[0].detail
 
 
 def test_without_a_key_nothing_is_proven(place: Path, expected: Expected) -> None:
     found = inspect(place, replace(expected, trust=None, signer=None))
-    assert isinstance(found, Fallen)
+    assert isinstance(found, Invalid)
     assert [(r.code, r.detail) for r in found.reasons] == [(Code.PROVENANCE_INVALID, "there is no key to verify with")]
 
 
@@ -128,7 +130,7 @@ def test_everything_that_is_wrong_is_said(place: Path, expected: Expected) -> No
     (place / NAMES.cyclonedx_bundle).write_bytes(b"{}")
     (place / "stranger").touch()
     found = inspect(place, expected)
-    assert isinstance(found, Fallen)
+    assert isinstance(found, Invalid)
     assert [(r.code, r.detail) for r in found.reasons] == [
         (Code.ARTIFACT_MISSING, "tea"),
         (Code.INVENTORY_CHANGED, NAMES.inventory),
@@ -156,7 +158,7 @@ def test_provenance_of_a_key_that_is_not_trusted_is_lost_though_the_record_is_ou
 ) -> None:
     _resign(place, other_key, NAMES.provenance_bundle, sealer=signing.key)
     found = inspect(place, expected)
-    assert isinstance(found, Fallen)
+    assert isinstance(found, Invalid)
     assert _codes(found) == [Code.PROVENANCE_INVALID]
     assert "not trusted" in found.reasons[0].detail
 
@@ -199,7 +201,7 @@ def test_what_another_mode_has_built_is_nothing_to_renew(
 def test_both_kinds_of_renewal_are_said(
     place: Path, expected: Expected, signing: Any, other_key: LocalKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standing, "VERSION", "99.0.0")
+    monkeypatch.setattr(evidence_check, "VERSION", "99.0.0")
     found = _stands(place, replace(expected, trust=_trusting(signing.key, other_key), signer=other_key.hint))
     assert _codes(found) == [Code.GENERATOR_CHANGED, Code.SIGNER_CHANGED]
 
@@ -219,7 +221,7 @@ def test_gaps_that_the_stored_inventory_could_not_fill_are_a_build(
     _resign(place, signing.key, sealer=signing.key)
     (place / NAMES.spdx).unlink()
     found = inspect(place, expected)
-    assert isinstance(found, Fallen)
+    assert isinstance(found, Invalid)
     assert _codes(found)[0] is Code.INVENTORY_CHANGED
 
 
@@ -238,13 +240,13 @@ def test_stored_inventory_is_the_recorded_one_or_none(place: Path) -> None:
 def test_folder_that_vanishes_while_it_is_judged_is_a_reason(
     place: Path, expected: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def meanwhile(path: Path, **_: object) -> None:
-        shutil.rmtree(path)
-        raise VerificationError("is not verified:\n  x")
+    def meanwhile(folder: Folder, *, trust: Trust) -> object:
+        shutil.rmtree(folder.path)
+        return verifier.check_folder(folder, trust=trust)
 
-    monkeypatch.setattr(standing, "verify_folder", meanwhile)
+    monkeypatch.setattr(evidence_check, "check_folder", meanwhile)
     found = inspect(place, expected)
-    assert isinstance(found, Fallen)
+    assert isinstance(found, Invalid)
     assert _codes(found) == [Code.RECORD_INVALID]
 
 
@@ -262,7 +264,7 @@ def test_any_mixture_of_damage_is_an_answer_that_never_says_whole(place: Path, e
         changed = {p.name: p.read_bytes() if p.is_file() else None for p in place.iterdir()} != good
         found = inspect(place, expected)
         assert changed
-        assert isinstance(found, Fallen) or found.gaps, seed
+        assert isinstance(found, Invalid) or found.gaps, seed
 
 
 def _damage(path: Path, generator: random.Random) -> None:
@@ -288,4 +290,4 @@ def _damage(path: Path, generator: random.Random) -> None:
 
 def test_verification_is_that_of_doit_verify() -> None:
     """A folder that a run calls fresh is one that a stranger would accept."""
-    assert standing.verify_folder is verifier.verify_folder
+    assert evidence_check.check_folder is verifier.check_folder

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from ...digest import Digest
     from ..party import Party
+    from ..program.linked import Linked
     from ..reference import Reference
-    from .linked import Linked
 
 LISTED = 5000
 """Programs that nobody explains of which each is a component; how many more there are is told."""

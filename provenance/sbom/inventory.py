@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from .. import VERSION
 from ..digest import Digest
 from ..errors import UnreadableError, quoted
 from ..json import JSONObject, read_object
@@ -21,7 +22,7 @@ from .reference import Reference, read_reference
 from .reference import to_json as _reference_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/inventory.md#v1"
 LIMIT = 64 << 20
@@ -144,6 +145,43 @@ class Inventory:
         for ref, targets in self.dependencies.items():
             if not _ascending(targets) or not self.dependencies.keys() >= set(targets):
                 raise ValueError(f"the dependencies of {quoted(ref)} are not components, sorted, each once")
+
+    @classmethod
+    def for_artifact(  # noqa: PLR0913 - the fields of an inventory, without those that follow from them
+        cls,
+        artifact: str,
+        subject: Component,
+        components: Iterable[Component],
+        dependencies: Mapping[str, Collection[str]],
+        *,
+        digest: Digest,
+        completeness: Completeness,
+        note: str,
+        created: datetime,
+        author: Party,
+    ) -> Inventory:
+        """Return the inventory that this version of the program makes of an artifact.
+
+        `components` come in any order, and so do the keys and values of `dependencies`; a component that is no key has
+        no dependencies.
+
+        Raises:
+            ValueError: two components have one `ref`, or a dependency is not a component.
+        """
+        ordered = tuple(sorted(components, key=lambda component: component.ref))
+        edges: dict[str, Collection[str]] = {subject.ref: (), **{part.ref: () for part in ordered}, **dependencies}
+        return cls(
+            artifact=artifact,
+            digest=digest,
+            subject=subject,
+            components=ordered,
+            dependencies={ref: tuple(sorted(targets)) for ref, targets in sorted(edges.items())},
+            completeness=completeness,
+            note=note,
+            created=created,
+            author=author,
+            generator=("doit-provenance", VERSION),
+        )
 
     def of_role(self, role: Role) -> tuple[Component, ...]:
         """Return the components of one role."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ...provenance import VERSION
 from ...provenance.sbom.cargo import Locked, PackageId, component, package_url, parse_package_id
-from ...provenance.sbom.elf import Needed, needed_libraries
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from ...provenance.sbom.party import Party
+from ...provenance.sbom.program.elf import Needed, needed_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

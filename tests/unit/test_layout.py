@@ -40,7 +40,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """A module of the two packages; its name is its path with dots, as `provenance.sbom.elf`."""
+    """A module of the two packages; its name is its path with dots, as `provenance.sbom.program.elf`."""
 
     name: str
     package: bool

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ... import VERSION
 from ..inventory import Completeness, Component, Inventory, Kind, Role
 from .merge import Graph
 from .package import shown
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 
     from ...digest import Digest
     from ..party import Party
+    from ..program.linked import Linked
     from ..reference import Reference
-    from .linked import Linked
 
 LISTED = 5000
 """Programs that nobody explains of which each is a component; how many more there are is told."""
@@ -63,20 +62,16 @@ def compose(  # noqa: PLR0913 - the things that an inventory is made of
         one.inventory.artifact for one in composed.used if one.inventory.completeness is not Completeness.COMPLETE
     ]
     incomplete = bool(survey.unexplained or survey.look.unread or partial)
-    return Inventory(
-        artifact=artifact,
+    return Inventory.for_artifact(
+        artifact,
+        replace(subject, properties={**subject.properties, **properties(survey, composed.left_out, partial)}),
+        graph.components.values(),
+        {subject.ref: own, **graph.edges},
         digest=digest,
-        subject=replace(subject, properties={**subject.properties, **properties(survey, composed.left_out, partial)}),
-        components=tuple(graph.components[ref] for ref in sorted(graph.components)),
-        dependencies={
-            subject.ref: tuple(sorted(own)),
-            **{ref: tuple(sorted(targets)) for ref, targets in sorted(graph.edges.items())},
-        },
         completeness=Completeness.INCOMPLETE if incomplete else Completeness.COMPLETE,
         note=note(survey, composed.left_out, partial),
         created=created,
         author=author,
-        generator=("doit-provenance", VERSION),
     )
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 from ...archive.decompress import Bounds, Budget, DigestedSource, decompressed
 from ...archive.tar import Member, NameLimits, TarReader, Type
 from ...errors import UnreadableError, quoted
-from .binary import MAGIC as ELF_MAGIC
-from .binary import SIGNS, Embedded, embedded
+from ..program.elf import MAGIC as ELF_MAGIC
+from ..program.embedded import SIGNS, Embedded, embedded
 from .limits import exceeded
 from .nix import STORE, References
 

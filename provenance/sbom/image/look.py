@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import VerificationError
 from ..inventory import Kind
-from . import auditable, golang, nix, os_release, readers
+from ..program.embedded import linked_contents
+from . import nix, os_release, readers
 from .layer import Allowance, File, read_layer
 from .limits import Limits
 from .package import Package, Unread
@@ -18,7 +19,7 @@ from .rootfs import Rootfs
 if TYPE_CHECKING:
     from ...oci.layout import Layout
     from ...oci.model import Descriptor, Manifest
-    from .linked import Linked
+    from ..program.linked import Linked
     from .package import Distribution, Reader
 
 _ARCHIVE = re.compile(r"application/vnd\.(?:oci\.image\.layer|docker\.image\.rootfs)\..*(?:tar|tar[.+](?:gzip|zstd))")
@@ -186,20 +187,12 @@ def _missed(rootfs: Rootfs) -> Iterator[Unread]:
 
 def _linked(files: Mapping[str, File], unread: list[Unread]) -> Iterator[tuple[str, tuple[Linked, ...]]]:
     for path, file in files.items():
-        if (embedded := file.embedded) is None:
+        if file.embedded is None:
             continue
-        found = []
-        try:
-            if embedded.go_version is not None and embedded.go_modules is not None:
-                found.append(golang.linked(embedded.go_version, embedded.go_modules))
-            if embedded.crates is not None:
-                found.append(auditable.linked(embedded.crates))
-        except ValueError as error:
-            unread.append(Unread(path=path, reason=f"what its linker wrote into it: {error}"))
-        if embedded.damaged:
-            unread.append(Unread(path=path, reason="what its linker wrote into it is damaged, or of an old kind"))
-        if found:
-            yield path, tuple(found)
+        contents, reasons = linked_contents(file.embedded)
+        unread.extend(Unread(path=path, reason=reason) for reason in reasons)
+        if contents:
+            yield path, contents
 
 
 def _libraries(rootfs: Rootfs) -> Mapping[str, str]:

@@ -17,9 +17,9 @@ from .program import read_program
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..elf import Needed
-    from ..image.linked import Linked
     from ..image.merge import Graph
+    from ..program.elf import Needed
+    from ..program.linked import Linked
     from .crates import VendoredLock
 
 _LIBRARY_FOLDERS = ("lib", "lib64")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ... import VERSION
 from ...errors import UnreadableError, quoted
 from ..image.merge import Graph
 from ..inventory import Completeness, Component, Inventory, Kind, Role
@@ -70,17 +69,16 @@ def compose(
     composed = _Composed(shipped=shipped, packages=packages)
     composed.run(author, project_source)
     program, beside, graph = composed.program, composed.beside, composed.graph
-    return Inventory(
-        artifact=shipped.artifact,
+    return Inventory.for_artifact(
+        shipped.artifact,
+        _subject(shipped, packages, composed, author),
+        graph.components.values(),
+        graph.edges,
         digest=shipped.digest,
-        subject=_subject(shipped, packages, composed, author),
-        components=tuple(graph.components[ref] for ref in sorted(graph.components)),
-        dependencies={ref: tuple(sorted(targets)) for ref, targets in sorted(graph.edges.items())},
         completeness=Completeness.COMPLETE if is_complete(program, beside) else Completeness.INCOMPLETE,
         note=note(program, beside, listed=composed.listed, unbuilt=shipped.unbuilt),
         created=created,
         author=author,
-        generator=("doit-provenance", VERSION),
     )
 
 

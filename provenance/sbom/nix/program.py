@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UnreadableError, quoted
-from ..elf import needed_libraries
-from ..image import auditable, golang
-from ..image.binary import MAGIC, SIGNS, embedded
 from ..image.package import Unread
+from ..program.elf import MAGIC, needed_libraries
+from ..program.embedded import SIGNS, embedded, linked_contents
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from ..elf import Needed
-    from ..image.linked import Linked
+    from ..program.elf import Needed
+    from ..program.linked import Linked
 
 _SCRIPT = b"#!"
 _WASM = b"\0asm"
@@ -76,20 +75,12 @@ def read_program(path: Path, hashes: Collection[str] = (), *, name: str) -> Prog
 
 def _linked(path: Path, name: str, unread: list[Unread]) -> tuple[Linked, ...]:
     with path.open("rb") as stream:
-        found = embedded(stream)
-    if found is None:
+        texts = embedded(stream)
+    if texts is None:
         return ()
-    linked: list[Linked] = []
-    try:
-        if found.go_version is not None and found.go_modules is not None:
-            linked.append(golang.linked(found.go_version, found.go_modules))
-        if found.crates is not None:
-            linked.append(auditable.linked(found.crates))
-    except ValueError as error:
-        unread.append(Unread(path=name, reason=f"what its linker wrote into it: {error}"))
-    if found.damaged:
-        unread.append(Unread(path=name, reason="what its linker wrote into it is damaged, or of an old kind"))
-    return tuple(linked)
+    contents, reasons = linked_contents(texts)
+    unread.extend(Unread(path=name, reason=reason) for reason in reasons)
+    return contents
 
 
 def _needed(path: Path, name: str, unread: list[Unread]) -> tuple[Needed, ...] | None:

@@ -25,7 +25,7 @@ from doit_provenance.provenance.sbom.inventory import Completeness, Component, I
 from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.provenance.sbom.reference import refer
 
-from .test_binary import elf
+from ..program.test_embedded import elf
 
 if TYPE_CHECKING:
     from pathlib import Path

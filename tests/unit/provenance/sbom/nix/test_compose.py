@@ -182,8 +182,8 @@ def test_build_tools_on_request(store: Any) -> None:
 
 def test_library_that_no_store_path_has(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that the file finds in a store path is part of that package."""
-    from doit_provenance.provenance.sbom.elf import Needed
     from doit_provenance.provenance.sbom.nix import program
+    from doit_provenance.provenance.sbom.program.elf import Needed
 
     leaf = store.add("leaf-0.3", {"lib/libleaf.so.0": b""})
     tea = store.add("tea-1.4", {"bin/tea": store.elf() + leaf.encode()}, uses=(leaf,))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import UnreadableError
+from ...errors import UnreadableError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MAGIC = b"\x7fELF"
-_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
-"""What pyelftools lets through, beside its own errors, for offsets and sizes that lead nowhere."""
+MAGIC = b"\x7fELF"
+BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""Raised by pyelftools besides `ELFError` for offsets and sizes outside the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +31,10 @@ class Needed:
 def needed_libraries(path: Path) -> tuple[Needed, ...] | None:
     """Return the shared libraries that the file at `path` needs, sorted by name, its interpreter among them.
 
-    `None`: it is not an ELF file, so this is not known.
+    `None`: not an ELF file.
 
     Raises:
-        UnreadableError: it starts as an ELF file and is not a whole one.
+        UnreadableError: it has the ELF magic number but is truncated or malformed.
     """
     from elftools.common.exceptions import ELFError
     from elftools.elf.dynamic import DynamicSection
@@ -43,22 +43,22 @@ def needed_libraries(path: Path) -> tuple[Needed, ...] | None:
     from elftools.elf.segments import InterpSegment
 
     with path.open("rb") as stream:
-        if stream.read(4) != _MAGIC:
+        if stream.read(4) != MAGIC:
             return None
         stream.seek(0)
-        found: dict[str, set[str]] = {}
+        versions_of: dict[str, set[str]] = {}
         try:
             file = ELFFile(stream)
             for segment in file.iter_segments():
                 if isinstance(segment, InterpSegment):
-                    found.setdefault(segment.get_interp_name().rsplit("/", 1)[-1], set())
+                    versions_of.setdefault(segment.get_interp_name().rsplit("/", 1)[-1], set())
             for section in file.iter_sections():
                 if isinstance(section, DynamicSection):
                     for tag in section.iter_tags("DT_NEEDED"):
-                        found.setdefault(str(tag.needed), set())  # type: ignore[attr-defined] # set for DT_NEEDED
+                        versions_of.setdefault(str(tag.needed), set())  # type: ignore[attr-defined] # set for DT_NEEDED
                 elif isinstance(section, GNUVerNeedSection):
                     for entry, versions in section.iter_versions():
-                        found.setdefault(str(entry.name), set()).update(str(v.name) for v in versions)
-        except (ELFError, *_BROKEN) as error:
+                        versions_of.setdefault(str(entry.name), set()).update(str(v.name) for v in versions)
+        except (ELFError, *BROKEN) as error:
             raise UnreadableError(f"`{path.name}` is no whole ELF file: {error}") from error
-    return tuple(Needed(name=name, versions=tuple(sorted(found[name]))) for name in sorted(found))
+    return tuple(Needed(name=name, versions=tuple(sorted(versions_of[name]))) for name in sorted(versions_of))

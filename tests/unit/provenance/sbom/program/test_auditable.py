@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from doit_provenance.provenance.sbom.image.auditable import linked
 from doit_provenance.provenance.sbom.inventory import Kind, Role
+from doit_provenance.provenance.sbom.program.auditable import linked
 
 PACKAGES: list[dict[str, Any]] = [
     {"name": "adler", "version": "1.0.2", "source": "crates.io"},

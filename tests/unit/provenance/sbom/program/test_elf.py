@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.sbom.elf import Needed, needed_libraries
+from doit_provenance.provenance.sbom.program.elf import Needed, needed_libraries
 
 SHELL = Path(os.path.realpath("/bin/sh"))
 HEADER = struct.Struct("<4sBBBB8xHHIQQQIHHHHHH")

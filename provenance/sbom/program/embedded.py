@@ -1,6 +1,6 @@
-"""What linkers write into a program about what it is made of: Go's build information, cargo-auditable's list.
+"""What linkers embed in an ELF file about its contents: Go build information, and the list of cargo-auditable.
 
-Only raw text leaves this module; `golang` and `auditable` read it.
+`embedded` extracts the raw text, `linked_contents` has it parsed by `go` and `auditable`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from . import auditable, go
+from .elf import BROKEN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAGIC = b"\x7fELF"
+    from .linked import Linked
+
 _GO_MAGIC = b"\xff Go buildinf:"
 _AUDITABLE = ".dep-v0"
 SIGNS = (_GO_MAGIC, _AUDITABLE.encode())
@@ -25,8 +29,6 @@ _GO_ALIGNMENT, _GO_HEADER = 16, 32
 _GO_INLINE = 2
 _SENTINEL = 16
 _LONGEST_SHIFT = 63
-_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
-"""What pyelftools lets through, beside its own errors, for offsets and sizes that lead nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +54,31 @@ def embedded(stream: BinaryIO) -> Embedded | None:
 
     try:
         file = ELFFile(stream)
-        go = next(filter(None, (_build_info(data) for data in _go_data(file))), None)
+        build_info = next(filter(None, (_build_info(data) for data in _go_data(file))), None)
         crates = _section(file, _AUDITABLE)
-        if go is None and crates is None:
+        if build_info is None and crates is None:
             return None  # the signs were words of its own: it is a reader of such programs
         text = _inflated(crates) if crates is not None else None
-    except (ELFError, zlib.error, *_BROKEN):
+    except (ELFError, zlib.error, *BROKEN):
         return Embedded(damaged=True)
-    version, modules = go or (None, None)
+    version, modules = build_info or (None, None)
     return Embedded(go_version=version, go_modules=modules, crates=text)
+
+
+def linked_contents(embedded: Embedded) -> tuple[tuple[Linked, ...], tuple[str, ...]]:
+    """Return the contents of a program by what its linkers embedded, and why some of that can't be read, if so."""
+    contents: list[Linked] = []
+    reasons: list[str] = []
+    try:
+        if embedded.go_version is not None and embedded.go_modules is not None:
+            contents.append(go.linked(embedded.go_version, embedded.go_modules))
+        if embedded.crates is not None:
+            contents.append(auditable.linked(embedded.crates))
+    except ValueError as error:
+        reasons.append(f"what its linker wrote into it: {error}")
+    if embedded.damaged:
+        reasons.append("what its linker wrote into it is damaged, or of an old kind")
+    return tuple(contents), tuple(reasons)
 
 
 def _section(file: Any, name: str) -> bytes | None:

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from doit_provenance.provenance.sbom.image.binary import SIGNS, Embedded, embedded
+from doit_provenance.provenance.sbom.program.embedded import SIGNS, Embedded, embedded
 
 MODULES = "path\ttea.example/pot\nmod\ttea.example/pot\tv1.0.0\th1:x=\n"
 

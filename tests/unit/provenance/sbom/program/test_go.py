@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from doit_provenance.provenance.sbom.image.golang import linked
 from doit_provenance.provenance.sbom.inventory import Kind, Role
+from doit_provenance.provenance.sbom.program.go import linked
 
 TEXT = """path\ttea.example/pot/cmd/pour
 mod\ttea.example/pot\tv1.2.3\t

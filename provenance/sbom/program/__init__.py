@@ -1,0 +1,1 @@
+"""What a program file says of itself: shared libraries (ELF), Go build information, the list of cargo-auditable."""

@@ -8,22 +8,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...provenance import VERSION
+from ...provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
+from ...provenance.attest.slsa import parse_provenance
+from ...provenance.attest.statement import PROVENANCE
 from ...provenance.digest import digest_bytes
 from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError, quoted
 from ...provenance.fs.folder import Folder, opened, read_file
 from ...provenance.record import LIMIT as RECORD_LIMIT
-from ...provenance.record import Record
+from ...provenance.record import RECORD_SUFFIX, Record
 from ...provenance.sbom.inventory import Inventory
 from ...provenance.verify.evidence import INVENTORY_LIMIT, Finding, FindingCode, record_name
 from ...provenance.verify.policy import trusted_sealer
-from ...provenance.verify.verifier import CheckedFolder, check_folder
+from ...provenance.verify.verifier import CheckedFolder, check_folder, verify_bundle
 from .answer import Code, Invalid, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from ...provenance.attest.slsa import BuilderId
+    from ...provenance.attest.slsa import BuilderId, Provenance
     from ...provenance.digest import Digest
     from ...provenance.verify.artifact import Measured
     from ...provenance.verify.trust import Trust
@@ -203,3 +206,27 @@ def stored_inventory(place: Path, record: Record) -> Inventory:
 
 def _fallen(code: Code, detail: str = "") -> Invalid:
     return Invalid(reasons=(Reason(code=code, detail=detail),))
+
+
+def read_record(place: Path) -> Record:
+    """Return the record in an artifact's folder.
+
+    Raises:
+        UnreadableError: the record is missing or malformed.
+    """
+    names = sorted(p for p in place.glob(f"*{RECORD_SUFFIX}"))
+    if len(names) != 1:
+        raise UnreadableError(f"`{place}` holds no record", hint="run again: the artifact is built then")
+    return Record.from_json(read_file(names[0], RECORD_LIMIT))
+
+
+def signed_provenance(place: Path, digest: Digest, trust: Trust) -> Provenance:
+    """Return the provenance of these bytes from an artifact's folder.
+
+    Raises:
+        ProvenanceError: it is missing, or does not verify.
+    """
+    names = read_record(place).names
+    bundle = read_file(place / names.provenance_bundle, BUNDLE_LIMIT)
+    said = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=PROVENANCE)
+    return parse_provenance(said.statement.predicate)

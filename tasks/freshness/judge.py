@@ -111,7 +111,7 @@ class Judge:
             ProvenanceError: an input can't be read, or the builder can't tell.
         """
         from ...provenance.fs.folder import steady
-        from ..pipeline.produce import signed_provenance
+        from .evidence_check import signed_provenance
         from .explain import Explanation
 
         artifact = self.artifacts[id_]

@@ -61,7 +61,7 @@ def read_upstream(context: Context, ids: Iterable[str]) -> dict[str, Upstream]:
         UnreadableError: an artifact has no record.
         InputChangedError: an artifact differs from its record.
     """
-    from ..pipeline.produce import read_record
+    from .evidence_check import read_record
 
     workspace = context.workspace
     upstream = {}

@@ -69,7 +69,7 @@ def evidence_of(context: Context, artifact: Artifact) -> Shipped:
 
 
 def _shipped(context: Context, artifact: Artifact, sha256s: Collection[str]) -> Shipped | None:
-    from ..pipeline.produce import read_record
+    from ..freshness.evidence_check import read_record
 
     trust = context.signer.trust
     try:

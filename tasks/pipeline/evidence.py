@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,34 +31,18 @@ from ...provenance.verify.verifier import verify_bundle
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ...provenance.attest.slsa import BuilderId
     from ...provenance.attest.statement import Statement
     from ...provenance.digest import Digest
     from ...provenance.json import JSONValue
     from ...provenance.record import FileNames
     from ...provenance.sbom.inventory import Inventory
-    from ...provenance.sign.key import LocalKey
     from ...provenance.source import Source
     from ...provenance.verify.artifact import Measured
     from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import Verified
     from ..builder import Built
     from ..workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signing:
-    """Who signs, and whom the check of what was written trusts.
-
-    Attributes:
-        builder: the mode of this run, as provenance names it.
-        invocation: of this run.
-    """
-
-    key: LocalKey
-    trust: Trust
-    builder: BuilderId
-    invocation: str = field(default_factory=lambda: f"urn:uuid:{uuid.uuid4()}")
+    from .signer import Signing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,19 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from ...provenance import VERSION
-from ...provenance.attest.bundle import LIMIT as BUNDLE_LIMIT
-from ...provenance.attest.slsa import parse_provenance
-from ...provenance.attest.statement import PROVENANCE
 from ...provenance.digest import digest_bytes
-from ...provenance.errors import ProvenanceError, UnreadableError, VerificationError
+from ...provenance.errors import ProvenanceError, VerificationError
 from ...provenance.fs import copies, store
 from ...provenance.fs.folder import read_file
-from ...provenance.record import LIMIT, RECORD_SUFFIX, Record, file_names
+from ...provenance.record import Record, file_names
 from ...provenance.verify.artifact import Measured, measure_image
 from ...provenance.verify.policy import trusted_sealer
-from ...provenance.verify.verifier import verify_bundle, verify_folder
+from ...provenance.verify.verifier import verify_folder
 from ..builder import Form
-from ..freshness.evidence_check import stored_inventory
+from ..freshness.evidence_check import read_record, stored_inventory
 from ..freshness.inputs import digest_of
 from ..progress.progress import Step
 from .evidence import Draft, evidence_of, provenance_of
@@ -29,12 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...provenance.attest.slsa import Provenance
-    from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.verify.trust import Trust
     from ..builder import Artifact, Builder, Built
     from ..context import Context
-    from .evidence import Signing
+    from .signer import Signing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,30 +170,6 @@ def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Calla
         made=made,
         provenance=verified.build,
     )
-
-
-def read_record(place: Path) -> Record:
-    """Return the record of an artifact's folder.
-
-    Raises:
-        UnreadableError: there is none, or it is none.
-    """
-    names = sorted(p for p in place.glob(f"*{RECORD_SUFFIX}"))
-    if len(names) != 1:
-        raise UnreadableError(f"`{place}` holds no record", hint="run again: the artifact is built then")
-    return Record.from_json(read_file(names[0], LIMIT))
-
-
-def signed_provenance(place: Path, digest: Digest, trust: Trust) -> Provenance:
-    """Return what the provenance in an artifact's folder says of these bytes.
-
-    Raises:
-        ProvenanceError: there is none that holds.
-    """
-    names = read_record(place).names
-    bundle = read_file(place / names.provenance_bundle, BUNDLE_LIMIT)
-    said = verify_bundle(bundle, artifact=digest, trust=trust, predicate_type=PROVENANCE)
-    return parse_provenance(said.statement.predicate)
 
 
 def built_at(provenance: Provenance) -> str:

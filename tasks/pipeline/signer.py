@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import replace
+import uuid
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,25 @@ if TYPE_CHECKING:
 
     from ...provenance.attest.slsa import BuilderId
     from ...provenance.config import Config
+    from ...provenance.sign.key import LocalKey
     from ...provenance.verify.trust import Trust, TrustedKey
     from ..freshness.evidence_check import Expected
     from ..progress.progress import Progress
-    from .evidence import Signing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """Who signs, and whom the check of what was written trusts.
+
+    Attributes:
+        builder: the mode of this run, as provenance names it.
+        invocation: of this run.
+    """
+
+    key: LocalKey
+    trust: Trust
+    builder: BuilderId
+    invocation: str = field(default_factory=lambda: f"urn:uuid:{uuid.uuid4()}")
 
 
 class Signer:
@@ -110,7 +126,6 @@ class Signer:
         from ...provenance.sign.key import load_or_create
         from ...provenance.sign.passphrase import PassphraseSource
         from ...provenance.verify.trust import Trust, TrustedKey, trust_for
-        from .evidence import Signing
 
         known = os.path.lexists(self.path)
         passphrase = PassphraseSource.of_this_process()

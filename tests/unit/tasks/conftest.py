@@ -36,8 +36,7 @@ from doit_provenance.tasks.commands import init
 from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.freshness.inputs import Meter
 from doit_provenance.tasks.freshness.state import State
-from doit_provenance.tasks.pipeline.evidence import Signing
-from doit_provenance.tasks.pipeline.signer import Signer
+from doit_provenance.tasks.pipeline.signer import Signer, Signing
 from doit_provenance.tasks.session import Session
 from doit_provenance.tasks.workspace import Workspace
 

@@ -158,8 +158,8 @@ def test_inputs_of_a_kind_that_only_a_later_version_knows(chain: Any) -> None:
     later = {"image:base": "1"}
     with pytest.MonkeyPatch.context() as patch:
         for module in ("session", "pipeline.produce"):
-            patch.setattr(f"doit_provenance.tasks.{module}.digest_of", lambda inputs: digest_of(inputs | later))
-        patch.setattr("doit_provenance.tasks.session.to_json", lambda inputs: to_json(inputs | later))
+            patch.setattr(f"doit_provenance.tasks.{module}.digest_of", lambda inputs: digest_of({**inputs, **later}))
+        patch.setattr("doit_provenance.tasks.session.to_json", lambda inputs: to_json({**inputs, **later}))
         patch.setattr("doit_provenance.tasks.freshness.freshness.VERSION", "99")
         chain.run(always=True)
     answer = chain.plan()["leaf"]

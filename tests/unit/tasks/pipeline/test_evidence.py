@@ -19,11 +19,13 @@ from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.artifact import Measured
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks.context import Context
-from doit_provenance.tasks.pipeline.evidence import Draft, Signing, evidence_of, provenance_of
+from doit_provenance.tasks.pipeline.evidence import Draft, evidence_of, provenance_of
 from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from doit_provenance.tasks.pipeline.signer import Signing
 
 NAMES = file_names("tea")
 DOCUMENTS = {NAMES.inventory, NAMES.spdx, NAMES.cyclonedx}

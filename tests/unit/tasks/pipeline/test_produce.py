@@ -19,8 +19,9 @@ from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.policy import trusted_sealer
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.provenance.verify.verifier import verify_folder
+from doit_provenance.tasks.freshness.evidence_check import read_record, signed_provenance
 from doit_provenance.tasks.pipeline import produce as pipeline
-from doit_provenance.tasks.pipeline.produce import Placed, built_at, produce, read_record, repair, signed_provenance
+from doit_provenance.tasks.pipeline.produce import Placed, built_at, produce, repair
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,6 +11,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xdist.remote import Producer
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
 _IN_CI = os.environ.get("CI") == "true"
 _INTEGRATION = Path(__file__).parent / "integration"
 
@@ -46,6 +49,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marked != there:
             raise pytest.UsageError(f"{item.nodeid}: tests marked `integration` are those in tests/integration")
     items.sort(key=lambda item: item.path.is_relative_to(_INTEGRATION))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """With `-n`, spread the unit tests over all workers; the quick ones first here, too.
+
+    The tests of real tools share builds and services, and measure time and memory: one worker runs them, in order.
+    """
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "integration" if nodeid.startswith("tests/integration/") else nodeid
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
 
 
 class _SkipCounter:

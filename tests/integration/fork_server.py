@@ -16,10 +16,13 @@ import runpy
 import selectors
 import signal
 import sys
+import time
 from typing import IO, Any
 
 _HEAVY = ("sqlite3", "structlog", "structlog.dev", "rich.live", "rich.console", "doit.doit_cmd", "doit.runner")
 _LOOKED = {"open", "os.scandir", "os.listdir"}
+_PR_SET_CHILD_SUBREAPER = 36
+"""Of linux/prctl.h: processes whose parent has ended become children of this one."""
 _PATIENCE = 120
 """Seconds after which a run is ended that waits for what never comes, as for somebody who writes into a pipe."""
 
@@ -28,6 +31,8 @@ def serve(faults: ctypes.CDLL) -> int:
     """Answer requests until there are no more; return the exit code of the process, which may be a fork."""
     import_all()
     gc.freeze()
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
     for line in sys.stdin:
         request = json.loads(line)
         ends = [os.pipe() for _ in ("out", "err", "looked")]
@@ -41,6 +46,7 @@ def serve(faults: ctypes.CDLL) -> int:
             os.close(write)
         out, err, looked = read_all([read for read, _ in ends])
         _, status = os.waitpid(process, 0)
+        wait_for_tools()
         answer = {
             "code": os.waitstatus_to_exitcode(status),
             "out": out.decode(),
@@ -51,6 +57,18 @@ def serve(faults: ctypes.CDLL) -> int:
         sys.stdout.write(f"{json.dumps(answer)}\n")
         sys.stdout.flush()
     return 0
+
+
+def wait_for_tools() -> None:
+    """Wait for what a killed run had started: it goes on, and would write while the test looks at the workspace."""
+    deadline = time.monotonic() + _PATIENCE
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            process, _ = os.waitpid(-1, os.WNOHANG)
+            if process == 0:
+                if time.monotonic() > deadline:
+                    raise TimeoutError("what a killed run had started does not end")
+                time.sleep(0.001)
 
 
 def run(request: dict[str, Any], faults: ctypes.CDLL, ends: list[int]) -> int:

@@ -39,21 +39,25 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-def _run(project: pytest.Pytester, source: str, folder: str = "integration") -> pytest.RunResult:
+def _run(project: pytest.Pytester, source: str, folder: str = "integration", workers: int = 0) -> pytest.RunResult:
     (project.path / "tests" / folder / "test_it.py").write_text(source)
-    return project.runpytest_inprocess("-p", "no:cacheprovider")
+    return project.runpytest_inprocess("-p", "no:cacheprovider", "-p", "xdist", "-n", str(workers))
 
 
-def test_skip_in_ci_fails_the_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_skip_in_ci_fails_the_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     monkeypatch.setenv("CI", "true")
-    result = _run(project, _SKIPPED)
+    result = _run(project, _SKIPPED, workers=workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*skipped, which is a failure in CI*", "*test_it.py::test_tool: no such tool"])
 
 
-def test_skip_of_a_module_in_ci_fails_the_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_skip_of_a_module_in_ci_fails_the_run(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     monkeypatch.setenv("CI", "true")
-    result = _run(project, _SKIPPED_MODULE)
+    result = _run(project, _SKIPPED_MODULE, workers=workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["tests/integration/test_it.py: no such library"])
 

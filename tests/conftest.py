@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _IN_CI = os.environ.get("CI") == "true"
 _INTEGRATION = Path(__file__).parent / "integration"
 
+_ALONE = frozenset({"test_cargo_memory.py", "test_clocks.py", "test_interrupt.py", "test_two_runs.py"})
+"""Files whose tests measure memory or time or send signals: one worker runs them, one after another."""
+
 _CI_VARIABLES = (
     *("CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"),
     "SOURCE_DATE_EPOCH",
@@ -55,13 +58,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """With `-n`, spread the unit tests over all workers; the quick ones first here, too.
 
-    The tests of real tools share builds and services, and measure time and memory: one worker runs them, in order.
+    The tests of real tools in one file share builds and services: one worker runs them, in order.
     """
     from xdist.scheduler.loadscope import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "integration" if nodeid.startswith("tests/integration/") else nodeid
+            file = nodeid.partition("::")[0]
+            if not file.startswith("tests/integration/"):
+                return nodeid
+            return "alone" if Path(file).name in _ALONE else file
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)

@@ -50,7 +50,7 @@ _REPOSITORY = re.compile(
 def write(inventory: Inventory, *, inventory_sha256: str | None = None) -> bytes:
     """Return the SPDX document; equal inventories give equal bytes.
 
-    `inventory_sha256` is that of the inventory's file; who knows it spares its computation.
+    `inventory_sha256` is that of the inventory's file; pass it if known, to avoid rehashing.
     """
     parts = (inventory.subject, *inventory.components)
     ids = {part.ref: _spdx_id(part) for part in parts}

@@ -70,6 +70,6 @@ def measure_image(folder: Path) -> Measured:
     image = verify_layout(folder / IMAGE)
     for name, data in entry_files(image.descriptor).items():
         if image.files[name] != digest_bytes(data).sha256:
-            raise VerificationError(f"`{IMAGE}/{name}` says what nobody signed")
+            raise VerificationError(f"`{IMAGE}/{name}` contains unsigned data")
     files = {f"{IMAGE}/{name}": sha256 for name, sha256 in image.files.items()}
     return Measured(digest=image.digest, media_type=image.descriptor.media_type, files=files)

@@ -150,7 +150,7 @@ def trusted_sealer(record: Record, trust: Trust) -> TrustedKey:
         VerificationError: nobody does, or somebody who is not trusted, or the seal is of another record.
     """
     if record.seal is None:
-        raise VerificationError("it bears no seal")
+        raise VerificationError("the record is not signed")
     key = trust.find(record.seal.hint)
     if key is None:
         raise VerificationError(

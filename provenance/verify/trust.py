@@ -99,7 +99,7 @@ class Trust:
     keys: tuple[TrustedKey, ...]
 
     def __post_init__(self) -> None:
-        """Refuse to trust nobody."""
+        """Require at least one trusted key."""
         if not self.keys:
             raise UsageError(
                 "there is no public key to verify with",

@@ -35,7 +35,7 @@ _ARCHITECTURES = {
 def host_platform() -> str:
     """Return this machine's platform in the words of OCI images, as `linux/amd64`.
 
-    It is the default since it is never wrong: what was made here is for here. `any` would be, of a program.
+    The default for artifacts of a command; `any` is only for files that run anywhere.
     """
     system = os.uname()
     return f"{system.sysname.lower()}/{_ARCHITECTURES.get(system.machine, system.machine)}"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..session import Session
 
 FAILED = 1
-"""Tasks failed, and others for want of them."""
+"""Tasks failed, and others were skipped because of them."""
 _ERROR = 2
 TERMINATED = 128 + signal.SIGTERM
 
@@ -104,7 +104,7 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
 
     @functools.wraps(DoitRun._execute)  # noqa: SLF001 - by the signature of which doit chooses what it passes
     def _execute(self, outfile: Any, *, reporter: Any = "console", **options: Any) -> int:
-        """Run the tasks; that some were not run for want of others that failed is no error of its own.
+        """Run the tasks; tasks skipped because of a failed dependency are no error of their own.
 
         Artifacts are built by threads, whatever was asked for: what builders share would be lost between processes.
         """

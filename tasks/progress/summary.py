@@ -54,7 +54,7 @@ def not_reached(count: int, *, failed: bool) -> str:
 def not_built(name: str, upstream: str) -> str:
     """Return a line about an artifact whose upstream artifacts failed."""
     needed = ", ".join(f"`{u}`" for u in upstream.split())
-    return f"not built: `{name}`, for want of {needed}\n"
+    return f"skipped: `{name}` (dependency {needed} failed)\n"
 
 
 def _are_fresh(count: int, which: str) -> str:

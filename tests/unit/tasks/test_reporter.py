@@ -82,7 +82,9 @@ def test_what_depends_on_a_failure_is_told_before_it(session: Session) -> None:
     reporter.add_failure(cup, TaskFailed("it leaks"))
     reporter.add_failure(pot, UnmetDependency(cup.name))
     reporter.add_failure(group, UnmetDependency(f"{cup.name} {pot.name}"))
-    assert _said(reporter) == (f"not built: `{pot.name}`, for want of `{cup.name}`\nerror: `{cup.name}`: it leaks\n")
+    assert _said(reporter) == (
+        f"skipped: `{pot.name}` (dependency `{cup.name}` failed)\nerror: `{cup.name}`: it leaks\n"
+    )
 
 
 def test_log_is_named_and_the_tool_has_the_last_word(session: Session) -> None:

@@ -85,5 +85,5 @@ def test_entry_that_says_more_than_the_digest(
     index = json.loads(path.read_bytes())
     forge(index)
     path.write_text(json.dumps(index, indent=1))
-    with pytest.raises(VerificationError, match=r"`image/index\.json` says what nobody signed"):
+    with pytest.raises(VerificationError, match=r"`image/index\.json` contains unsigned data"):
         measure_image(tmp_path)

@@ -116,7 +116,7 @@ def test_seal_of_a_trusted_key_names_it(key: LocalKey, trust: Trust) -> None:
 
 
 def test_record_without_a_seal_has_no_sealer(trust: Trust) -> None:
-    with pytest.raises(VerificationError, match="it bears no seal"):
+    with pytest.raises(VerificationError, match="the record is not signed"):
         trusted_sealer(RECORD, trust)
 
 

@@ -157,5 +157,5 @@ def test_what_was_not_reached(count: int, line: str, *, failed: bool) -> None:
 
 def test_what_was_not_built_for_want_of_others() -> None:
     assert not_built("docker:wash@any", "cargo:a cargo:b") == (
-        "not built: `docker:wash@any`, for want of `cargo:a`, `cargo:b`\n"
+        "skipped: `docker:wash@any` (dependency `cargo:a`, `cargo:b` failed)\n"
     )

@@ -17,6 +17,7 @@ from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.cargo.builder import CargoBuilder
 from doit_provenance.tasks.context import Context, ShortMemory
 from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
+from doit_provenance.tasks.pipeline.build import build
 from doit_provenance.tasks.workspace import Workspace
 
 from .workspaces import Repository, library, manifest, program, repository
@@ -24,6 +25,8 @@ from .workspaces import Repository, library, manifest, program, repository
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from doit_provenance.tasks.builder import Artifact
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +53,7 @@ FILES = {
         [workspace]
         members = ["apps/*", "lib/*"]
         resolver = "2"
-        [context.package]
+        [workspace.package]
         version = "1.2.3"
         description = "a description"
         [profile.release]
@@ -111,12 +114,12 @@ class Bench:
 
     def build(self, *names: str) -> None:
         builder = self.builder()
-        groups: dict[str, list[object]] = {}
+        groups: dict[str, list[Artifact]] = {}
         for artifact in builder.discover():
             if not names or artifact.name in names:
                 groups.setdefault(artifact.group, []).append(artifact)
         for group, artifacts in groups.items():
-            for artifact, built in builder.build(group, artifacts).items():  # type: ignore[arg-type] # artifacts
+            for artifact, built in build(builder.context, builder, group, artifacts).items():
                 self.inputs[artifact.name] = dict(built.inputs)
                 self.digests[artifact.name] = sha256_file(built.path)
                 builder.release(artifact)
@@ -346,7 +349,7 @@ def test_package_of_another_workspace(bench: Bench) -> None:
     """What it inherits from there counts, and the rest of that manifest does not."""
     bench.made.write(
         {
-            "../other/Cargo.toml": '[workspace]\nmembers = ["*"]\n[context.package]\ndescription = "one"\n',
+            "../other/Cargo.toml": '[workspace]\nmembers = ["*"]\n[workspace.package]\ndescription = "one"\n',
             "../other/part/Cargo.toml": '[package]\nname = "part"\ndescription.workspace = true\n',
             "../other/part/src/lib.rs": 'pub fn say() -> &\'static str { env!("CARGO_PKG_DESCRIPTION") }\n',
             "apps/alone/Cargo.toml": manifest("alone", dependencies=['part = { path = "../../../other/part" }']),
@@ -356,7 +359,7 @@ def test_package_of_another_workspace(bench: Bench) -> None:
     bench.made.lock()
     bench.build()
     before = dict(bench.digests)
-    _replace(bench.made, "../other/Cargo.toml", "[context.package]", '[context.package]\nlicense = "MIT"')
+    _replace(bench.made, "../other/Cargo.toml", "[workspace.package]", '[workspace.package]\nlicense = "MIT"')
     assert not bench.stale()
     _replace(bench.made, "../other/Cargo.toml", '"one"', '"two"')
     assert bench.changed()["alone"] == ["setting:../other/part/Cargo.toml"]

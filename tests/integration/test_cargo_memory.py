@@ -38,7 +38,7 @@ FILES = {
         members = ["apps/*", "tool"]
         exclude = ["apps/out"]
         resolver = "2"
-        [context.package]
+        [workspace.package]
         version = "1.0.0"
     """,
     "repo/apps/one/Cargo.toml": manifest("one", dependencies=['part = { path = "../../../beside/part" }']),

@@ -21,10 +21,10 @@ from .cargo.builder import CargoBuilder
 from .command.builder import CommandBuilder
 from .context import Context
 from .database import BACKEND, own
-from .docker.builder import DockerBuilder
 from .freshness.state import State
+from .images.docker.builder import DockerBuilder
+from .images.oci.builder import OciBuilder
 from .nix.builder import NixBuilder
-from .oci.builder import OciBuilder
 from .reporter import META, Reporter
 from .session import Session
 from .workspace import STATE, Workspace

@@ -11,8 +11,8 @@ from ...provenance import config
 from ...provenance.config import FILE
 from ...provenance.config.template import Standing, starter
 from ...provenance.errors import ProvenanceError, StoreError
-from ..docker.propose import propose_images
 from ..graph import BUILDERS, open_session
+from ..images.docker.propose import propose_images
 from .base import WorkspaceCommand
 
 if TYPE_CHECKING:

@@ -84,20 +84,20 @@ def _measured(of: str, values: tuple[str, str], recorded: Inputs, meter: Meter) 
         for file in added:
             yield Reason(code=Code.INPUT_ADDED, detail=file)
         if kind is Kind.CONTEXT and now == ABSENT:
-            from .context import folder_of
+            from .build_context import folder_of
 
             yield Reason(code=Code.INPUT_REMOVED, detail=folder_of(name))
         elif not added and kind is not Kind.CONTEXT:
             yield Reason(code=Code.INPUT_REMOVED, detail=name)
         elif not added and not _lost_a_file(name, recorded, meter):
-            from .context import folder_of
+            from .build_context import folder_of
 
             yield Reason(code=Code.INPUT_CHANGED, detail=f"names, links or permissions in {folder_of(name)}")
 
 
 def _lost_a_file(context: str, recorded: Inputs, meter: Meter) -> bool:
     """Tell whether a file in the folder of a context is gone, which says so itself."""
-    from .context import folder_of
+    from .build_context import folder_of
 
     folder = folder_of(context)
     before = [name for of in recorded for kind, name in [parts(of)] if kind is Kind.FILE and _lies_in(name, folder)]

@@ -242,7 +242,7 @@ class Meter:
         kind, name = parts(of)
         with self._lock:
             if kind is Kind.CONTEXT:
-                from .context import files, folder_of
+                from .build_context import files, folder_of
 
                 if not (self.root / folder_of(name)).exists():
                     return ()
@@ -256,7 +256,7 @@ class Meter:
         self._values.clear()
 
     def _context(self, name: str) -> str:
-        from .context import digest, entries, folder_of
+        from .build_context import digest, entries, folder_of
 
         if not (self.root / folder_of(name)).exists():
             return ABSENT

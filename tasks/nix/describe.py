@@ -45,7 +45,7 @@ def describe(  # noqa: PLR0913 - the things that an artifact was made of
         VerificationError: an image's layout has other bytes than its digests say.
     """
     if artifact.form is Form.IMAGE:
-        from ..image.describe import describe_image
+        from ..images.describe import describe_image
 
         return describe_image(context, artifact, path, digest, created=created, sources={}, upstream=())
     shipped = Shipped(

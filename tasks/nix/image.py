@@ -16,7 +16,7 @@ from ...provenance.oci.convert import to_oci
 from ...provenance.oci.select import select
 from ...provenance.oci.writer import LayoutWriter, copy_layout
 from ...provenance.record import IMAGE
-from ..image.annotations import wanted_elsewhere
+from ..images.annotations import wanted_elsewhere
 from .outputs import inside
 
 if TYPE_CHECKING:

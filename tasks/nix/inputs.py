@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..builder import Declared, Form
 from ..freshness.inputs import ABSENT, Kind, key
-from ..image.annotations import as_input
+from ..images.annotations import as_input
 
 if TYPE_CHECKING:
     from ..workspace import Workspace

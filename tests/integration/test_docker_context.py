@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.tasks.freshness.context import entries
+from doit_provenance.tasks.freshness.build_context import entries
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -158,7 +158,7 @@ def _one_door_to_processes(module: Module) -> Iterator[str]:
 
 
 def _connections_in_their_places(module: Module) -> Iterator[str]:
-    if _within(module.name, {"provenance.oci.registry", "provenance.sign", "tasks.docker"}):
+    if _within(module.name, {"provenance.oci.registry", "provenance.sign", "tasks.images.docker"}):
         return
     for found in module.imports():
         if _within(found.name, CONNECTION_MODULES) and not found.typing_only:

@@ -1,0 +1,184 @@
+"""Building with an engine that has no buildx: docker's library drives it, and its archive becomes an OCI image."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import tarfile
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from ....provenance.errors import BuildError, ToolError, quoted
+from ....provenance.oci.reference import Reference
+from ....provenance.platform import Platform
+from .materials import Material
+from .store import opened_engine, save
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from docker import DockerClient
+
+    from ....provenance.config import Docker
+    from ....provenance.process import Sink
+    from ...context import Context
+    from .buildx import Call
+
+_ID = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_BUILDKIT = "`docker buildx create --use` makes a builder that can; see https://docs.docker.com/build/builders/"
+
+
+def version() -> str:
+    """Return the engine's version.
+
+    Raises:
+        ToolError: there is no engine.
+    """
+    with opened_engine() as client:
+        return str(client.version()["Version"])
+
+
+def look_up(reference: str) -> str:
+    """Return the digest that a reference stands for in its registry now.
+
+    Raises:
+        ToolError: the engine can't be asked, or has no answer.
+    """
+    with opened_engine() as client:
+        digest = str(client.api.inspect_distribution(reference)["Descriptor"]["digest"])
+    if not _ID.match(digest):
+        raise ToolError(f"the docker engine did not tell the digest of {quoted(reference)}, but {quoted(digest)}")
+    return digest
+
+
+def build(context: Context, call: Call, archive: Path) -> list[Material]:
+    """Build an image, save it into an archive, and remove it from the engine; return the images it was built on.
+
+    Raises:
+        BuildError: the build failed, or the image is for another platform: engines without BuildKit build for their
+            own, whatever they are asked for.
+        ToolError: the engine does not answer, or ends in the middle.
+    """
+    _refuse_what_needs_buildkit(call.docker)
+    argv = ["docker", "engine", "build", "--platform", call.artifact.platform]
+    with context.progress.call([call.artifact], argv) as sink, opened_engine() as client:
+        for reference, digest in call.pins.items():
+            _pull(client, reference, digest, call.artifact.platform)
+        built = _build(client, call, sink)
+        try:
+            _refuse_other_platform(client, built, call)
+            save(built, archive)
+        finally:
+            client.api.remove_image(built, force=True)
+    return [_material(reference, digest) for reference, digest in call.pins.items()]
+
+
+def _refuse_what_needs_buildkit(docker: Docker) -> None:
+    for key, value in (("secrets", docker.secrets), ("contexts", docker.contexts)):
+        if value:
+            raise BuildError(
+                f"`{key}` of `[docker.{docker.name}]` need BuildKit, which this engine lacks", hint=_BUILDKIT
+            )
+
+
+def _pull(client: DockerClient, reference: str, digest: str, platform: str) -> None:
+    """Bring an image by its digest, and let the engine know it by the name that the Dockerfile has."""
+    parsed = Reference.parse(reference)
+    pulled = client.images.pull(parsed.name, tag=digest, platform=platform)
+    if parsed.tag:
+        pulled.tag(parsed.name, tag=parsed.tag)
+
+
+def _build(client: DockerClient, call: Call, sink: Sink) -> str:
+    """Return the engine's id of what it has built."""
+    from docker.errors import APIError
+
+    with _packed(call) as (context, dockerfile):
+        try:
+            answers = client.api.build(
+                fileobj=context,
+                custom_context=True,
+                dockerfile=dockerfile,
+                platform=call.artifact.platform,
+                buildargs=dict(call.docker.args),
+                target=call.docker.target,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            built = _follow(answers, call, sink)
+        except APIError as error:
+            if not error.is_client_error():
+                raise
+            raise _failed(call, str(error.explanation)) from error  # it could not read the Dockerfile
+    if not _ID.match(built):
+        raise ToolError("the docker engine ended in the middle of the build", hint="see that it runs, and run again")
+    return built
+
+
+def _follow(answers: Iterable[Mapping[str, object]], call: Call, sink: Sink) -> str:
+    built = ""
+    for answer in answers:
+        match answer:
+            case {"error": str(error)}:
+                sink(f"{error}\n".encode())
+                raise _failed(call, error)
+            case {"stream": str(text)}:
+                sink(text.encode())
+            case {"aux": {"ID": str(id_)}}:
+                built = id_
+    return built
+
+
+def _failed(call: Call, said: str) -> BuildError:
+    is_newer = any(text in said.lower() for text in ("unknown instruction", "unknown flag", "dockerfile parse error"))
+    return BuildError(
+        f"the docker engine failed to build `{call.artifact.id}`: {quoted(said)}",
+        hint=f"what this engine does not know may be BuildKit's; {_BUILDKIT}" if is_newer else None,
+    )
+
+
+@contextmanager
+def _packed(call: Call) -> Iterator[tuple[BinaryIO, str]]:
+    """Yield the context as an archive, and the Dockerfile's name in it; the engine takes that out again."""
+    name = f".dockerfile.{secrets.token_hex(8)}"
+    path = call.folder / "context.tar"
+    ignore = f".dockerignore\n{name}\n".encode()
+    with path.open("w+b") as stream:
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            archive.add(call.staged.context, arcname=".", filter=lambda member: _plain(member, call.epoch))
+            for file, data in ((name, call.staged.text), (".dockerignore", ignore)):
+                member = tarfile.TarInfo(file)
+                member.size = len(data)
+                archive.addfile(member, BytesIO(data))
+        stream.seek(0)
+        yield stream, name
+
+
+def _plain(member: tarfile.TarInfo, epoch: int) -> tarfile.TarInfo | None:
+    if member.name == "./.dockerignore":
+        return None
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime = epoch
+    return member
+
+
+def _refuse_other_platform(client: DockerClient, built: str, call: Call) -> None:
+    found = client.api.inspect_image(built)
+    made = Platform(os=str(found["Os"]), architecture=str(found["Architecture"]), variant=found.get("Variant") or None)
+    asked = Platform.parse(call.artifact.platform)
+    if (made.os, made.architecture) != (asked.os, asked.architecture):
+        raise BuildError(
+            f"the docker engine built `{call.artifact.id}` for `{made}`: without BuildKit it builds for its own",
+            hint=_BUILDKIT,
+        )
+
+
+def _material(reference: str, digest: str) -> Material:
+    """Return an image as BuildKit would report it, by its package URL."""
+    parsed = Reference.parse(reference)
+    tag = f"@{parsed.tag}" if parsed.tag else ""
+    return Material(uri=f"pkg:docker/{parsed.name}{tag}?digest={digest}", digest={"sha256": digest.partition(":")[2]})

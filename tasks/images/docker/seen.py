@@ -1,0 +1,161 @@
+"""The Dockerfiles of a workspace, and what each would be called."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from ....provenance.errors import ToolError
+from ....provenance.process import capture, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_NAMES = ("Dockerfile", "Containerfile")
+_ENDING = re.compile(rf"(?P<name>.+)\.(?:{'|'.join(_NAMES)})\Z", re.IGNORECASE)
+_BEGINNING = re.compile(rf"(?:{'|'.join(_NAMES)})[.-](?P<name>.+)\Z", re.IGNORECASE)
+_OTHER_KINDS = frozenset(
+    {"dockerignore", "j2", "jinja", "jinja2", "tmpl", "tpl", "template", "in", "erb", "m4", "orig", "rej", "bak", "swp"}
+    | {"md", "txt", "py", "sh", "go", "js", "ts", "rs", "json", "yaml", "yml"}
+)
+_OTHERS_FOLDERS = frozenset({"target", "node_modules", "vendor", "third_party", "testdata", "testfiles", "fixtures"})
+"""Where other people's sources lie, what is built, and what tests read; folders that begin with a dot are of tools."""
+_FROM = re.compile(rb"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
+_COPY = re.compile(r"^[ \t]*(?:COPY|ADD)[ \t]+(?P<words>.+)$", re.IGNORECASE | re.MULTILINE)
+_CONTINUED = re.compile(r"[\\`][ \t]*\r?\n")
+_READ = 256 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dockerfile:
+    """A Dockerfile that was seen.
+
+    Attributes:
+        path: from the workspace's root.
+        context: the folder, likewise, that its `COPY` instructions seem to be written for.
+    """
+
+    path: str
+    context: str
+
+
+def dockerfiles(root: Path, made: Iterable[Path]) -> list[Dockerfile]:
+    """Return the Dockerfiles of a workspace that git knows or would know, in the order of their paths.
+
+    Args:
+        root: the workspace.
+        made: folders that builds fill.
+    """
+    outputs = [PurePosixPath(path.relative_to(root)) for path in made if path.is_relative_to(root)]
+    found = []
+    for path in sorted(_listed(root), key=lambda path: (path.count("/"), path)):
+        pure = PurePosixPath(path)
+        if not _is_one_by_name(pure.name) or any(_is_others(part) for part in pure.parent.parts):
+            continue
+        if any(pure.is_relative_to(output) for output in outputs):
+            continue
+        data = _read(root / path)
+        if data is not None and _FROM.search(data):
+            found.append(Dockerfile(path=path, context=_context(root, path, data.decode(errors="replace"))))
+    return found
+
+
+def named(path: str, project: str) -> Sequence[str]:
+    """Return names for the image of a Dockerfile, the best first: each is longer than the one before.
+
+    `Dockerfile.wash` and `wash.Dockerfile` are `wash`, `images/wash/Dockerfile` is that too, and the one at the root is
+    called as the project is.
+    """
+    pure = PurePosixPath(path)
+    own = next((match["name"] for p in (_ENDING, _BEGINNING) if (match := p.match(pure.name))), None)
+    parts = [*pure.parent.parts, *([own] if own else [])] or [project]
+    found = [_name("-".join(parts[start:])) for start in reversed(range(len(parts)))]
+    return [name for name in found if name] or ["image"]
+
+
+def _listed(root: Path) -> Iterator[str]:
+    """Yield the files that git knows or would know; without git all files, of folders that may be our own."""
+    globs = [f"*{name}*" for name in _NAMES]
+    argv = ["git", "-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    environment = clean_environment({"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"})
+    try:
+        said = capture([*argv, "--", *(f":(icase){glob}" for glob in globs)], cwd=root, env=environment)
+    except ToolError:  # no git, or no repository
+        yield from _walked(root)
+        return
+    yield from sorted({os.fsdecode(path) for path in said.split(b"\0") if path})
+
+
+def _walked(root: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not _is_others(name)]
+        for name in files:
+            yield posixpath.normpath((Path(folder) / name).relative_to(root).as_posix())
+
+
+def _is_others(folder: str) -> bool:
+    return folder in _OTHERS_FOLDERS or folder.startswith(".")
+
+
+def _is_one_by_name(name: str) -> bool:
+    if name.rpartition(".")[2].lower() in _OTHER_KINDS:
+        return False
+    return name in _NAMES or bool(_ENDING.match(name) or _BEGINNING.match(name))
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the beginning of a regular file; nothing of a link, which leads anywhere."""
+    try:
+        with open(path, "rb", opener=_without_following) as stream:
+            return stream.read(_READ) if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else None
+    except OSError:  # removed, though git still lists it, or not ours to read
+        return None
+
+
+def _without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _context(root: Path, path: str, text: str) -> str:
+    """Return the Dockerfile's folder, or the workspace's root where more of what it copies is found."""
+    folder = posixpath.dirname(path) or "."
+    sources = list(_copied(text))
+    here, above = (sum(os.path.lexists(root / base / one) for one in sources) for base in (folder, "."))
+    return "." if above > here else folder
+
+
+def _copied(text: str) -> Iterator[str]:
+    """Yield what `COPY` and `ADD` take from the context and name by a plain path."""
+    for match in _COPY.finditer(_CONTINUED.sub(" ", text)):
+        words = match["words"].split()
+        flags = [word for word in words if word.startswith("--")]
+        rest = (
+            match["words"].strip()[sum(len(flag) + 1 for flag in flags) :].strip() if flags else match["words"].strip()
+        )
+        if any(flag.startswith("--from") for flag in flags):
+            continue
+        for source in _words(rest)[:-1]:
+            plain = source.lstrip("/")
+            if plain.strip("./") and not re.search(r"[*?\[$<:]|\.\.", plain):
+                yield plain
+
+
+def _words(text: str) -> list[str]:
+    if text.startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return []
+        return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
+    return text.split()
+
+
+def _name(text: str) -> str:
+    """Return text as an image's name can be."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")

@@ -1,0 +1,186 @@
+"""What builds images: `docker buildx` with the builder that the user has chosen, or else the engine alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ....provenance.digest import digest_bytes
+from ....provenance.errors import ToolError, quoted
+from ....provenance.process import capture, clean_environment
+from ...freshness.inputs import Kind, key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ...context import Context
+
+TOOL = key(Kind.TOOL, "buildkit")
+_MEMORY = "docker buildkit"
+_CHOOSING = ("BUILDX_BUILDER", "BUILDX_CONFIG", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST", "PATH")
+"""Variables that decide which builder is used."""
+_BOOT = 300.0
+"""Seconds for a builder to begin; one in a container is pulled and started."""
+_ASK = 60.0
+_FIELD = re.compile(r"^(?P<name>[A-Z][A-Za-z ]*):[ \t]*(?P<value>.*?)[ \t]*$", re.MULTILINE)
+_NO_BUILDX = ("is not a docker command", "unknown command: docker buildx", 'unknown command "buildx"')
+_NO_ENGINE = ("cannot connect to the docker daemon", "is the docker daemon running", "connection refused")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """What builds.
+
+    Attributes:
+        argv: how `buildx` is started; empty: the engine builds by itself.
+        builder: the name of buildx's builder.
+        driver: of the builder, as `docker-container` or `remote`.
+        version: of BuildKit, or of the engine.
+        platforms: that it says it runs.
+    """
+
+    argv: tuple[str, ...]
+    builder: str = ""
+    driver: str = ""
+    version: str = ""
+    platforms: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> str:
+        """The value of the input that it is; the name of a builder is nobody else's business."""
+        return f"BuildKit {self.version}" if self.argv else f"engine {self.version}"
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment in which docker is called: nothing in it steers what comes out."""
+    steering = ("BUILDX_GIT_LABELS", "BUILDX_GIT_INFO", "BUILDX_METADATA_PROVENANCE", "DOCKER_DEFAULT_PLATFORM")
+    found = {name: value for name, value in clean_environment().items() if name not in steering}
+    return found | {"DOCKER_CLI_HINTS": "false", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"} | dict(extra or {})
+
+
+def find_tool(context: Context) -> Tool:
+    """Ask which builder there is, and remember its version for runs that build nothing.
+
+    Raises:
+        ToolError: there is neither buildx nor an engine, or the builder does not answer.
+    """
+    argv = _buildx(context.workspace.root)
+    found = _inspect(argv, context.workspace.root) if argv else None
+    if found is None or (found.driver == "docker" and not _keeps_oci(context.workspace.root)):
+        found = Tool(argv=(), driver="engine", version=_engine_version(lacks_buildx=not argv))
+    context.memory.put(_MEMORY, {"of": _choice(), "value": found.value})
+    return found
+
+
+def _engine_version(*, lacks_buildx: bool) -> str:
+    from .engine import version
+
+    try:
+        return version()
+    except ToolError as error:
+        if not lacks_buildx:
+            raise
+        raise ToolError(
+            f"there is no `docker buildx`, and {error.message}", hint=f"install buildx, or the engine: {error.hint}"
+        ) from error
+
+
+def tool_value(context: Context, find: Callable[[], Tool]) -> str:
+    """Return the value of the input that the tool is, as it was when it was asked last; `find` asks it.
+
+    That the same builder runs another BuildKit since shows when something is built the next time.
+
+    Raises:
+        ToolError: it was never asked, and does not answer.
+    """
+    match context.memory.get(_MEMORY):
+        case {"of": of, "value": str(value)} if of == _choice():
+            return value
+    return find().value
+
+
+def _choice() -> str:
+    """Return what decides which builder is used: variables, and what docker's own files say is in use."""
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    chosen = [os.environ.get(name, "") for name in _CHOOSING]
+    buildx = Path(os.environ.get("BUILDX_CONFIG") or folder / "buildx")
+    try:
+        chosen.append((buildx / "current").read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        chosen.append("")
+    try:
+        document = json.loads((folder / "config.json").read_bytes())
+        chosen.append(str(document.get("currentContext")) if isinstance(document, dict) else "")
+    except (OSError, ValueError, RecursionError):
+        chosen.append("")
+    return digest_bytes("\0".join(chosen).encode(errors="surrogateescape")).sha256
+
+
+def _buildx(root: Path) -> tuple[str, ...]:
+    """Return how buildx is started; nothing: there is an engine's client at most."""
+    if shutil.which("docker"):
+        try:
+            capture(["docker", "buildx", "version"], cwd=root, env=environment(), timeout=_ASK)
+        except ToolError as error:
+            if not any(text in str(error) for text in _NO_BUILDX):
+                raise unreachable(error) from error
+        else:
+            return ("docker", "buildx")
+    return ("buildx",) if shutil.which("buildx") else ()
+
+
+def _inspect(argv: Sequence[str], root: Path) -> Tool:
+    try:
+        output = capture([*argv, "inspect", "--bootstrap"], cwd=root, env=environment(), timeout=_BOOT)
+    except ToolError as error:
+        known = unreachable(error)
+        if known is not error:
+            raise known from error
+        name = os.environ.get("BUILDX_BUILDER", "")
+        which = f"the builder {quoted(name)}" if name else "the builder in use"
+        raise ToolError(f"{which} of `docker buildx` can't be used: {_last_line(error.message)}", hint=_HINT) from error
+    fields: dict[str, list[str]] = {}
+    for match in _FIELD.finditer(output.decode(errors="replace")):
+        fields.setdefault(match["name"], []).append(match["value"])
+    versions = list(dict.fromkeys(fields.get("BuildKit version", fields.get("Buildkit", []))))
+    if not versions:
+        why = next(iter(fields.get("Error", [])), "none of its nodes runs")
+        raise ToolError(
+            f"the builder `{fields.get('Name', ['default'])[0]}` of `docker buildx` can't be used: {why}", hint=_HINT
+        )
+    platforms = (p.strip().rstrip("*") for line in fields.get("Platforms", []) for p in line.split(","))
+    return Tool(
+        argv=tuple(argv),
+        builder=fields["Name"][0],
+        driver=fields.get("Driver", [""])[0],
+        version=" and ".join(versions),
+        platforms=tuple(dict.fromkeys(platforms)),
+    )
+
+
+def unreachable(error: ToolError) -> ToolError:
+    """Return an error in our words, where docker says that nobody answers."""
+    if any(text in str(error).lower() for text in _NO_ENGINE):
+        return ToolError(f"the docker engine does not answer: {_last_line(error.message)}", hint=_HINT)
+    return error
+
+
+_HINT = "start it, or choose another builder with `docker buildx use` or BUILDX_BUILDER"
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2].removeprefix("ERROR: ")
+
+
+def _keeps_oci(root: Path) -> bool:
+    """Tell whether the engine keeps its images with containerd: only then its own BuildKit exports OCI layouts."""
+    argv = ["docker", "info", "--format", "{{json .DriverStatus}}"]
+    try:
+        return b"io.containerd.snapshotter" in capture(argv, cwd=root, env=environment(), timeout=_ASK)
+    except ToolError as error:
+        raise unreachable(error) from error

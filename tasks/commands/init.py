@@ -12,7 +12,7 @@ from ...provenance.config import FILE
 from ...provenance.config.template import Standing, starter
 from ...provenance.errors import ProvenanceError, StoreError
 from ..graph import BUILDERS, open_session
-from ..images.docker.propose import propose_images
+from ..images.docker.dockerfile_discovery import propose_images
 from .base import WorkspaceCommand
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ class Base:
     digest: str
 
 
-def settled(
+def from_config(
     workspace: Workspace, name: str, configured: Mapping[str, str], origin: Origin = Origin.WORKSPACE
 ) -> dict[str, str]:
     """Return the annotations that follow from provenance.toml alone; git, which takes its time, is not asked.
@@ -99,7 +99,7 @@ def wanted(
     from ...provenance.source import revision_of, time_of
 
     listed = sorted(files)
-    known = {**settled(workspace, name, {}), keys.CREATED: rendered(time_of(workspace.source, listed))}
+    known = {**from_config(workspace, name, {}), keys.CREATED: rendered(time_of(workspace.source, listed))}
     if workspace.source_url:
         known[keys.SOURCE] = workspace.source_url
     is_known = workspace.source.commit is not None and workspace.committed.issuperset(listed)
@@ -116,7 +116,7 @@ def wanted_elsewhere(
     """Return the same of an image that was not built from the workspace's sources, of which these say nothing."""
     from ...provenance.oci.annotations import labels
 
-    known = settled(workspace, name, {}, Origin.ELSEWHERE)
+    known = from_config(workspace, name, {}, Origin.ELSEWHERE)
     created = config.get("created")
     if isinstance(created, str) and created:
         known[keys.CREATED] = created

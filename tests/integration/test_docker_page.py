@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.tasks.images.docker.units import BUILD_TYPE
+from doit_provenance.tasks.images.docker.artifacts import BUILD_TYPE
 
 from .pages import Page
 from .test_docker_flow import base, build, make, predicate

@@ -10,7 +10,7 @@ from doit_provenance.provenance.config import parse
 from doit_provenance.provenance.config.template import starter
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.images.docker.bake import read_bake
-from doit_provenance.tasks.images.docker.propose import propose_images
+from doit_provenance.tasks.images.docker.dockerfile_discovery import propose_images
 
 if TYPE_CHECKING:
     from pathlib import Path

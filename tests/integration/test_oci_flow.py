@@ -20,7 +20,7 @@ import pytest
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import Index
 from doit_provenance.provenance.platform import Platform
-from doit_provenance.tasks.images.oci.units import BUILD_TYPE
+from doit_provenance.tasks.images.oci.artifacts import BUILD_TYPE
 
 from .pages import Page
 from .workspaces import Repository, repository

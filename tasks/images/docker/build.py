@@ -1,12 +1,12 @@
-"""One image, built between two looks at all that it is made from, as an OCI layout of ours."""
+"""One build of an image: from its inputs to an annotated OCI layout, with the materials that it used."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ....provenance.attest.resource import ResourceDescriptor
 from ....provenance.errors import BuildError, InputChangedError, StoreError, quoted
 from ....provenance.oci.annotations import annotate
 from ....provenance.oci.archive import read_archive
@@ -20,52 +20,33 @@ from ....provenance.source import time_of
 from ...builder import Built
 from ...freshness.inputs import ABSENT
 from ..annotations import Base, wanted
-from .buildx import Call, build
-from .dockerfile import parse
-from .inputs import declared, read_dockerfile
-from .labels import without_inherited
-from .materials import Material, refuse_unpinned
-from .pins import Asking
-from .secret import refuse_in_contexts, refuse_missing
-from .stages import named_by
-from .staging import Staged, remove, stage
-from .units import BUILD_TYPE, dockerfile_of, external, image_contexts_of
+from ..builder import BuiltImage
+from . import buildx, engine
+from .artifacts import BUILD_TYPE, dockerfile_of, external, image_contexts_of
+from .dockerfile import named_by, parse
+from .inputs import BuildRequest, declared, read_dockerfile, refuse_in_contexts, refuse_missing, remove, stage
+from .pins import Asking, refuse_unpinned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ....provenance.config import Docker
+    from ....provenance.json import JSONValue
     from ....provenance.oci.model import Descriptor
     from ...builder import Artifact
     from ...context import Context
-    from ...freshness.snapshot import Snapshot, Upstream
+    from ...freshness.snapshot import Snapshot
     from ...workspace import Workspace
-    from .pins import Pins
-    from .stages import Named
-    from .tool import Tool
-
-_SECONDS = re.compile(r"[0-9]{1,11}\Z")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """An image that was built.
-
-    Attributes:
-        created: the time of its sources.
-        materials: what BuildKit has used beside the context.
-        upstream: the artifacts that were put into the context, by their ids.
-    """
-
-    built: Built
-    created: datetime
-    tool: Tool
-    materials: tuple[Material, ...]
-    upstream: Mapping[str, Upstream]
+    from .buildx import Tool
+    from .dockerfile import NamedImages
+    from .inputs import Staged
+    from .pins import Material, Pins
 
 
-def make(context: Context, docker: Docker, artifact: Artifact, tool: Tool, pins: Pins, snapshot: Snapshot) -> Made:
+def build(
+    context: Context, docker: Docker, artifact: Artifact, tool: Tool, pins: Pins, snapshot: Snapshot
+) -> BuiltImage:
     """Build an image.
 
     Args:
@@ -77,26 +58,24 @@ def make(context: Context, docker: Docker, artifact: Artifact, tool: Tool, pins:
         snapshot: its inputs.
 
     Raises:
-        BuildError: the build failed, or used what nobody had pinned.
+        BuildError: the build failed, or used something that was not pinned.
         InputChangedError: an input changed while it was copied.
         ProvenanceError: something can't be read or written.
     """
     folder = context.scratch_dir(artifact)
     remove(folder)
-    scratch = folder / "scratch"
+    build = _Build(context=context, docker=docker, artifact=artifact, tool=tool, pins=pins, snapshot=snapshot)
     try:
-        return _Making(context=context, docker=docker, artifact=artifact, tool=tool, pins=pins, snapshot=snapshot).run(
-            folder, scratch
-        )
+        return build.run(folder, folder / "scratch")
     except BaseException:
         remove(folder)
         raise
     finally:
-        remove(scratch)
+        remove(folder / "scratch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Making:
+class _Build:
     context: Context
     docker: Docker
     artifact: Artifact
@@ -108,17 +87,11 @@ class _Making:
     def workspace(self) -> Workspace:
         return self.context.workspace
 
-    def run(self, folder: Path, scratch: Path) -> Made:
+    def run(self, folder: Path, scratch: Path) -> BuiltImage:
         refuse_missing(self.workspace, self.docker)
         refuse_in_contexts(self.context, self.docker)
-        named = self._named()
-        if not (self.tool.argv or named.is_all):
-            raise BuildError(
-                f"what the Dockerfile of `{self.artifact.id}` is built on or copies from only BuildKit can tell",
-                hint="name it plainly: an engine without buildx does not say what it has used",
-            )
-        pins = self.pins.of(named.images, lambda: self.tool, Asking.ALWAYS)
-        upstream = self.snapshot.upstream
+        named = self._named_images()
+        pins = self.pins.resolve(named.images, Asking.ALWAYS)
         files = self.snapshot.in_repository(self.workspace)
         created = time_of(self.workspace.source, sorted(files))
         started = datetime.now(UTC)
@@ -126,92 +99,113 @@ class _Making:
             scratch.mkdir(parents=True)
         except OSError as error:
             raise StoreError(f"no image can be built in `{scratch}`: {error.strerror}") from error
-        staged = stage(self.context, self.docker, upstream.values(), int(created.timestamp()), scratch / "staged")
-        _refuse_others(staged, self.snapshot)
-        call = Call(
-            docker=self.docker,
-            artifact=self.artifact,
-            tool=self.tool,
-            staged=staged,
-            pins=pins,
-            epoch=int(created.timestamp()),
-            folder=scratch,
+        epoch = int(created.timestamp())
+        staged = stage(self.context, self.docker, self.snapshot.upstream.values(), epoch, scratch / "staged")
+        _refuse_changes(staged, self.snapshot)
+        request = BuildRequest(
+            docker=self.docker, artifact=self.artifact, staged=staged, pins=pins, epoch=epoch, folder=scratch
         )
-        materials, writer, root = self._build(call, folder)
+        materials, writer, root = self._build(request, folder)
         texts = [staged.text.decode(), *self.docker.args.values(), *image_contexts_of(self.docker).values()]
         refuse_unpinned(materials, pins.values(), texts, dockerfile_of(self.docker))
         base = Base(name=named.base.partition("@")[0], digest=pins[named.base]) if named.base else None
-        path = self._finish(writer, root, files, base, staged.text.decode())
-        values = declared(self.workspace, self.docker, self.tool.value, pins).values
-        return Made(
+        return BuiltImage(
             built=Built(
-                path=path,
+                path=self._finish(writer, root, files, base, staged.text.decode()),
                 build_type=BUILD_TYPE,
                 external=external(self.docker),
                 internal={
                     "platform": self.artifact.platform,
                     "driver": self.tool.driver,
                     "version": self.tool.version,
-                    "sourceDateEpoch": call.epoch,
+                    "sourceDateEpoch": epoch,
                 },
                 files=files,
-                resolved=values,
+                resolved=declared(self.workspace, self.docker, self.tool.value, pins).values,
                 started=started,
                 finished=datetime.now(UTC),
             ),
             created=created,
-            tool=self.tool,
-            materials=tuple(materials),
-            upstream=upstream,
+            materials=self._materials(materials),
+            sources=files,
+            upstream=tuple(self.snapshot.upstream),
         )
 
-    def _named(self) -> Named:
+    def _named_images(self) -> NamedImages:
         text = read_dockerfile(self.workspace, self.docker)
         dockerfile = parse(text, dockerfile_of(self.docker))
-        return named_by(dockerfile, self.docker, Platform.parse(self.artifact.platform))
+        named = named_by(dockerfile, self.docker, Platform.parse(self.artifact.platform))
+        if not (self.tool.argv or named.is_complete):
+            raise BuildError(
+                f"what the Dockerfile of `{self.artifact.id}` is built on or copies from only BuildKit can tell",
+                hint="name it plainly: an engine without buildx does not say what it has used",
+            )
+        return named
 
-    def _build(self, call: Call, folder: Path) -> tuple[list[Material], LayoutWriter, Descriptor]:
-        """Build, and take what was built into a layout of ours; return what was used, and the image in the layout."""
+    def _build(self, request: BuildRequest, folder: Path) -> tuple[list[Material], LayoutWriter, Descriptor]:
+        """Build, and copy the image into a layout of ours; return what was used, and the image in the layout."""
         writer = LayoutWriter(folder / IMAGE)
-        if call.tool.argv:
-            materials = build(self.context, call)
-            entries = copy_layout(call.layout, writer, Means.LINK)
+        if self.tool.argv:
+            materials = buildx.build(self.context, request, self.tool)
+            entries = copy_layout(request.layout, writer, Means.LINK)
         else:
-            from . import engine
-
-            archive = call.folder / "engine.tar"
-            materials = engine.build(self.context, call, archive)
+            archive = request.folder / "engine.tar"
+            materials = engine.build(self.context, request, archive)
             entries = read_archive(archive, writer)
         images = select(entries, writer).images
-        asked = Platform.parse(self.artifact.platform)
-        if images.keys() != {asked}:
-            there = ", ".join(f"`{one}`" for one in images)
-            raise BuildError(f"the build left an image for {there}, and `{asked}` was asked for")
-        return materials, writer, images[asked]
+        platform = Platform.parse(self.artifact.platform)
+        if images.keys() != {platform}:
+            built = ", ".join(f"`{each}`" for each in images)
+            raise BuildError(f"the build left an image for {built}, and `{platform}` was asked for")
+        return materials, writer, images[platform]
 
     def _finish(
         self, writer: LayoutWriter, root: Descriptor, files: Mapping[str, str], base: Base | None, text: str
     ) -> Path:
         """Convert and annotate the image, which settles its digest."""
-        found = writer.manifest(root)
-        if not isinstance(found, Manifest):  # pragma: no cover - `select` selects nothing else
+        manifest = writer.manifest(root)
+        if not isinstance(manifest, Manifest):  # pragma: no cover - `select` selects nothing else
             raise BuildError(f"`{self.artifact.id}` is no image")
-        said = wanted(
+        annotations = wanted(
             self.workspace,
             self.docker.name,
             self.docker.annotations,
-            config=without_inherited(writer.config(found), text),
+            config=without_inherited(writer.config(manifest), text),
             files=files,
             base=base,
         )
-        bare = replace(root, annotations={})  # of BuildKit's index: a time, and a name that nobody gave
-        writer.finish(annotate(to_oci(bare, writer), said, writer))
+        bare = replace(root, annotations={})  # BuildKit's index has a time, and a name that the user did not give
+        writer.finish(annotate(to_oci(bare, writer), annotations, writer))
         return writer.folder
 
+    def _materials(self, used: Sequence[Material]) -> list[ResourceDescriptor]:
+        """Return the upstream artifacts, what BuildKit has used, and BuildKit itself."""
+        upstream = [each.material for _, each in sorted(self.snapshot.upstream.items())]
+        name, project = ("BuildKit", "moby/buildkit") if self.tool.argv else ("engine", "moby/moby")
+        tool = ResourceDescriptor(
+            uri=f"https://github.com/{project}", name=name, annotations={"version": self.tool.version}
+        )
+        return [*upstream, *(material.resource() for material in used), tool]
 
-def _refuse_others(staged: Staged, snapshot: Snapshot) -> None:
-    """See that what was copied is what was measured."""
+
+def _refuse_changes(staged: Staged, snapshot: Snapshot) -> None:
+    """Require that what was copied is what was measured."""
     measured = {name: sha256 for name, sha256 in snapshot.files.items() if sha256 != ABSENT}
     for name in sorted(measured.keys() | staged.files.keys()):
         if measured.get(name) != staged.files.get(name):
             raise InputChangedError(f"an input changed while it was copied: {quoted(name)}", hint="run again")
+
+
+def without_inherited(config: Mapping[str, JSONValue], dockerfile: str) -> Mapping[str, JSONValue]:
+    """Return an image's configuration with only those labels whose keys appear in its Dockerfile.
+
+    The labels of a distribution's image describe *that* image (`org.opencontainers.image.source`, `.version`), and
+    BuildKit passes them on to everything that is built on it. The image's own configuration is not changed: only
+    annotations are derived from what this returns.
+    """
+    inner = config.get("config")
+    labels = inner.get("Labels") if isinstance(inner, dict) else None
+    if not isinstance(inner, dict) or not isinstance(labels, dict):
+        return config
+    own = {key: value for key, value in labels.items() if key in dockerfile}
+    return {**config, "config": {**inner, "Labels": own}}

@@ -1,20 +1,26 @@
-"""A Dockerfile as BuildKit takes it apart: its directives, and its instructions one by one.
+"""A Dockerfile as BuildKit reads it: its instructions, its variables, and the images that a build of it names.
 
-Of BuildKit's parser (`frontend/dockerfile/parser`) that is what tells which sources a build names: lines that go on,
-comments between them, the escape directive, heredocs whose text is no instruction.
+Of BuildKit's parser (`frontend/dockerfile/parser`, `frontend/dockerfile/shell`) that is the part which decides what
+sources a build names: continued lines, comments between them, the escape directive, heredocs, variables and stages.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ....provenance.errors import UnreadableError, quoted
+from ....provenance.errors import UnreadableError, UsageError, quoted
+from ....provenance.oci.reference import Reference
+from .artifacts import image_contexts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from ....provenance.config import Docker
+    from ....provenance.platform import Platform
 
 LIMIT = 4 << 20
 """Bytes of a Dockerfile."""
@@ -172,3 +178,255 @@ def _instruction(line: str, number: int) -> Instruction:
         flags.append((match["name"].lower(), match["value"] or ""))
         rest = rest[match.end() :]
     return Instruction(name=name.upper(), flags=tuple(flags), rest=rest.strip(), line=number)
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]")
+_DEEPEST = 20
+
+
+def expand(text: str, values: Mapping[str, str], escape: str = "\\") -> str | None:
+    """Return a word with variables replaced and quotes taken away.
+
+    Args:
+        text: the word.
+        values: name to value.
+        escape: the character that takes the next one at its word.
+
+    Returns:
+        The word; `None`: it has what only BuildKit can tell, as a pattern in braces.
+    """
+    found = _Expansion(values, escape).word(text, 0, "", depth=0)
+    return found[0] if found else None
+
+
+class _Expansion:
+    def __init__(self, values: Mapping[str, str], escape: str) -> None:
+        self._values = values
+        self._escape = escape
+
+    def word(self, text: str, at: int, end: str, *, depth: int) -> tuple[str, int] | None:
+        """Return what stands up to `end` (empty: the text's), and where that is."""
+        found, quote = [], ""
+        while at < len(text) and (quote or not end or text[at] != end):
+            character = text[at]
+            at += 1
+            if quote == "'":
+                quote = "" if character == "'" else quote
+                found += [] if character == "'" else [character]
+            elif character == '"' or (character == "'" and not quote):
+                quote = "" if quote == character else character
+            elif character == self._escape and at < len(text):
+                found.append(text[at])
+                at += 1
+            elif character == "$":
+                value = self._variable(text, at, depth)
+                if value is None:
+                    return None
+                found.append(value[0])
+                at = value[1]
+            else:
+                found.append(character)
+        return None if quote or (end and at >= len(text)) else ("".join(found), at)
+
+    def _variable(self, text: str, at: int, depth: int) -> tuple[str, int] | None:
+        """Return the value of what begins behind a `$`, and where it ends."""
+        braces = text[at : at + 1] == "{"
+        match = _NAME.match(text, at + braces)
+        if match is None:
+            return None if braces else ("$", at)
+        name, at = match[0], match.end()
+        if not braces:
+            return self._values.get(name, ""), at
+        if text[at : at + 1] == "}":
+            return self._values.get(name, ""), at + 1
+        colon = text[at : at + 1] == ":"
+        sign = text[at + colon : at + colon + 1]
+        other = self.word(text, at + colon + 1, "}", depth=depth + 1) if depth < _DEEPEST else None
+        if sign not in {"-", "+", "?"} or other is None:
+            return None
+        value = self._values.get(name)
+        is_set = bool(value) if colon else value is not None
+        if sign == "?" and not is_set:
+            return None
+        chosen = other[0] if is_set == (sign == "+") else (value or "") if sign != "+" else ""
+        return (value or "" if sign == "?" else chosen), other[1] + 1
+
+
+_SYNTAX = "BUILDKIT_SYNTAX"
+"""The build argument that counts before the `syntax` directive."""
+_SCRATCH = "scratch"
+_ADDRESS = re.compile(r"://|git@|\.git\b|\$")
+"""In what `ADD` takes: it may be none, but nothing that has none of these is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedImages:
+    """What a build names.
+
+    Attributes:
+        images: in full, as `docker.io/library/debian:12`; those that are needed for the stage that is built.
+        base: the one of these that the image is built on; `None`: it is built on nothing, or on a context.
+        is_complete: there is nothing beside them, neither an image that only BuildKit can tell nor an address.
+    """
+
+    images: tuple[str, ...]
+    base: str | None
+    is_complete: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class _Stage:
+    """A stage: what it begins with, and what it takes from elsewhere, as the Dockerfile has it."""
+
+    name: str
+    base: str | None
+    sources: list[str] = field(default_factory=list)
+
+
+def named_by(dockerfile: Dockerfile, docker: Docker, platform: Platform) -> NamedImages:
+    """Return the images that a build for a platform names.
+
+    What only BuildKit can tell, as a name with patterns of a shell in it, is not among them: what it reports after the
+    build is compared with what was pinned before.
+    """
+    stages = _stages(dockerfile, docker, platform)
+    walk = _Walk(stages, docker)
+    target = walk.before(docker.target, len(stages)) if docker.target else len(stages) - 1
+    if target is not None and target >= 0:
+        walk.enter(target)
+    syntax = docker.args.get(_SYNTAX) or dockerfile.syntax
+    found = [*walk.images, *([in_full(syntax)] if syntax else [])]
+    return NamedImages(
+        images=tuple(dict.fromkeys(reference for reference in found if reference)),
+        base=walk.base_of(target) if target is not None and target >= 0 else None,
+        is_complete=not walk.untold and not any(_may_fetch(one) for one in dockerfile.instructions),
+    )
+
+
+def _may_fetch(one: Instruction) -> bool:
+    """Tell whether an instruction adds, or may add, what lies at an address."""
+    is_add = one.name == "ADD" or (one.name == "ONBUILD" and one.rest.upper().startswith("ADD"))
+    return is_add and _ADDRESS.search(one.rest) is not None
+
+
+def in_full(text: str) -> str | None:
+    """Return a reference in full, as BuildKit knows it; `None`: it is none, or takes no image."""
+    if text == _SCRATCH:
+        return None
+    try:
+        return str(Reference.parse(text))
+    except UsageError:
+        return None
+
+
+def _arguments(docker: Docker, platform: Platform) -> dict[str, str]:
+    """Return the arguments that no Dockerfile has to declare; those that only the builder knows are missing."""
+    return {
+        "TARGETPLATFORM": str(platform),
+        "TARGETOS": platform.os,
+        "TARGETARCH": platform.architecture,
+        "TARGETVARIANT": platform.variant or "",
+        "TARGETSTAGE": docker.target or "default",
+    } | {name: value for name, value in docker.args.items() if name.startswith("TARGET")}
+
+
+def _stages(dockerfile: Dockerfile, docker: Docker, platform: Platform) -> list[_Stage]:
+    values = _arguments(docker, platform)
+    found: list[_Stage] = []
+    for one in dockerfile.instructions:
+        if one.name == "FROM":
+            words = one.rest.split()
+            base = expand(words[0], values, dockerfile.escape) if words else None
+            name = words[2] if len(words) > 2 and words[1].lower() == "as" else ""  # noqa: PLR2004 - `BASE AS NAME`
+            found.append(_Stage(name=name.lower(), base=base))
+        elif one.name == "ARG" and not found:
+            _declare(one, docker, values, dockerfile.escape)
+        elif found:
+            found[-1].sources += _sources(one)
+    return found
+
+
+def _declare(one: Instruction, docker: Docker, values: dict[str, str], escape: str) -> None:
+    """Take the arguments that are declared before the first stage, which alone count in `FROM`."""
+    for word in _words(one.rest):
+        name, has_default, default = word.partition("=")
+        if name in docker.args:
+            values[name] = docker.args[name]
+        elif has_default and (value := expand(default, values, escape)) is not None:
+            values[name] = value
+
+
+def _words(text: str) -> list[str]:
+    """Part words at spaces that no quotes hold together; the quotes stay."""
+    return re.findall(r"""(?:[^\s"']|"(?:\\.|[^"\\])*"|'[^']*')+""", text)
+
+
+def _sources(one: Instruction) -> Iterator[str]:
+    """Yield what an instruction copies or mounts from."""
+    if one.name == "ONBUILD" and one.rest:
+        return  # it is for whoever builds on the image, and not for this build
+    for flag, value in one.flags:
+        if one.name in {"COPY", "ADD"} and flag == "from":
+            yield value
+        elif one.name == "RUN" and flag == "mount":
+            for option in next(csv.reader([value]), []):
+                key, _, source = option.partition("=")
+                if key.strip().lower() == "from" and source:
+                    yield source
+
+
+class _Walk:
+    """Finds the images that a stage needs, and those that the stages need which it needs."""
+
+    def __init__(self, stages: list[_Stage], docker: Docker) -> None:
+        self._stages = stages
+        self._contexts = {in_full(name) or name for name in docker.contexts} | set(docker.contexts)
+        self._entered: set[int] = set()
+        images = {name: in_full(reference) for name, reference in image_contexts_of(docker).items()}
+        self._images = images | {in_full(name) or name: reference for name, reference in images.items()}
+        self.images: list[str | None] = [*images.values()]
+        self.untold = False
+        """Something is named in a way that only BuildKit understands."""
+
+    def before(self, name: str, end: int) -> int | None:
+        """Return the number of the stage of this name or number, of those before `end`; `None`: it is no stage."""
+        for index in reversed(range(end)):
+            if self._stages[index].name == name.lower():
+                return index
+        return int(name) if name.isdecimal() and int(name) < end else None
+
+    def enter(self, first: int) -> None:
+        """Find what a stage needs."""
+        waiting = [first]
+        while waiting:
+            index = waiting.pop()
+            if index in self._entered:
+                continue
+            self._entered.add(index)
+            stage = self._stages[index]
+            self.untold |= stage.base is None
+            for source in ([stage.base] if stage.base is not None else []) + stage.sources:
+                other = self._stage(source, index, numbers=source is not stage.base)
+                if other is not None:
+                    waiting.append(other)
+                elif not self._is_context(source):
+                    self.images.append(in_full(source))
+                    self.untold |= self.images[-1] is None and source != _SCRATCH
+
+    def base_of(self, index: int) -> str | None:
+        """Return the image that a stage is built on in the end."""
+        base = self._stages[index].base
+        while base is not None and (other := self._stage(base, index, numbers=False)) is not None:
+            base, index = self._stages[other].base, other
+        if base is not None and self._is_context(base):
+            return self._images.get(base) or self._images.get(in_full(base) or base)
+        return in_full(base) if base is not None else None
+
+    def _stage(self, name: str, end: int, *, numbers: bool) -> int | None:
+        """Return the stage that a name stands for; `FROM` takes no numbers."""
+        if self._is_context(name) or (name.isdecimal() and not numbers):
+            return None
+        return self.before(name, end)
+
+    def _is_context(self, name: str) -> bool:
+        return name in self._contexts or (in_full(name) or name) in self._contexts

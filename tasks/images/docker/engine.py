@@ -1,4 +1,4 @@
-"""Building with an engine that has no buildx: docker's library drives it, and its archive becomes an OCI image."""
+"""The docker engine without buildx: the images in its store, and building with it through docker's library."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
 from ....provenance.errors import BuildError, ToolError, quoted
+from ....provenance.fs.store import writing
 from ....provenance.oci.reference import Reference
 from ....provenance.platform import Platform
-from .materials import Material
-from .store import opened_engine, save
+from .pins import Material
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,75 @@ if TYPE_CHECKING:
     from ....provenance.config import Docker
     from ....provenance.process import Sink
     from ...context import Context
-    from .buildx import Call
+    from .inputs import BuildRequest
+
+_CHUNK = 1 << 20
+_TIMEOUT = 300
+"""Seconds that the engine may say nothing: it puts an archive together before it sends it."""
+
+
+def image_id(name: str) -> str:
+    """Return an engine's id of an image, `sha256:…`.
+
+    Raises:
+        ToolError: there is no engine, or no such image in it.
+    """
+    with opened_engine() as client:
+        return str(client.images.get(name).id)
+
+
+def save(name: str, target: Path) -> str:
+    """Save an image into an archive, and return the engine's id of it.
+
+    It is the very image of that id that is saved, whatever the name comes to stand for meanwhile.
+
+    Raises:
+        ToolError: there is no engine, no such image in it, or the engine ends before the archive does.
+        StoreError: the archive can't be written.
+    """
+    with opened_engine() as client:
+        found = str(client.images.get(name).id)
+        with writing(target):
+            archive = target.open("wb", buffering=0)
+        with archive:
+            for chunk in client.api.get_image(found, chunk_size=_CHUNK):
+                with writing(target):  # and not around the loop: what breaks there is the engine
+                    archive.write(chunk)
+    return found
+
+
+@contextmanager
+def opened_engine() -> Iterator[DockerClient]:
+    """Yield a client of the engine that the environment names, as the docker command has it."""
+    import docker
+    from docker.errors import DockerException, ImageNotFound
+    from requests import RequestException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        client = docker.from_env(timeout=_TIMEOUT)
+    except (DockerException, ValueError) as error:  # the latter for an address in DOCKER_HOST that is none
+        raise ToolError(
+            f"no docker engine can be reached: {_reason(error)}",
+            hint="start it, or set DOCKER_HOST to where it listens",
+        ) from error
+    try:
+        yield client
+    except ImageNotFound as error:
+        raise ToolError(f"the docker engine has no such image: {error.explanation}", hint="build or pull it") from error
+    except (DockerException, RequestException, HTTPError) as error:  # streams are read past `requests`
+        raise ToolError(f"the docker engine failed: {quoted(str(error))}") from error
+    finally:
+        client.close()
+
+
+def _reason(error: BaseException) -> str:
+    """Say in few words why there is no connection; docker's library wraps the reason, and what it says shows that."""
+    inner = error
+    while (cause := inner.__cause__ or inner.__context__) is not None:
+        inner = cause
+    return inner.strerror if isinstance(inner, OSError) and inner.strerror else str(error)
+
 
 _ID = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _BUILDKIT = "`docker buildx create --use` makes a builder that can; see https://docs.docker.com/build/builders/"
@@ -53,7 +121,7 @@ def look_up(reference: str) -> str:
     return digest
 
 
-def build(context: Context, call: Call, archive: Path) -> list[Material]:
+def build(context: Context, request: BuildRequest, archive: Path) -> list[Material]:
     """Build an image, save it into an archive, and remove it from the engine; return the images it was built on.
 
     Raises:
@@ -61,18 +129,18 @@ def build(context: Context, call: Call, archive: Path) -> list[Material]:
             own, whatever they are asked for.
         ToolError: the engine does not answer, or ends in the middle.
     """
-    _refuse_what_needs_buildkit(call.docker)
-    argv = ["docker", "engine", "build", "--platform", call.artifact.platform]
-    with context.progress.call([call.artifact], argv) as sink, opened_engine() as client:
-        for reference, digest in call.pins.items():
-            _pull(client, reference, digest, call.artifact.platform)
-        built = _build(client, call, sink)
+    _refuse_what_needs_buildkit(request.docker)
+    argv = ["docker", "engine", "build", "--platform", request.artifact.platform]
+    with context.progress.call([request.artifact], argv) as sink, opened_engine() as client:
+        for reference, digest in request.pins.items():
+            _pull(client, reference, digest, request.artifact.platform)
+        built = _build(client, request, sink)
         try:
-            _refuse_other_platform(client, built, call)
+            _refuse_other_platform(client, built, request)
             save(built, archive)
         finally:
             client.api.remove_image(built, force=True)
-    return [_material(reference, digest) for reference, digest in call.pins.items()]
+    return [_material(reference, digest) for reference, digest in request.pins.items()]
 
 
 def _refuse_what_needs_buildkit(docker: Docker) -> None:
@@ -91,40 +159,40 @@ def _pull(client: DockerClient, reference: str, digest: str, platform: str) -> N
         pulled.tag(parsed.name, tag=parsed.tag)
 
 
-def _build(client: DockerClient, call: Call, sink: Sink) -> str:
+def _build(client: DockerClient, request: BuildRequest, sink: Sink) -> str:
     """Return the engine's id of what it has built."""
     from docker.errors import APIError
 
-    with _packed(call) as (context, dockerfile):
+    with _packed(request) as (context, dockerfile):
         try:
             answers = client.api.build(
                 fileobj=context,
                 custom_context=True,
                 dockerfile=dockerfile,
-                platform=call.artifact.platform,
-                buildargs=dict(call.docker.args),
-                target=call.docker.target,
+                platform=request.artifact.platform,
+                buildargs=dict(request.docker.args),
+                target=request.docker.target,
                 rm=True,
                 forcerm=True,
                 decode=True,
             )
-            built = _follow(answers, call, sink)
+            built = _follow(answers, request, sink)
         except APIError as error:
             if not error.is_client_error():
                 raise
-            raise _failed(call, str(error.explanation)) from error  # it could not read the Dockerfile
+            raise _failed(request, str(error.explanation)) from error  # it could not read the Dockerfile
     if not _ID.match(built):
         raise ToolError("the docker engine ended in the middle of the build", hint="see that it runs, and run again")
     return built
 
 
-def _follow(answers: Iterable[Mapping[str, object]], call: Call, sink: Sink) -> str:
+def _follow(answers: Iterable[Mapping[str, object]], request: BuildRequest, sink: Sink) -> str:
     built = ""
     for answer in answers:
         match answer:
             case {"error": str(error)}:
                 sink(f"{error}\n".encode())
-                raise _failed(call, error)
+                raise _failed(request, error)
             case {"stream": str(text)}:
                 sink(text.encode())
             case {"aux": {"ID": str(id_)}}:
@@ -132,24 +200,24 @@ def _follow(answers: Iterable[Mapping[str, object]], call: Call, sink: Sink) -> 
     return built
 
 
-def _failed(call: Call, said: str) -> BuildError:
+def _failed(request: BuildRequest, said: str) -> BuildError:
     is_newer = any(text in said.lower() for text in ("unknown instruction", "unknown flag", "dockerfile parse error"))
     return BuildError(
-        f"the docker engine failed to build `{call.artifact.id}`: {quoted(said)}",
+        f"the docker engine failed to build `{request.artifact.id}`: {quoted(said)}",
         hint=f"what this engine does not know may be BuildKit's; {_BUILDKIT}" if is_newer else None,
     )
 
 
 @contextmanager
-def _packed(call: Call) -> Iterator[tuple[BinaryIO, str]]:
+def _packed(request: BuildRequest) -> Iterator[tuple[BinaryIO, str]]:
     """Yield the context as an archive, and the Dockerfile's name in it; the engine takes that out again."""
     name = f".dockerfile.{secrets.token_hex(8)}"
-    path = call.folder / "context.tar"
+    path = request.folder / "context.tar"
     ignore = f".dockerignore\n{name}\n".encode()
     with path.open("w+b") as stream:
         with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            archive.add(call.staged.context, arcname=".", filter=lambda member: _plain(member, call.epoch))
-            for file, data in ((name, call.staged.text), (".dockerignore", ignore)):
+            archive.add(request.staged.context, arcname=".", filter=lambda member: _plain(member, request.epoch))
+            for file, data in ((name, request.staged.text), (".dockerignore", ignore)):
                 member = tarfile.TarInfo(file)
                 member.size = len(data)
                 archive.addfile(member, BytesIO(data))
@@ -166,13 +234,13 @@ def _plain(member: tarfile.TarInfo, epoch: int) -> tarfile.TarInfo | None:
     return member
 
 
-def _refuse_other_platform(client: DockerClient, built: str, call: Call) -> None:
+def _refuse_other_platform(client: DockerClient, built: str, request: BuildRequest) -> None:
     found = client.api.inspect_image(built)
     made = Platform(os=str(found["Os"]), architecture=str(found["Architecture"]), variant=found.get("Variant") or None)
-    asked = Platform.parse(call.artifact.platform)
+    asked = Platform.parse(request.artifact.platform)
     if (made.os, made.architecture) != (asked.os, asked.architecture):
         raise BuildError(
-            f"the docker engine built `{call.artifact.id}` for `{made}`: without BuildKit it builds for its own",
+            f"the docker engine built `{request.artifact.id}` for `{made}`: without BuildKit it builds for its own",
             hint=_BUILDKIT,
         )
 

@@ -1,4 +1,4 @@
-"""The digests that stand for images in one run: each is looked up once, and BuildKit takes these and no others."""
+"""Digests in and digests out: the images that a build is given by digest, and the materials that it reports."""
 
 from __future__ import annotations
 
@@ -6,30 +6,27 @@ import json
 import os
 import re
 import threading
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote
 
+from ....provenance.attest.resource import ResourceDescriptor
 from ....provenance.digest import read_limited
-from ....provenance.errors import ConfigError, ToolError, quoted
+from ....provenance.errors import BuildError, ConfigError, ToolError, quoted
 from ....provenance.json import read_json
 from ....provenance.oci.reference import Reference
-from ....provenance.process import capture
 from ...freshness.inputs import Kind, key
-from .tool import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from ....provenance.json import JSONValue
     from ...context import Context
-    from .tool import Tool
 
 POLICY = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
 """Names the file of a source policy (BuildKit, sourcepolicy)."""
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_PATIENCE = 120.0
-"""Seconds for a registry to answer."""
 _POLICY_LIMIT = 1 << 20
 _EXACT = 1
 """`MatchType.EXACT` (BuildKit, sourcepolicy/pb/policy.proto)."""
@@ -45,46 +42,43 @@ class Asking(StrEnum):
 
     ALWAYS = "always"
     """In every run, once."""
-    WHERE_NEVER_ASKED = "where-never-asked"
-    """Else what was found the last time counts."""
+    WHERE_UNKNOWN = "where-unknown"
+    """Only if no earlier run has looked it up."""
 
 
 class Pins:
-    """The digests of one run."""
+    """The digests of one run: each image is looked up at most once.
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._workspace = context.workspace
+    Args:
+        context: the run, whose memory keeps the digests for runs to come.
+        look_up: returns the digest that a reference has in its registry now.
+    """
+
+    def __init__(self, context: Context, look_up: Callable[[str], str]) -> None:
+        self._memory = context.memory
+        self._look_up = look_up
         self._lock = threading.Lock()
-        self._found: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
 
-    def of(self, references: Iterable[str], find: Callable[[], Tool], asking: Asking) -> dict[str, str]:
-        """Return the digests of images, by reference.
-
-        Args:
-            references: in full.
-            find: tells what looks them up.
-            asking: whether they are looked up.
+    def resolve(self, references: Iterable[str], asking: Asking) -> dict[str, str]:
+        """Return the digests of images, by reference; references are given in full.
 
         Raises:
-            ToolError: one can't be looked up.
+            ToolError: an image can't be looked up.
         """
-        found = {}
-        for reference in references:
-            if digest := Reference.parse(reference).digest:
-                found[reference] = digest
-                continue
-            known = self._context.memory.get(_memory(reference)) if asking is Asking.WHERE_NEVER_ASKED else None
-            found[reference] = known if isinstance(known, str) else self._look_up(reference, find)
-        return found
+        return {
+            reference: Reference.parse(reference).digest or self._digest(reference, asking) for reference in references
+        }
 
-    def _look_up(self, reference: str, find: Callable[[], Tool]) -> str:
+    def _digest(self, reference: str, asking: Asking) -> str:
+        remembered = f"docker pin {reference}"
+        if asking is Asking.WHERE_UNKNOWN and isinstance(known := self._memory.get(remembered), str):
+            return known
         with self._lock:
-            if reference not in self._found:
-                found = _ask(reference, find(), self._workspace.root)
-                self._found[reference] = found
-                self._context.memory.put(_memory(reference), found)
-            return self._found[reference]
+            if reference not in self._digests:
+                self._digests[reference] = self._look_up(reference)
+                self._memory.put(remembered, self._digests[reference])
+            return self._digests[reference]
 
 
 def policy(pins: Mapping[str, str]) -> bytes:
@@ -120,25 +114,98 @@ def _own_rules() -> list[JSONValue]:
     return rules
 
 
-def _memory(reference: str) -> str:
-    return f"docker pin {reference}"
+_HEX = re.compile(r"[0-9a-f]{32,128}\Z")
+_IMAGE = "pkg:docker/"
 
 
-def _ask(reference: str, tool: Tool, root: Path) -> str:
-    """Ask a registry which digest a reference stands for, with the user's credentials and mirrors."""
-    if not tool.argv:
-        from .engine import look_up
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """One source of a build.
 
-        return look_up(reference)
-    builder = ["--builder", tool.builder] if tool.builder else []
-    argv = [*tool.argv, "imagetools", "inspect", *builder, reference, "--format", "{{.Manifest.Digest}}"]
-    try:
-        found = capture(argv, cwd=root, env=environment(), timeout=_PATIENCE).decode(errors="replace").strip()
-    except ToolError as error:
-        raise ToolError(
-            f"the image {quoted(reference)}, which a Dockerfile names, can't be looked up: {error.message}",
-            hint="see that it is there, log in with `docker login`, or name it by its digest",
-        ) from error
-    if not _DIGEST.match(found):
-        raise ToolError(f"`docker buildx` did not tell the digest of {quoted(reference)}, but {quoted(found)}")
-    return found
+    Attributes:
+        uri: as BuildKit gives it: of an image its package URL.
+        digest: algorithm to hex.
+    """
+
+    uri: str
+    digest: Mapping[str, str]
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image."""
+        return self.uri.startswith(_IMAGE)
+
+    @property
+    def name(self) -> str:
+        """What a Dockerfile would call it."""
+        if not self.is_image:
+            return self.uri
+        path, _, _ = self.uri.removeprefix(_IMAGE).partition("?")
+        name, _, tag = path.partition("@")
+        return unquote(f"{name}:{tag}" if tag and not tag.startswith("sha256") else name)
+
+    def resource(self) -> ResourceDescriptor:
+        """Return it as in-toto has it."""
+        return ResourceDescriptor(name=self.name, uri=self.uri, digest=dict(self.digest))
+
+
+def read_materials(provenance: Mapping[str, JSONValue]) -> list[Material]:
+    """Read the materials of BuildKit's provenance (SLSA v0.2, `materials`; v1, `resolvedDependencies`).
+
+    Raises:
+        ToolError: there is no list of them, or one is not understood.
+    """
+    definition = provenance.get("buildDefinition")
+    listed = definition.get("resolvedDependencies") if isinstance(definition, dict) else provenance.get("materials")
+    if listed is None:
+        return []  # it was made from nothing but the context
+    if not isinstance(listed, list):
+        raise ToolError("BuildKit reports what it has used in a form that is not known")
+    return sorted((_material(one) for one in listed), key=lambda material: (material.uri, sorted(material.digest)))
+
+
+def _material(found: JSONValue) -> Material:
+    match found:
+        case {"uri": str(uri), "digest": dict(digest)} if digest:
+            pairs = {name: value for name, value in digest.items() if isinstance(value, str) and _HEX.match(value)}
+            if len(pairs) == len(digest):
+                return Material(uri=uri, digest=pairs)
+    raise ToolError(f"BuildKit reports what it has used without a digest: {quoted(str(found))}")
+
+
+def refuse_unpinned(materials: Sequence[Material], digests: Collection[str], texts: Collection[str], name: str) -> None:
+    """See that each source is one whose digest was settled before the build.
+
+    Args:
+        materials: what was used.
+        digests: of the images that were looked up, `sha256:…`.
+        texts: where the user may have named a digest: the Dockerfile, build arguments, named contexts.
+        name: the Dockerfile's.
+
+    Raises:
+        BuildError: one is not.
+    """
+    settled = {digest.partition(":")[2] for digest in digests}
+    for material in materials:
+        hexes = {*material.digest.values(), *_asked_for(material)}
+        if not hexes & settled and not any(one in text for one in hexes for text in texts):
+            raise _unpinned(material, name)
+
+
+def _asked_for(material: Material) -> list[str]:
+    """Return the digests by which BuildKit was asked for an image; those of its parts may be reported beside."""
+    query = parse_qs(material.uri.partition("?")[2]) if material.is_image else {}
+    return [digest.partition(":")[2] for digest in query.get("digest", [])]
+
+
+def _unpinned(material: Material, name: str) -> BuildError:
+    algorithm, found = next(iter(sorted(material.digest.items(), reverse=True)))
+    if material.is_image:
+        hint = f"name it by its digest, as `{material.name}@{algorithm}:{found}`"
+    elif algorithm == "sha256":
+        hint = f"write `ADD --checksum=sha256:{found}`, or another digest if that is not what it has to be"
+    else:
+        hint = f"name the commit, as `#{found}`"
+    return BuildError(
+        f"the build used {quoted(material.name)}, and {quoted(name)} does not say by a digest what that is", hint=hint
+    )

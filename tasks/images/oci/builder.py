@@ -2,108 +2,64 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
-from ...artifacts import refuse
+from ....provenance.config import Oci
+from ..builder import ImageBuilder
 from . import BUILDER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from ....provenance.attest.resource import ResourceDescriptor
-    from ....provenance.digest import Digest
-    from ....provenance.sbom.inventory import Inventory
-    from ...builder import Artifact, Built, Declared
-    from ...context import Context
+    from ....provenance.json import JSONValue
+    from ...artifacts import Ids
+    from ...builder import Artifact, Declared
     from ...freshness.snapshot import Snapshot
-    from .take import Taken
-    from .units import Unit
+    from ..annotations import Origin
+    from ..builder import BuiltImage, Image
+    from .artifacts import Source
 
 
-class OciBuilder:
+class OciBuilder(ImageBuilder[Oci]):
     """Takes over the images of `[oci.NAME]`."""
 
     name = BUILDER
 
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        self.workspace = context.workspace
-        self._units: dict[str, Unit] = {}
-        self._taken: dict[str, Taken] = {}
+    def _tables(self) -> Sequence[Oci]:
+        return self.workspace.config.ocis
 
-    def discover(self) -> Sequence[Artifact]:
-        """Return the artifacts of every configured image; archives that are artifacts must have been discovered.
+    def _config_errors(self, tables: Sequence[Oci], ids: Ids) -> Iterator[str]:
+        from .artifacts import config_errors
 
-        Raises:
-            ConfigError: a table is wrong; the message has a line for each mistake.
-        """
-        ocis = self.workspace.config.ocis
-        if not ocis:
-            return ()
-        from ...artifacts import Ids
-        from .check import mistakes
-        from .units import unit
+        return config_errors(tables, ids, self.context.artifacts, self.context.failed_builders)
 
-        ids = Ids(self.context.artifacts)
-        refuse(mistakes(ocis, ids, self.context.artifacts, self.context.failed_builders))
-        self._units = {oci.name: unit(oci, ids) for oci in ocis}
-        return [artifact for one in self._units.values() for artifact in one.artifacts]
+    def _image(self, table: Oci, ids: Ids) -> Image[Oci]:
+        from .artifacts import image_of
 
-    def declare(self, artifact: Artifact) -> Declared:
-        """Return where an image is taken from, and what it shall say of itself."""
-        one = self._units[artifact.name]
-        if artifact == one.index:
-            from ..index import declare_index
+        return image_of(table, ids)
 
-            return declare_index(one.chosen(self.workspace))
-        from .inputs import declare
+    def _declare(self, table: Oci, artifact: Artifact) -> Declared:  # noqa: ARG002 - all platforms have the same inputs
+        from .artifacts import declare
 
-        return declare(self.context, one)
+        def look_up(source: Source) -> str:
+            from . import take
 
-    def propose(self) -> Mapping[str, tuple[str, ...]]:
-        """Propose nothing: an archive that lies about need not be what ships."""
-        return {}
+            return take.look_up(source)
 
-    def build(self, group: str, snapshots: Mapping[Artifact, Snapshot]) -> Mapping[Artifact, Built]:
-        """Take an image over for all platforms that are asked for, or join them in an index."""
-        artifact, snapshot = next(iter(snapshots.items()))
-        unit = self._units[artifact.name]
-        if artifact == unit.index:
-            from ..join import build_index
+        return declare(self.context, table, look_up)
 
-            return {artifact: build_index(self.context, artifact, unit.index_of(self.workspace), snapshot)}
+    def _build(self, table: Oci, group: str, snapshots: Mapping[Artifact, Snapshot]) -> Mapping[Artifact, BuiltImage]:
         from .take import take
 
         scratch = self.workspace.state / BUILDER / f"{group.partition(':')[2]}.source"
-        taken = take(self.context, unit, snapshots, scratch)
-        self._taken.update({artifact.id: each for artifact, each in taken.items()})
-        return {artifact: each.built for artifact, each in taken.items()}
+        return take(self.context, table, snapshots, scratch)
 
-    def release(self, artifact: Artifact) -> None:
-        """Remove the layout that was made of an artifact."""
-        self._taken.pop(artifact.id, None)
-        shutil.rmtree(self.context.scratch_dir(artifact), ignore_errors=True)
+    def _build_definition(self, table: Oci) -> tuple[str, Mapping[str, JSONValue]]:
+        from .artifacts import BUILD_TYPE, external
 
-    def describe(
-        self, artifact: Artifact, path: Path, digest: Digest
-    ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
-        """Return what is in an image, and what it was taken from, by digest."""
-        if artifact == self._units[artifact.name].index:
-            from ..join import describe
+        return BUILD_TYPE, external(self.workspace, table)
 
-            return describe(self.context, artifact, path, digest)
-        from ..describe import describe_image
+    def _origin(self, table: Oci) -> Origin:
+        from .artifacts import Source
 
-        taken = self._taken[artifact.id]
-        inventory = describe_image(
-            self.context,
-            artifact,
-            path,
-            digest,
-            created=taken.created,
-            sources={},
-            upstream=(),
-        )
-        return inventory, taken.materials
+        return Source.of(table).origin

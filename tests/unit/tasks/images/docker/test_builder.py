@@ -13,7 +13,7 @@ from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST, Manifest
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
-from doit_provenance.tasks.images.docker import engine, pins
+from doit_provenance.tasks.images.docker import buildx, engine
 from doit_provenance.tasks.pipeline import build as pipeline
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def test_an_engine_that_reports_nothing_is_given_nothing_unknown(
 ) -> None:
     docker("echo \"docker: 'buildx' is not a docker command\" >&2; exit 1")
     monkeypatch.setattr(engine, "version", lambda: "20.10")
-    monkeypatch.setattr(pins, "_ask", lambda *_: f"sha256:{'ab' * 32}")
+    monkeypatch.setattr(buildx, "look_up", lambda *_: f"sha256:{'ab' * 32}")
     (root / "app").mkdir()
     (root / "app/Dockerfile").write_text(text)
     _fails(images(TABLE), BuildError, "only BuildKit can tell")

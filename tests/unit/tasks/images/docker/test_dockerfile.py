@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.tasks.images.docker.dockerfile import Dockerfile, parse
-from doit_provenance.tasks.images.docker.expansion import expand
+from doit_provenance.tasks.images.docker.dockerfile import Dockerfile, expand, parse
 
 
 def read(text: str) -> Dockerfile:

@@ -10,10 +10,8 @@ import pytest
 from doit_provenance.provenance.config import Docker
 from doit_provenance.provenance.errors import BuildError
 from doit_provenance.tasks.builder import Artifact
-from doit_provenance.tasks.images.docker.buildx import Call
 from doit_provenance.tasks.images.docker.engine import _follow, _refuse_other_platform
-from doit_provenance.tasks.images.docker.staging import Staged
-from doit_provenance.tasks.images.docker.tool import Tool
+from doit_provenance.tasks.images.docker.inputs import BuildRequest, Staged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,12 +22,11 @@ ID = "sha256:" + "ab" * 32
 
 
 @pytest.fixture
-def call(tmp_path: Path) -> Call:
+def request_(tmp_path: Path) -> BuildRequest:
     staged = Staged(context=tmp_path, dockerfile=tmp_path / "Dockerfile", named={}, text=b"", files={})
-    return Call(
+    return BuildRequest(
         docker=Docker(name="x"),
         artifact=Artifact(builder="docker", name="x", platform="linux/arm64", group="x", file="image"),
-        tool=Tool(argv=()),
         staged=staged,
         pins={},
         epoch=0,
@@ -38,22 +35,22 @@ def call(tmp_path: Path) -> Call:
 
 
 @pytest.mark.parametrize(("made", "fits"), [("amd64", False), ("arm64", True)])
-def test_platform(call: Call, made: str, *, fits: bool) -> None:
+def test_platform(request_: BuildRequest, made: str, *, fits: bool) -> None:
     """Engines have built for their own platform and said nothing."""
     api = SimpleNamespace(inspect_image=lambda _: {"Os": "linux", "Architecture": made, "Variant": ""})
     client = cast("DockerClient", SimpleNamespace(api=api))
     if fits:
-        _refuse_other_platform(client, ID, call)
+        _refuse_other_platform(client, ID, request_)
         return
     with pytest.raises(BuildError, match="`docker:x@linux/arm64` for `linux/amd64`: without BuildKit"):
-        _refuse_other_platform(client, ID, call)
+        _refuse_other_platform(client, ID, request_)
 
 
-def test_answers(call: Call) -> None:
+def test_answers(request_: BuildRequest) -> None:
     said: list[bytes] = []
     answers = [{"stream": "Step 1\n"}, {"status": "x"}, {"aux": {"ID": ID}}]
-    assert _follow(answers, call, said.append) == ID
+    assert _follow(answers, request_, said.append) == ID
     assert said == [b"Step 1\n"]
     with pytest.raises(BuildError, match="the docker engine failed to build `docker:x@linux/arm64`: `no such file`"):
-        _follow([{"error": "no such file", "errorDetail": {}}], call, said.append)
+        _follow([{"error": "no such file", "errorDetail": {}}], request_, said.append)
     assert said[-1] == b"no such file\n"

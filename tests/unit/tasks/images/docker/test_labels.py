@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doit_provenance.tasks.images.docker.labels import without_inherited
+from doit_provenance.tasks.images.docker.build import without_inherited
 
 VERSION, SOURCE = "org.opencontainers.image.version", "org.opencontainers.image.source"
 DOCKERFILE = f'FROM debian\nARG V\nLABEL "{VERSION}"=$V \\\n  other=1\n'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doit_provenance.provenance.errors import BuildError, ToolError
-from doit_provenance.tasks.images.docker.materials import Material, read_materials, refuse_unpinned
+from doit_provenance.tasks.images.docker.pins import Material, read_materials, refuse_unpinned
 
 HEX = "ab" * 32
 OTHER = "cd" * 32

@@ -7,9 +7,9 @@ import pytest
 from doit_provenance.provenance.config import parse
 from doit_provenance.provenance.config.template import Standing, starter
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.images.docker import propose
+from doit_provenance.tasks.images.docker import dockerfile_discovery
 from doit_provenance.tasks.images.docker.bake import Target
-from doit_provenance.tasks.images.docker.propose import propose_images
+from doit_provenance.tasks.images.docker.dockerfile_discovery import propose_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def baked(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Target]:
     """Return the targets that the workspace's bake file has."""
     (root / "docker-bake.hcl").touch()
     targets: list[Target] = []
-    monkeypatch.setattr(propose, "read_bake", lambda *_: targets)
+    monkeypatch.setattr(dockerfile_discovery, "read_bake", lambda *_: targets)
     return targets
 
 
@@ -120,7 +120,7 @@ def test_without_a_bake_file_docker_is_not_asked(root: Path, monkeypatch: pytest
     def asked(*_: object) -> None:
         raise ToolError("asked")
 
-    monkeypatch.setattr(propose, "read_bake", asked)
+    monkeypatch.setattr(dockerfile_discovery, "read_bake", asked)
     assert propose_images(root, "pots", ()).said == ()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import BuildError
-from doit_provenance.tasks.images.docker.secret import refuse_in_contexts, refuse_missing
+from doit_provenance.tasks.images.docker.inputs import refuse_in_contexts, refuse_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.tasks.images.docker.seen import dockerfiles, named
+from doit_provenance.tasks.images.docker.dockerfile_discovery import dockerfiles, named
 
 if TYPE_CHECKING:
     from pathlib import Path

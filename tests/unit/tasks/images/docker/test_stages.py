@@ -6,13 +6,12 @@ import pytest
 
 from doit_provenance.provenance.config import Docker
 from doit_provenance.provenance.platform import Platform
-from doit_provenance.tasks.images.docker.dockerfile import parse
-from doit_provenance.tasks.images.docker.stages import Named, named_by
+from doit_provenance.tasks.images.docker.dockerfile import NamedImages, named_by, parse
 
 SHA = "sha256:" + "a" * 64
 
 
-def named(text: str, docker: Docker | None = None, platform: str = "linux/arm64") -> Named:
+def named(text: str, docker: Docker | None = None, platform: str = "linux/arm64") -> NamedImages:
     return named_by(parse(text.encode(), "Dockerfile"), docker or Docker(name="x"), Platform.parse(platform))
 
 
@@ -49,7 +48,7 @@ def test_images(text: str, images: list[str], base: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "is_all"),
+    ("text", "is_complete"),
     [
         ("FROM a\nCOPY --from=b:1 / /\nADD a.tar /", True),
         ("FROM scratch\nFROM a", True),
@@ -62,8 +61,8 @@ def test_images(text: str, images: list[str], base: str | None) -> None:
         ("FROM a\nONBUILD ADD http://example.com/x /", False),
     ],
 )
-def test_whether_all_is_told_before_the_build(text: str, *, is_all: bool) -> None:
-    assert named(text).is_all is is_all
+def test_whether_all_is_told_before_the_build(text: str, *, is_complete: bool) -> None:
+    assert named(text).is_complete is is_complete
 
 
 def test_arguments_of_the_table_count_where_they_are_declared() -> None:
@@ -81,6 +80,6 @@ def test_only_what_the_target_needs(target: str, images: tuple[str, ...]) -> Non
 def test_contexts_take_the_place_of_images() -> None:
     docker = Docker(name="x", contexts={"alpine": "files", "deb": "docker-image://debian:12"})
     text = "FROM alpine:latest AS a\nFROM deb\nCOPY --from=a / /\nCOPY --from=alpine / /"
-    assert named(text, docker) == Named(
-        images=("docker.io/library/debian:12",), base="docker.io/library/debian:12", is_all=True
+    assert named(text, docker) == NamedImages(
+        images=("docker.io/library/debian:12",), base="docker.io/library/debian:12", is_complete=True
     )

@@ -14,8 +14,7 @@ from doit_provenance.provenance.errors import BuildError, InputChangedError
 from doit_provenance.tasks.builder import Artifact
 from doit_provenance.tasks.freshness.inputs import Meter
 from doit_provenance.tasks.freshness.snapshot import Snapshot, Upstream
-from doit_provenance.tasks.images.docker.inputs import declared
-from doit_provenance.tasks.images.docker.staging import Staged, stage
+from doit_provenance.tasks.images.docker.inputs import Staged, declared, stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import StoreError, ToolError
-from doit_provenance.tasks.images.docker import store
+from doit_provenance.tasks.images.docker import engine as store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import ConfigError, ToolError
+from doit_provenance.tasks.images.docker.buildx import Tool, environment, find_tool, look_up, tool_value
 from doit_provenance.tasks.images.docker.pins import POLICY, Asking, Pins, policy, resolution
-from doit_provenance.tasks.images.docker.tool import Tool, environment, find_tool, tool_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,15 +124,19 @@ def test_all_images_of_a_run_see_one_digest(images: Images, docker: Docker) -> N
     calls = docker(BUILDX)
     context = images("").context
     find = functools.partial(find_tool, context)
+
+    def ask(reference: str) -> str:
+        return look_up(reference, find(), context.workspace.root)
+
     reference = "docker.io/library/debian:12"
-    pins = Pins(context)
-    assert pins.of([reference, f"a.io/b@{SHA}"], find, Asking.ALWAYS) == {reference: SHA, f"a.io/b@{SHA}": SHA}
+    pins = Pins(context, ask)
+    assert pins.resolve([reference, f"a.io/b@{SHA}"], Asking.ALWAYS) == {reference: SHA, f"a.io/b@{SHA}": SHA}
     assert f"buildx imagetools inspect --builder far {reference} --format {{{{.Manifest.Digest}}}}" in calls.read_text()
     docker(BUILDX.replace("ab" * 32, "cd" * 32))
-    assert pins.of([reference], find, Asking.ALWAYS) == {reference: SHA}
-    never = Asking.WHERE_NEVER_ASKED
-    assert Pins(context).of([reference], find, never) == {reference: SHA}, "a run that builds nothing asks nobody"
-    assert Pins(context).of([reference], find, Asking.ALWAYS) == {reference: "sha256:" + "cd" * 32}
+    assert pins.resolve([reference], Asking.ALWAYS) == {reference: SHA}
+    never = Asking.WHERE_UNKNOWN
+    assert Pins(context, ask).resolve([reference], never) == {reference: SHA}, "a run that builds nothing asks nobody"
+    assert Pins(context, ask).resolve([reference], Asking.ALWAYS) == {reference: "sha256:" + "cd" * 32}
     assert resolution(reference) == f"resolution:image {reference}"
 
 
@@ -145,7 +149,7 @@ def test_image_that_is_not_there(images: Images, docker: Docker, script: str, sa
     tool = find_tool(context)
     docker(script)
     with pytest.raises(ToolError, match=said):
-        Pins(context).of(["docker.io/library/debian:12"], lambda: tool, Asking.ALWAYS)
+        look_up("docker.io/library/debian:12", tool, context.workspace.root)
 
 
 def test_policy_comes_after_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

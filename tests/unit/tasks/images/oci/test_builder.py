@@ -22,8 +22,8 @@ from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.record import IMAGE
 from doit_provenance.tasks.artifacts import Ids
 from doit_provenance.tasks.builder import Form
-from doit_provenance.tasks.images.oci import remote, take
-from doit_provenance.tasks.images.oci.check import mistakes
+from doit_provenance.tasks.images.oci import take
+from doit_provenance.tasks.images.oci.artifacts import config_errors
 from doit_provenance.tasks.pipeline import build as pipeline
 
 from .conftest import archive, layout
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from doit_provenance.provenance.oci.model import Descriptor
     from doit_provenance.provenance.oci.writer import LayoutWriter
     from doit_provenance.tasks.builder import Built
+    from doit_provenance.tasks.images.oci.artifacts import Source
     from doit_provenance.tasks.images.oci.builder import OciBuilder
-    from doit_provenance.tasks.images.oci.units import Source
 
     Images = Callable[[str], OciBuilder]
 
@@ -115,7 +115,7 @@ class TestDiscovery:
     def test_image_is_no_archive(self, images: Images) -> None:
         artifacts = images(BOTH).context.artifacts
         oci = Oci(name="x", artifact="oci:tea@linux/amd64")
-        (line,) = mistakes([oci], Ids(artifacts), artifacts)
+        (line,) = config_errors([oci], Ids(artifacts), artifacts)
         assert "is an image already, not an archive" in line
 
 
@@ -295,8 +295,8 @@ class TestRemote:
             assert not scratch.exists()
             return "sha256:first", copy_layout(root / "away", writer)
 
-        monkeypatch.setattr(remote, "look_up", look_up)
-        monkeypatch.setattr(remote, "bring", bring)
+        monkeypatch.setattr(take, "look_up", look_up)
+        monkeypatch.setattr(take, "bring", bring)
         return asked
 
     def test_digest_of_the_last_build_counts(self, images: Images, registry: list[str]) -> None:

@@ -12,9 +12,9 @@ from doit_provenance.provenance.oci.model import Index
 from doit_provenance.tasks.builder import Form
 from doit_provenance.tasks.freshness.inputs import Meter
 from doit_provenance.tasks.freshness.snapshot import Snapshot
-from doit_provenance.tasks.images import join
-from doit_provenance.tasks.images.index import IndexOf, declare_index, index_artifact
-from doit_provenance.tasks.images.join import build_index, describe
+from doit_provenance.tasks.images import index as index_module
+from doit_provenance.tasks.images.builder import declare_index, index_artifact
+from doit_provenance.tasks.images.index import build_index, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +24,8 @@ if TYPE_CHECKING:
     from doit_provenance.tasks.session import Session
 
 TRAY = "kettle:tray@linux/amd64"
-OF = IndexOf(
-    name="tray",
-    annotations={TITLE: "Tray"},
-    chosen="chosen",
-    build_type="https://tea.example/tray.md",
-    external={"image": "tray"},
-)
+BUILD_TYPE = "https://tea.example/tray.md"
+EXTERNAL = {"image": "tray"}
 
 
 @pytest.fixture
@@ -53,7 +48,8 @@ def joined(context: Context, *images: str) -> tuple[Artifact, Built]:
     index = index_artifact([context.artifacts[image] for image in images])
     context.artifacts[index.id] = index
     meter = Meter(context.workspace.root, context.build_dirs)
-    return index, build_index(context, index, OF, Snapshot.take(context, index, declare_index("chosen"), meter))
+    snapshot = Snapshot.take(context, index, declare_index("chosen"), meter)
+    return index, build_index(context, index, snapshot, {TITLE: "Tray"}, BUILD_TYPE, EXTERNAL)
 
 
 def test_images_of_the_output_folder_are_joined(context: Context) -> None:
@@ -64,7 +60,7 @@ def test_images_of_the_output_folder_are_joined(context: Context) -> None:
     assert not left_over.exists()
     image = verify_layout(built.path)
     tray = verify_layout(context.workspace.output / context.artifacts[TRAY].folder / "image")
-    assert (built.inputs, built.files, built.external, built.build_type) == ({}, {}, OF.external, OF.build_type)
+    assert (built.inputs, built.files, built.external, built.build_type) == ({}, {}, EXTERNAL, BUILD_TYPE)
     with opened_layout(built.path) as layout:
         found = layout.manifest(layout.root)
     assert isinstance(found, Index)
@@ -98,4 +94,4 @@ def test_two_images_for_one_platform(context: Context) -> None:
     ],
 )
 def test_times_of_images(text: str, expected: datetime | None) -> None:
-    assert join._time(text) == expected
+    assert index_module._time(text) == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doit_provenance.provenance.platform import Platform
-from doit_provenance.tasks.images.platforms import read_platforms, wrong_platforms
+from doit_provenance.tasks.images.builder import read_platforms, wrong_platforms
 
 
 @pytest.mark.parametrize(

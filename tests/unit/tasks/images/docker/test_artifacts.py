@@ -9,7 +9,7 @@ import pytest
 from doit_provenance.provenance.errors import ConfigError
 from doit_provenance.provenance.platform import Platform
 from doit_provenance.tasks.builder import Form
-from doit_provenance.tasks.images.docker.units import dockerfile_of, external, secret_ids
+from doit_provenance.tasks.images.docker.artifacts import dockerfile_of, external, secret_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -81,7 +81,10 @@ def _proposed(root: Path) -> tuple[str, list[str]]:
     images = propose_images(root, _name_of(session.workspace), session.context.build_dirs)
     offered = [one for one in images.proposed if one.standing is Standing.OFFERED]
     lines = [f"offered {one.parent}:{one.name}, behind `#` in {FILE}" for one in offered]
-    return starter(found, notes=notes, proposed=images.proposed), [*lines, *(f"note    {line}" for line in images.said)]
+    return starter(found, notes=notes, proposed=images.proposed), [
+        *lines,
+        *(f"note    {line}" for line in images.notes),
+    ]
 
 
 def _name_of(workspace: Workspace) -> str:

@@ -1,4 +1,4 @@
-"""What the images of this workspace say of themselves: from provenance.toml, from their labels, and from git."""
+"""The annotations of images: from provenance.toml, from their labels, and from git."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Origin(StrEnum):
     """Where an image was built."""
 
     WORKSPACE = "workspace"
-    """From this workspace's sources: what git says of them is said of it."""
+    """From this workspace's sources: annotated with the time and revision that git has for them."""
     ELSEWHERE = "elsewhere"
-    """Nobody knows from what: it is said when it was made, as its configuration has it."""
+    """From unknown sources: annotated with `created` of its image configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +41,11 @@ class Base:
 def from_config(
     workspace: Workspace, name: str, configured: Mapping[str, str], origin: Origin = Origin.WORKSPACE
 ) -> dict[str, str]:
-    """Return the annotations that follow from provenance.toml alone; git, which takes its time, is not asked.
+    """Return the annotations that follow from provenance.toml alone, without the cost of asking git.
 
     Args:
         workspace: of the image.
-        name: the image's, which is its title where nothing else is said.
+        name: of the image; its default title.
         configured: `annotations` of its table.
         origin: where it was built.
     """
@@ -59,10 +59,10 @@ def from_config(
 
 
 def as_input(workspace: Workspace, name: str, configured: Mapping[str, str]) -> str:
-    """Return what the user has chosen of annotations, as the value of an input.
+    """Return the settings that determine annotations, as the value of an input.
 
-    Git is not asked, which takes time in every run: an address that is that of the remote, and changes, is said of an
-    image when something else changes.
+    Git is not asked, to save time in every run: a changed remote URL gets into the annotations when the image is built
+    again for another reason.
     """
     supplier = workspace.config.project.supplier
     own = [name, workspace.config.project.source, supplier.name if supplier else None]
@@ -78,22 +78,22 @@ def wanted(
     files: Collection[str],
     base: Base | None = None,
 ) -> dict[str, str]:
-    """Return the annotations that an image's manifest shall have where it has none of that key.
+    """Return the annotations for an image's manifest, used for keys that it does not have yet.
 
-    provenance.toml counts more than labels, and labels more than what is known without them. The time is that of
-    `files`, and so is the revision, which is left out where git does not know each of them as it is: equal sources give
-    equal annotations, whatever was committed beside them since.
+    provenance.toml takes precedence over labels, and labels over what is known otherwise. Time and revision are those
+    of `files`; the revision is left out unless git has each of them unchanged. So equal sources give equal annotations,
+    whatever else was committed since.
 
     Args:
         workspace: whose sources it was built from.
-        name: the image's.
+        name: of the image.
         configured: `annotations` of its table.
         config: its configuration.
-        files: the user's that went in, as paths from the repository's root.
+        files: the user's files that went in, as paths from the repository's root.
         base: what it is built on.
 
     Raises:
-        ProvenanceError: SOURCE_DATE_EPOCH is no time, or git can't tell.
+        ProvenanceError: SOURCE_DATE_EPOCH is malformed, or git fails.
     """
     from ...provenance.oci.annotations import labels, rendered
     from ...provenance.source import revision_of, time_of
@@ -113,7 +113,7 @@ def wanted(
 def wanted_elsewhere(
     workspace: Workspace, name: str, configured: Mapping[str, str], *, config: Mapping[str, JSONValue]
 ) -> dict[str, str]:
-    """Return the same of an image that was not built from the workspace's sources, of which these say nothing."""
+    """Return the same for an image that was not built from the workspace's sources."""
     from ...provenance.oci.annotations import labels
 
     known = from_config(workspace, name, {}, Origin.ELSEWHERE)

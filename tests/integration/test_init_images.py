@@ -78,7 +78,9 @@ def test_targets_of_a_bake_file(root: Path) -> None:
     assert (pot.name, pot.context, pot.dockerfile) == ("pot", "pot", None)
     assert sorted(one.name for one in found.proposed) == ["dev", "many-a", "many-b", "pot", "tea"]
     assert "No setting says of it: labels, the context `tea=target:tea`." in " ".join(text.replace("\n#", "").split())
-    assert found.said == ("target `inline` of docker-bake.hcl is not proposed: its Dockerfile stands in the bake file",)
+    assert found.notes == (
+        "target `inline` of docker-bake.hcl is not proposed: its Dockerfile stands in the bake file",
+    )
     assert "hunter2" not in text
 
 

@@ -1,4 +1,4 @@
-"""What bake files say is built: buildx's own plan of them, in the words of `[docker.NAME]`."""
+"""The targets of bake files as settings of `[docker.NAME]`, read from buildx's own plan."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from ....provenance.config.entry import Value
 
 FILES = ("docker-bake.json", "docker-bake.hcl", "docker-bake.override.json", "docker-bake.override.hcl")
-"""Those that `docker buildx bake` reads by itself, in its order; compose files, which it reads too, say what is run."""
+"""Read by `docker buildx bake` by default, in its order; compose files, which it reads too, describe what is run."""
 
 _SECONDS = 30.0
 _MOST = 200
-"""Targets that are looked at."""
+"""Targets that are read at most."""
 _LIMIT = 8 << 20
 _DEFAULT = "default"
 _TAKEN = frozenset({"context", "dockerfile", "args", "target", "platforms", "secret", "contexts", "annotations"})
 _WITHOUT_EFFECT = frozenset(
     {"tags", "output", "cache-from", "cache-to", "attest", "pull", "no-cache", "no-cache-filter", "call", "description"}
 )
-"""What does not change the image, or is said in another place here."""
+"""Settings that do not change the image, or are configured elsewhere here."""
 _NEEDED = frozenset({"PATH", "HOME", "DOCKER_CONFIG", "BUILDX_CONFIG", "XDG_RUNTIME_DIR", "TMPDIR", "SSH_AUTH_SOCK"})
 _OWN = "local"
-"""The platform of whoever builds, which is what no platform means."""
+"""The platform of the machine, which is our default."""
 _IMAGES = frozenset({"image", "registry", "docker", "oci"})
 """The outputs that are images (buildx, `--output`)."""
 _LEVELS = frozenset({"manifest", "index"})
@@ -44,10 +44,10 @@ class Target:
     Attributes:
         settings: of `[docker.NAME]`, by their names.
         dockerfile: its path from the root.
-        left_out: what of it no setting can say, as `ssh`, in its own words.
-        is_image: it makes an image, and not only files, a cache or a check.
-        unfit: why it can be no `[docker.NAME]` at all; empty: it can.
-        is_default: `docker buildx bake` builds it when nothing is named.
+        left_out: keys without an equivalent setting, as `ssh`.
+        is_image: it makes an image, not only files, a cache or a check.
+        unfit: why it can't be a `[docker.NAME]`; empty if it can.
+        is_default: `docker buildx bake` builds it by default.
     """
 
     name: str
@@ -67,42 +67,42 @@ def bake_files(root: Path) -> tuple[str, ...]:
 def read_bake(root: Path, files: Sequence[str]) -> tuple[Target, ...]:
     """Return all targets that bake files plan, by their names.
 
-    Nothing is built. Variables of a bake file have their defaults, whatever the environment says.
+    Nothing is built. Variables of a bake file have their defaults, whatever the environment has.
 
     Raises:
-        ToolError: buildx is missing or takes the files for wrong, or its plan can't be understood.
+        ToolError: buildx is missing or rejects the files, or its plan is malformed.
     """
     default = _targets(_plan(root, files, ()))
     names = [name for name in _listed(root, files) if name not in default]
-    # A plan has the targets that others use as contexts too, without their own outputs.
-    found = (_targets(_plan(root, files, names)) if names else {}) | default
-    return tuple(_target(name, found[name], is_default=name in default) for name in sorted(found)[:_MOST])
+    # A plan also has the targets that others use as contexts, without their own outputs.
+    targets = (_targets(_plan(root, files, names)) if names else {}) | default
+    return tuple(_target(name, targets[name], is_default=name in default) for name in sorted(targets)[:_MOST])
 
 
 def _plan(root: Path, files: Sequence[str], names: Sequence[str]) -> Mapping[str, JSONValue]:
-    """Return the plan for some targets; for none that are named those of the default group, where there is one."""
+    """Return the plan for these targets; without names, for the default group if there is one."""
     try:
-        said = _bake(root, files, "--print", *names)
+        plan = _bake(root, files, "--print", *names)
     except ToolError as error:
         if not names and f"failed to find target {_DEFAULT}" in str(error):
             return {}
         raise
-    if not isinstance(said, dict):
+    if not isinstance(plan, dict):
         raise ToolError("`docker buildx bake --print` did not answer with a plan")
-    return said
+    return plan
 
 
 def _listed(root: Path, files: Sequence[str]) -> list[str]:
-    """Return the names of all targets, groups left out."""
-    said = _bake(root, files, "--list=type=targets,format=json")
-    found = []
-    for one in said if isinstance(said, list) else []:
-        match one:
+    """Return the names of all targets, without groups."""
+    listed = _bake(root, files, "--list=type=targets,format=json")
+    names = []
+    for entry in listed if isinstance(listed, list) else []:
+        match entry:
             case {"group": True}:
                 pass
             case {"name": str(name)}:
-                found.append(name)
-    return found
+                names.append(name)
+    return names
 
 
 def _bake(root: Path, files: Sequence[str], *arguments: str) -> JSONValue:
@@ -110,58 +110,58 @@ def _bake(root: Path, files: Sequence[str], *arguments: str) -> JSONValue:
     argv = ["docker", "buildx", "bake", *chosen, *arguments]
     output = capture(argv, cwd=root, env=_environment(), timeout=_SECONDS)
     if len(output) > _LIMIT:
-        raise ToolError(f"`{' '.join(argv[:3])}` plans more than {_LIMIT:,} bytes can say")
+        raise ToolError(f"`{' '.join(argv[:3])}` answered with more than {_LIMIT:,} bytes")
     try:
         return read_json(output)
     except ValueError as error:
-        raise ToolError(f"`{' '.join(argv[:3])}` answered what is no JSON: {error}") from error
+        raise ToolError(f"`{' '.join(argv[:3])}` answered with malformed JSON: {error}") from error
 
 
 def _environment() -> dict[str, str]:
-    """Return what buildx itself needs of the environment.
+    """Return the variables that buildx itself needs.
 
-    A plan is resolved: with the rest of the environment the value of a variable, which may be a secret, would stand in
-    it as a build argument, and then in provenance.toml.
+    A plan has variables resolved: with the rest of the environment, a secret in a variable would get into a build
+    argument of the plan, and from there into provenance.toml.
     """
     return {name: value for name, value in clean_environment().items() if name in _NEEDED}
 
 
 def _targets(plan: Mapping[str, JSONValue]) -> dict[str, dict[str, JSONValue]]:
-    found = plan.get("target")
-    return {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
+    targets = plan.get("target")
+    return {k: v for k, v in targets.items() if isinstance(v, dict)} if isinstance(targets, dict) else {}
 
 
-def _target(name: str, said: Mapping[str, JSONValue], *, is_default: bool) -> Target:
-    written = _text(said, "context") or "."
+def _target(name: str, plan: Mapping[str, JSONValue], *, is_default: bool) -> Target:
+    written = _text(plan, "context") or "."
     context = posixpath.normpath(written)
-    dockerfile = posixpath.normpath(posixpath.join(context, _text(said, "dockerfile") or "Dockerfile"))
+    dockerfile = posixpath.normpath(posixpath.join(context, _text(plan, "dockerfile") or "Dockerfile"))
     settings: dict[str, Value] = {"context": context}
     if dockerfile != posixpath.normpath(posixpath.join(context, "Dockerfile")):
         settings["dockerfile"] = dockerfile
-    contexts, foreign = _contexts(said)
-    annotations, unknown = _annotations(said)
+    contexts, foreign = _contexts(plan)
+    annotations, unknown = _annotations(plan)
     settings |= {
-        "platforms": tuple(one for one in _texts(said, "platforms") if one != _OWN),
-        "args": _table(said, "args"),
-        "target": _text(said, "target"),
-        "secrets": _secrets(said),
+        "platforms": tuple(platform for platform in _texts(plan, "platforms") if platform != _OWN),
+        "args": _table(plan, "args"),
+        "target": _text(plan, "target"),
+        "secrets": _secrets(plan),
         "contexts": contexts,
         "annotations": annotations,
     }
-    left_out = [key for key in sorted(said) if said[key] and key not in _TAKEN | _WITHOUT_EFFECT]
+    left_out = [key for key in sorted(plan) if plan[key] and key not in _TAKEN | _WITHOUT_EFFECT]
     return Target(
         name=name,
         settings={key: value for key, value in settings.items() if value},
         dockerfile=dockerfile,
         left_out=(*left_out, *foreign, *unknown),
-        is_image=_is_image(said),
-        unfit=_unfit(said, written),
+        is_image=_is_image(plan),
+        unfit=_unfit(plan, written),
         is_default=is_default,
     )
 
 
-def _unfit(said: Mapping[str, JSONValue], context: str) -> str:
-    if said.get("dockerfile-inline"):
+def _unfit(plan: Mapping[str, JSONValue], context: str) -> str:
+    if plan.get("dockerfile-inline"):
         return "its Dockerfile stands in the bake file"
     if ":" in context:
         return f"its context, {quoted(context)}, is elsewhere"
@@ -170,18 +170,18 @@ def _unfit(said: Mapping[str, JSONValue], context: str) -> str:
     return ""
 
 
-def _is_image(said: Mapping[str, JSONValue]) -> bool:
-    if _text(said, "call") not in {"", "build"}:
+def _is_image(plan: Mapping[str, JSONValue]) -> bool:
+    if _text(plan, "call") not in {"", "build"}:
         return False
-    listed = said.get("output")
+    listed = plan.get("output")
     outputs = listed if isinstance(listed, list) else []
-    types = [_output(one) for one in outputs]
+    types = [_output(output) for output in outputs]
     return not types or not _IMAGES.isdisjoint(types)
 
 
-def _output(said: JSONValue) -> str:
-    """Return the type of an output; buildx plans it as a text or as a table, and a path alone is a folder's."""
-    match said:
+def _output(output: JSONValue) -> str:
+    """Return the type of an output, which buildx plans as a string or a table; a bare path is `local`."""
+    match output:
         case {"type": str(kind)}:
             return kind
         case str(text):
@@ -190,56 +190,56 @@ def _output(said: JSONValue) -> str:
     return ""
 
 
-def _contexts(said: Mapping[str, JSONValue]) -> tuple[dict[str, str], list[str]]:
-    """Return the contexts that can be named here, and those that can't: other targets, archives and repositories."""
-    found: dict[str, str] = {}
+def _contexts(plan: Mapping[str, JSONValue]) -> tuple[dict[str, str], list[str]]:
+    """Return the contexts that a setting can name, and the rest: other targets, archives and repositories."""
+    contexts: dict[str, str] = {}
     others = []
-    for name, source in _table(said, "contexts").items():
+    for name, source in _table(plan, "contexts").items():
         if source.startswith("docker-image://") or ":" not in source:
-            found[name] = source if "://" in source else posixpath.normpath(source)
+            contexts[name] = source if "://" in source else posixpath.normpath(source)
         else:
             others.append(f"the context {quoted(f'{name}={source}')}")
-    return found, others
+    return contexts, others
 
 
-def _annotations(said: Mapping[str, JSONValue]) -> tuple[dict[str, str], list[str]]:
+def _annotations(plan: Mapping[str, JSONValue]) -> tuple[dict[str, str], list[str]]:
     """Return the annotations (`LEVEL,LEVEL:KEY=VALUE`) that are for manifests and indexes, and the rest."""
-    found: dict[str, str] = {}
+    annotations: dict[str, str] = {}
     others = []
-    for text in _texts(said, "annotations"):
+    for text in _texts(plan, "annotations"):
         key, _, value = text.partition("=")
         levels, colon, name = key.rpartition(":")
         if not colon or set(levels.split(",")) <= _LEVELS:
-            found[name] = value
+            annotations[name] = value
         else:
             others.append(f"the annotation {quoted(text)}")
-    return found, others
+    return annotations, others
 
 
-def _secrets(said: Mapping[str, JSONValue]) -> tuple[str, ...]:
-    """Return the secrets as `docker buildx build --secret` takes them; buildx plans them as texts or as tables."""
-    found = []
-    listed = said.get("secret")
-    for one in listed if isinstance(listed, list) else []:
-        match one:
+def _secrets(plan: Mapping[str, JSONValue]) -> tuple[str, ...]:
+    """Return the secrets as `docker buildx build --secret` takes them; buildx plans them as strings or tables."""
+    secrets = []
+    listed = plan.get("secret")
+    for entry in listed if isinstance(listed, list) else []:
+        match entry:
             case str(text):
-                found.append(text)
+                secrets.append(text)
             case {"id": str(name), **rest}:
                 sources = [f"{key}={value}" for key in ("env", "src") if (value := rest.get(key))]
-                found.append(",".join([f"id={name}", *sources]))
-    return tuple(found)
+                secrets.append(",".join([f"id={name}", *sources]))
+    return tuple(secrets)
 
 
-def _text(said: Mapping[str, JSONValue], key: str) -> str:
-    value = said.get(key)
+def _text(plan: Mapping[str, JSONValue], key: str) -> str:
+    value = plan.get(key)
     return value if isinstance(value, str) else ""
 
 
-def _texts(said: Mapping[str, JSONValue], key: str) -> tuple[str, ...]:
-    value = said.get(key)
-    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+def _texts(plan: Mapping[str, JSONValue], key: str) -> tuple[str, ...]:
+    value = plan.get(key)
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
-def _table(said: Mapping[str, JSONValue], key: str) -> dict[str, str]:
-    value = said.get(key)
+def _table(plan: Mapping[str, JSONValue], key: str) -> dict[str, str]:
+    value = plan.get(key)
     return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, dict) else {}

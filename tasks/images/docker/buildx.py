@@ -43,11 +43,11 @@ class Tool:
     """What builds.
 
     Attributes:
-        argv: how `buildx` is started; empty: the engine builds by itself.
+        argv: how `buildx` is started; if empty, the engine builds.
         builder: the name of buildx's builder.
         driver: of the builder, as `docker-container` or `remote`.
         version: of BuildKit, or of the engine.
-        platforms: that it says it runs.
+        platforms: that the builder says it runs.
     """
 
     argv: tuple[str, ...]
@@ -58,15 +58,15 @@ class Tool:
 
     @property
     def value(self) -> str:
-        """The value of the input that it is; the name of a builder is nobody else's business."""
+        """Its value as an input, without the name of the builder, which is private."""
         return f"BuildKit {self.version}" if self.argv else f"engine {self.version}"
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment in which docker is called: nothing in it steers what comes out."""
-    steering = ("BUILDX_GIT_LABELS", "BUILDX_GIT_INFO", "BUILDX_METADATA_PROVENANCE", "DOCKER_DEFAULT_PLATFORM")
-    found = {name: value for name, value in clean_environment().items() if name not in steering}
-    return found | {"DOCKER_CLI_HINTS": "false", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"} | dict(extra or {})
+    """Return the environment for docker, without variables that change the result of a build."""
+    ignored = ("BUILDX_GIT_LABELS", "BUILDX_GIT_INFO", "BUILDX_METADATA_PROVENANCE", "DOCKER_DEFAULT_PLATFORM")
+    kept = {name: value for name, value in clean_environment().items() if name not in ignored}
+    return kept | {"DOCKER_CLI_HINTS": "false", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"} | dict(extra or {})
 
 
 def find_tool(context: Context) -> Tool:
@@ -76,11 +76,11 @@ def find_tool(context: Context) -> Tool:
         ToolError: there is neither buildx nor an engine, or the builder does not answer.
     """
     argv = _buildx(context.workspace.root)
-    found = _inspect(argv, context.workspace.root) if argv else None
-    if found is None or (found.driver == "docker" and not _keeps_oci(context.workspace.root)):
-        found = Tool(argv=(), driver="engine", version=_engine_version(lacks_buildx=not argv))
-    context.memory.put(_MEMORY, {"of": _choice(), "value": found.value})
-    return found
+    tool = _inspect(argv, context.workspace.root) if argv else None
+    if tool is None or (tool.driver == "docker" and not _keeps_oci(context.workspace.root)):
+        tool = Tool(argv=(), driver="engine", version=_engine_version(lacks_buildx=not argv))
+    context.memory.put(_MEMORY, {"of": _choice(), "value": tool.value})
+    return tool
 
 
 def _engine_version(*, lacks_buildx: bool) -> str:
@@ -97,12 +97,12 @@ def _engine_version(*, lacks_buildx: bool) -> str:
 
 
 def tool_value(context: Context, find: Callable[[], Tool]) -> str:
-    """Return the value of the input that the tool is, as it was when it was asked last; `find` asks it.
+    """Return the value of the input that the tool is, as remembered for the same choice of builder, else by `find`.
 
-    That the same builder runs another BuildKit since shows when something is built the next time.
+    A new version of BuildKit in the same builder is noticed at the next build.
 
     Raises:
-        ToolError: it was never asked, and does not answer.
+        ToolError: nothing is remembered, and the tool does not answer.
     """
     match context.memory.get(_MEMORY):
         case {"of": of, "value": str(value)} if of == _choice():
@@ -111,7 +111,7 @@ def tool_value(context: Context, find: Callable[[], Tool]) -> str:
 
 
 def _choice() -> str:
-    """Return what decides which builder is used: variables, and what docker's own files say is in use."""
+    """Return a digest of all that decides which builder is used: variables and docker's own files."""
     folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     chosen = [os.environ.get(name, "") for name in _CHOOSING]
     buildx = Path(os.environ.get("BUILDX_CONFIG") or folder / "buildx")
@@ -128,7 +128,7 @@ def _choice() -> str:
 
 
 def _buildx(root: Path) -> tuple[str, ...]:
-    """Return how buildx is started; nothing: there is an engine's client at most."""
+    """Return how buildx is started; empty if it is not installed."""
     if shutil.which("docker"):
         try:
             capture(["docker", "buildx", "version"], cwd=root, env=environment(), timeout=_ASK)
@@ -182,19 +182,19 @@ def look_up(reference: str, tool: Tool, root: Path) -> str:
     builder = ["--builder", tool.builder] if tool.builder else []
     argv = [*tool.argv, "imagetools", "inspect", *builder, reference, "--format", "{{.Manifest.Digest}}"]
     try:
-        found = capture(argv, cwd=root, env=environment(), timeout=_LOOK_UP).decode(errors="replace").strip()
+        digest = capture(argv, cwd=root, env=environment(), timeout=_LOOK_UP).decode(errors="replace").strip()
     except ToolError as error:
         raise ToolError(
             f"the image {quoted(reference)}, which a Dockerfile names, can't be looked up: {error.message}",
             hint="see that it is there, log in with `docker login`, or name it by its digest",
         ) from error
-    if not _DIGEST.match(found):
-        raise ToolError(f"`docker buildx` did not tell the digest of {quoted(reference)}, but {quoted(found)}")
-    return found
+    if not _DIGEST.match(digest):
+        raise ToolError(f"`docker buildx` did not tell the digest of {quoted(reference)}, but {quoted(digest)}")
+    return digest
 
 
 def unreachable(error: ToolError) -> ToolError:
-    """Return an error in our words, where docker says that nobody answers."""
+    """Return our own error if docker reports that the engine does not answer, else the error itself."""
     if any(text in str(error).lower() for text in _NO_ENGINE):
         return ToolError(f"the docker engine does not answer: {_last_line(error.message)}", hint=_HINT)
     return error
@@ -208,7 +208,7 @@ def _last_line(text: str) -> str:
 
 
 def _keeps_oci(root: Path) -> bool:
-    """Tell whether the engine keeps its images with containerd: only then its own BuildKit exports OCI layouts."""
+    """Tell whether the engine's store is containerd's: only then can its own BuildKit export OCI layouts."""
     argv = ["docker", "info", "--format", "{{json .DriverStatus}}"]
     try:
         return b"io.containerd.snapshotter" in capture(argv, cwd=root, env=environment(), timeout=_ASK)
@@ -221,7 +221,7 @@ _PROVENANCE = "buildx.build.provenance"
 _FOREIGN = "exec format error"
 _NOT_THERE = ("no match for platform in manifest", "does not provide the specified platform")
 _WENT_AWAY = ("error reading from server", "rpc error: code = Unavailable", "closing transport")
-"""What BuildKit and Linux say."""
+"""Messages of BuildKit and Linux."""
 _TAIL = 16 << 10
 """Characters of the output that are searched for what went wrong."""
 
@@ -249,20 +249,20 @@ def _argv(request: BuildRequest, tool: Tool) -> list[str]:
 
 
 def build(context: Context, request: BuildRequest, tool: Tool) -> list[Material]:
-    """Build an image, and return what BuildKit says that it has used.
+    """Build an image, and return the materials that BuildKit reports.
 
     Raises:
-        BuildError: the build failed; what BuildKit wrote went to `Workspace.progress`.
-        ToolError: buildx does not say what was used.
+        BuildError: the build failed; what BuildKit wrote went to `Context.progress`.
+        ToolError: buildx does not report the materials.
     """
     rules = request.folder / "policy.json"
     rules.write_bytes(policy(request.pins))
     extra = {POLICY: str(rules), "SOURCE_DATE_EPOCH": str(request.epoch), "BUILDX_METADATA_PROVENANCE": "min"}
-    argv, said = _argv(request, tool), _Tail()
+    argv, tail = _argv(request, tool), _Tail()
     with context.progress.call([request.artifact], argv) as sink:
 
         def take(piece: bytes) -> None:
-            said.add(piece)
+            tail.add(piece)
             sink(piece)
 
         code = run(argv, cwd=context.workspace.root, env=environment(extra), sink=take)
@@ -270,7 +270,7 @@ def build(context: Context, request: BuildRequest, tool: Tool) -> list[Material]
             how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
             raise BuildError(
                 f"`docker buildx build` failed for `{request.artifact.id}` ({how})",
-                hint=_hint(request.artifact.platform, tool, said.text),
+                hint=_hint(request.artifact.platform, tool, tail.text),
             )
     return _materials(request.metadata)
 
@@ -294,19 +294,19 @@ def _repeated(option: str, values: Sequence[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
 
 
-def _hint(platform: str, tool: Tool, said: str) -> str | None:
-    """Return what to do about a failure that BuildKit has no words for."""
+def _hint(platform: str, tool: Tool, output: str) -> str | None:
+    """Return a hint for failures that BuildKit does not explain."""
     builder = tool.builder
-    if any(text in said for text in _NOT_THERE):
+    if any(text in output for text in _NOT_THERE):
         return f"an image that the Dockerfile names is not there for `{platform}`"
-    if any(text in said for text in _WENT_AWAY):
+    if any(text in output for text in _WENT_AWAY):
         return f"the BuildKit of the builder `{builder}` went away; see that it runs, and run again"
-    if _FOREIGN not in said:
+    if _FOREIGN not in output:
         return None
-    runs = sorted({str(Platform.parse(one)) for one in tool.platforms if "/" in one})
+    runs = sorted({str(Platform.parse(text)) for text in tool.platforms if "/" in text})
     if platform in runs:
         return f"a program that a RUN starts is not for `{platform}`"
-    there = ", ".join(f"`{one}`" for one in runs) or "no platform that it names"
+    there = ", ".join(f"`{each}`" for each in runs) or "no platform that it names"
     return (
         f"the builder `{builder}` runs {there}; a RUN for `{platform}` needs a node of that platform "
         "(`docker buildx create --append`, a remote BuildKit) or an emulator (binfmt)"
@@ -318,10 +318,10 @@ def _materials(metadata: Path) -> list[Material]:
         document = read_json(read_limited(metadata, _METADATA_LIMIT))
     except (UnreadableError, ValueError) as error:
         raise ToolError(f"`docker buildx` left no metadata that can be read: {error}") from error
-    found = document.get(_PROVENANCE) if isinstance(document, dict) else None
-    if not isinstance(found, dict):
+    provenance = document.get(_PROVENANCE) if isinstance(document, dict) else None
+    if not isinstance(provenance, dict):
         raise ToolError(
             "this `docker buildx`, or its BuildKit, does not say what a build has used",
             hint="use buildx 0.16 or later, and BuildKit 0.11 or later; of an image without any layer none does",
         )
-    return read_materials(found)
+    return read_materials(provenance)

@@ -39,8 +39,8 @@ class Instruction:
 
     Attributes:
         name: in upper case, as `FROM`.
-        flags: those before its arguments, each with its value, in their order; a name may stand there twice.
-        rest: everything behind, on one line.
+        flags: name and value of each, in order; a name may be repeated.
+        rest: the arguments behind the flags, joined to one line.
         line: the number of its first line.
     """
 
@@ -52,10 +52,10 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dockerfile:
-    """What a Dockerfile says.
+    """A parsed Dockerfile.
 
     Attributes:
-        syntax: the image that reads it, as the directive has it; `None`: BuildKit's own reader.
+        syntax: the frontend image of the `syntax` directive; `None` if BuildKit's built-in frontend reads it.
         escape: the character that escapes another.
     """
 
@@ -65,11 +65,11 @@ class Dockerfile:
 
 
 def parse(data: bytes, name: str) -> Dockerfile:
-    """Read a Dockerfile.
+    """Parse a Dockerfile.
 
     Args:
         data: its bytes.
-        name: what messages call it.
+        name: for messages.
 
     Raises:
         UnreadableError: it is not UTF-8, or a heredoc does not end.
@@ -91,81 +91,84 @@ def parse(data: bytes, name: str) -> Dockerfile:
 
 
 def _syntax(text: str, lines: list[str], directives: dict[str, str]) -> str | None:
-    """Return what reads this file; in files of other languages it stands behind `//` or in JSON (`DetectSyntax`)."""
-    found = directives.get("syntax") or _directives(lines[1:] if lines[0].startswith("#!") else lines, "//").get(
+    """Return the frontend image; in other languages than Dockerfiles it is behind `//` or in JSON (`DetectSyntax`)."""
+    syntax = directives.get("syntax") or _directives(lines[1:] if lines[0].startswith("#!") else lines, "//").get(
         "syntax"
     )
-    if found is None and text.lstrip().startswith("{"):
+    if syntax is None and text.lstrip().startswith("{"):
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):
             return None
-        found = document.get("syntax") if isinstance(document, dict) else None
-    return found.split(" ")[0] if isinstance(found, str) else None
+        syntax = document.get("syntax") if isinstance(document, dict) else None
+    return syntax.split(" ")[0] if isinstance(syntax, str) else None
 
 
 def _directives(lines: list[str], comment: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    directives: dict[str, str] = {}
     for index, line in enumerate(lines):
         if index == 0 and comment == "#" and line.startswith("#!"):
             continue
         match = _DIRECTIVE.match(line.lstrip()[len(comment) :].lstrip()) if line.lstrip().startswith(comment) else None
         name = match["name"].lower() if match else ""
-        if match is None or name not in _DIRECTIVES or name in found:
+        if match is None or name not in _DIRECTIVES or name in directives:
             break
-        found[name] = match["value"]
-    return found
+        directives[name] = match["value"]
+    return directives
 
 
 class _Lines:
-    """Takes lines together to instructions."""
+    """Joins lines to instructions."""
 
     def __init__(self, lines: list[str], escape: str, name: str) -> None:
         self._lines = lines
-        self._at = 0
+        self._index = 0
         self._name = name
         mark = re.escape(escape)
-        self._goes_on = re.compile(rf"(?:(?<=[^{mark}])|^){mark}[ \t]*\Z")
+        self._continued = re.compile(rf"(?:(?<=[^{mark}])|^){mark}[ \t]*\Z")
 
     def instructions(self) -> Iterator[Instruction]:
-        while self._at < len(self._lines):
-            first = self._at + 1
+        while self._index < len(self._lines):
+            first = self._index + 1
             line = self._logical_line()
             if line.strip():
-                found = _instruction(line, first)
-                self._skip_heredocs(found)
-                yield found
+                instruction = _instruction(line, first)
+                self._skip_heredocs(instruction)
+                yield instruction
 
     def _logical_line(self) -> str:
-        """Return a line with those that it goes on in; comments and empty lines among these count for nothing."""
-        found, goes_on = self._next(strip=True)
-        while goes_on and self._at < len(self._lines):
-            more, still = self._next(strip=False)
-            if more.strip() or still:
-                found, goes_on = found + more, still
-        return found
+        """Return a line with its continuation lines; comments and empty lines among these are skipped."""
+        text, continued = self._next(strip=True)
+        while continued and self._index < len(self._lines):
+            more, continues = self._next(strip=False)
+            if more.strip() or continues:
+                text, continued = text + more, continues
+        return text
 
     def _next(self, *, strip: bool) -> tuple[str, bool]:
-        line = self._lines[self._at].rstrip("\r\n")
-        self._at += 1
+        line = self._lines[self._index].rstrip("\r\n")
+        self._index += 1
         if line.lstrip().startswith("#"):
             return "", False
-        text, number = self._goes_on.subn("", line.lstrip() if strip else line)
+        text, number = self._continued.subn("", line.lstrip() if strip else line)
         return text, bool(number)
 
-    def _skip_heredocs(self, found: Instruction) -> None:
-        name = found.rest.split(None, 1)[0].upper() if found.name == "ONBUILD" and found.rest else found.name
+    def _skip_heredocs(self, instruction: Instruction) -> None:
+        name = instruction.name
+        if name == "ONBUILD" and instruction.rest:
+            name = instruction.rest.split(None, 1)[0].upper()
         if name not in _WITH_HEREDOC:
             return
-        for heredoc in _HEREDOC.finditer(found.rest):
-            while self._at < len(self._lines):
-                line = self._lines[self._at].rstrip("\r\n")
-                self._at += 1
+        for heredoc in _HEREDOC.finditer(instruction.rest):
+            while self._index < len(self._lines):
+                line = self._lines[self._index].rstrip("\r\n")
+                self._index += 1
                 if (line.lstrip("\t") if heredoc["chomp"] else line) == heredoc["name"]:
                     break
             else:
                 raise UnreadableError(
-                    f"{quoted(self._name)}: the heredoc {quoted(heredoc['name'])} of line {found.line} does not end"
+                    f"{quoted(self._name)}: the heredoc {quoted(heredoc['name'])} of line {instruction.line} "
+                    "does not end"
                 )
 
 
@@ -181,22 +184,22 @@ def _instruction(line: str, number: int) -> Instruction:
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]")
-_DEEPEST = 20
+_MAX_DEPTH = 20
 
 
 def expand(text: str, values: Mapping[str, str], escape: str = "\\") -> str | None:
-    """Return a word with variables replaced and quotes taken away.
+    """Return a word with variables replaced and quotes removed: `$NAME`, `${NAME}`, `${NAME:-word}` and the like.
 
     Args:
         text: the word.
         values: name to value.
-        escape: the character that takes the next one at its word.
+        escape: makes the next character literal.
 
     Returns:
-        The word; `None`: it has what only BuildKit can tell, as a pattern in braces.
+        The word; `None` if it has what only BuildKit can expand, as a pattern in braces.
     """
-    found = _Expansion(values, escape).word(text, 0, "", depth=0)
-    return found[0] if found else None
+    expanded = _Expansion(values, escape).word(text, 0, "", depth=0)
+    return expanded[0] if expanded else None
 
 
 class _Expansion:
@@ -204,32 +207,33 @@ class _Expansion:
         self._values = values
         self._escape = escape
 
-    def word(self, text: str, at: int, end: str, *, depth: int) -> tuple[str, int] | None:
-        """Return what stands up to `end` (empty: the text's), and where that is."""
-        found, quote = [], ""
+    def word(self, text: str, start: int, end: str, *, depth: int) -> tuple[str, int] | None:
+        """Return the expanded text from `start` up to `end` (empty: to the end of the text), and the index of `end`."""
+        at = start
+        word, quote = [], ""
         while at < len(text) and (quote or not end or text[at] != end):
             character = text[at]
             at += 1
             if quote == "'":
                 quote = "" if character == "'" else quote
-                found += [] if character == "'" else [character]
+                word += [] if character == "'" else [character]
             elif character == '"' or (character == "'" and not quote):
                 quote = "" if quote == character else character
             elif character == self._escape and at < len(text):
-                found.append(text[at])
+                word.append(text[at])
                 at += 1
             elif character == "$":
                 value = self._variable(text, at, depth)
                 if value is None:
                     return None
-                found.append(value[0])
+                word.append(value[0])
                 at = value[1]
             else:
-                found.append(character)
-        return None if quote or (end and at >= len(text)) else ("".join(found), at)
+                word.append(character)
+        return None if quote or (end and at >= len(text)) else ("".join(word), at)
 
     def _variable(self, text: str, at: int, depth: int) -> tuple[str, int] | None:
-        """Return the value of what begins behind a `$`, and where it ends."""
+        """Return the value of the variable behind a `$` at `at - 1`, and the index behind it."""
         braces = text[at : at + 1] == "{"
         match = _NAME.match(text, at + braces)
         if match is None:
@@ -241,7 +245,7 @@ class _Expansion:
             return self._values.get(name, ""), at + 1
         colon = text[at : at + 1] == ":"
         sign = text[at + colon : at + colon + 1]
-        other = self.word(text, at + colon + 1, "}", depth=depth + 1) if depth < _DEEPEST else None
+        other = self.word(text, at + colon + 1, "}", depth=depth + 1) if depth < _MAX_DEPTH else None
         if sign not in {"-", "+", "?"} or other is None:
             return None
         value = self._values.get(name)
@@ -253,20 +257,20 @@ class _Expansion:
 
 
 _SYNTAX = "BUILDKIT_SYNTAX"
-"""The build argument that counts before the `syntax` directive."""
+"""The build argument that overrides the `syntax` directive."""
 _SCRATCH = "scratch"
 _ADDRESS = re.compile(r"://|git@|\.git\b|\$")
-"""In what `ADD` takes: it may be none, but nothing that has none of these is one."""
+"""What every address that `ADD` fetches has in it; other words may have it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedImages:
-    """What a build names.
+    """The images that a build names.
 
     Attributes:
-        images: in full, as `docker.io/library/debian:12`; those that are needed for the stage that is built.
-        base: the one of these that the image is built on; `None`: it is built on nothing, or on a context.
-        is_complete: there is nothing beside them, neither an image that only BuildKit can tell nor an address.
+        images: in full, as `docker.io/library/debian:12`; those that the built stage needs.
+        base: the image among them that the result is built on; `None` if it is built on nothing, or on a context.
+        is_complete: the build fetches nothing else: no image that only BuildKit can tell, no address.
     """
 
     images: tuple[str, ...]
@@ -276,7 +280,7 @@ class NamedImages:
 
 @dataclass(slots=True, kw_only=True)
 class _Stage:
-    """A stage: what it begins with, and what it takes from elsewhere, as the Dockerfile has it."""
+    """A stage: its base, and the sources it copies or mounts from, as the Dockerfile names them."""
 
     name: str
     base: str | None
@@ -286,8 +290,8 @@ class _Stage:
 def named_by(dockerfile: Dockerfile, docker: Docker, platform: Platform) -> NamedImages:
     """Return the images that a build for a platform names.
 
-    What only BuildKit can tell, as a name with patterns of a shell in it, is not among them: what it reports after the
-    build is compared with what was pinned before.
+    Images that only BuildKit can tell, as by a name with shell patterns, are not among them: after the build, the
+    materials that BuildKit reports are compared with the pinned images.
     """
     stages = _stages(dockerfile, docker, platform)
     walk = _Walk(stages, docker)
@@ -295,22 +299,23 @@ def named_by(dockerfile: Dockerfile, docker: Docker, platform: Platform) -> Name
     if target is not None and target >= 0:
         walk.enter(target)
     syntax = docker.args.get(_SYNTAX) or dockerfile.syntax
-    found = [*walk.images, *([in_full(syntax)] if syntax else [])]
+    references = [*walk.images, *([in_full(syntax)] if syntax else [])]
     return NamedImages(
-        images=tuple(dict.fromkeys(reference for reference in found if reference)),
+        images=tuple(dict.fromkeys(reference for reference in references if reference)),
         base=walk.base_of(target) if target is not None and target >= 0 else None,
-        is_complete=not walk.untold and not any(_may_fetch(one) for one in dockerfile.instructions),
+        is_complete=not walk.has_unknown and not any(_may_fetch(each) for each in dockerfile.instructions),
     )
 
 
-def _may_fetch(one: Instruction) -> bool:
-    """Tell whether an instruction adds, or may add, what lies at an address."""
-    is_add = one.name == "ADD" or (one.name == "ONBUILD" and one.rest.upper().startswith("ADD"))
-    return is_add and _ADDRESS.search(one.rest) is not None
+def _may_fetch(instruction: Instruction) -> bool:
+    """Tell whether an instruction fetches, or may fetch, an address."""
+    name, rest = instruction.name, instruction.rest
+    is_add = name == "ADD" or (name == "ONBUILD" and rest.upper().startswith("ADD"))
+    return is_add and _ADDRESS.search(rest) is not None
 
 
 def in_full(text: str) -> str | None:
-    """Return a reference in full, as BuildKit knows it; `None`: it is none, or takes no image."""
+    """Return a reference in full, as BuildKit knows it; `None` if it is malformed or `scratch`."""
     if text == _SCRATCH:
         return None
     try:
@@ -320,7 +325,7 @@ def in_full(text: str) -> str | None:
 
 
 def _arguments(docker: Docker, platform: Platform) -> dict[str, str]:
-    """Return the arguments that no Dockerfile has to declare; those that only the builder knows are missing."""
+    """Return the arguments that need no declaration, without those that only the builder knows."""
     return {
         "TARGETPLATFORM": str(platform),
         "TARGETOS": platform.os,
@@ -332,23 +337,23 @@ def _arguments(docker: Docker, platform: Platform) -> dict[str, str]:
 
 def _stages(dockerfile: Dockerfile, docker: Docker, platform: Platform) -> list[_Stage]:
     values = _arguments(docker, platform)
-    found: list[_Stage] = []
-    for one in dockerfile.instructions:
-        if one.name == "FROM":
-            words = one.rest.split()
+    stages: list[_Stage] = []
+    for instruction in dockerfile.instructions:
+        if instruction.name == "FROM":
+            words = instruction.rest.split()
             base = expand(words[0], values, dockerfile.escape) if words else None
             name = words[2] if len(words) > 2 and words[1].lower() == "as" else ""  # noqa: PLR2004 - `BASE AS NAME`
-            found.append(_Stage(name=name.lower(), base=base))
-        elif one.name == "ARG" and not found:
-            _declare(one, docker, values, dockerfile.escape)
-        elif found:
-            found[-1].sources += _sources(one)
-    return found
+            stages.append(_Stage(name=name.lower(), base=base))
+        elif instruction.name == "ARG" and not stages:
+            _declare(instruction, docker, values, dockerfile.escape)
+        elif stages:
+            stages[-1].sources += _sources(instruction)
+    return stages
 
 
-def _declare(one: Instruction, docker: Docker, values: dict[str, str], escape: str) -> None:
-    """Take the arguments that are declared before the first stage, which alone count in `FROM`."""
-    for word in _words(one.rest):
+def _declare(instruction: Instruction, docker: Docker, values: dict[str, str], escape: str) -> None:
+    """Add the arguments declared before the first stage; only these can be used in `FROM`."""
+    for word in _words(instruction.rest):
         name, has_default, default = word.partition("=")
         if name in docker.args:
             values[name] = docker.args[name]
@@ -357,18 +362,18 @@ def _declare(one: Instruction, docker: Docker, values: dict[str, str], escape: s
 
 
 def _words(text: str) -> list[str]:
-    """Part words at spaces that no quotes hold together; the quotes stay."""
+    """Split at spaces outside quotes; the quotes stay."""
     return re.findall(r"""(?:[^\s"']|"(?:\\.|[^"\\])*"|'[^']*')+""", text)
 
 
-def _sources(one: Instruction) -> Iterator[str]:
+def _sources(instruction: Instruction) -> Iterator[str]:
     """Yield what an instruction copies or mounts from."""
-    if one.name == "ONBUILD" and one.rest:
-        return  # it is for whoever builds on the image, and not for this build
-    for flag, value in one.flags:
-        if one.name in {"COPY", "ADD"} and flag == "from":
+    if instruction.name == "ONBUILD" and instruction.rest:
+        return  # for builds that use the image as their base
+    for flag, value in instruction.flags:
+        if instruction.name in {"COPY", "ADD"} and flag == "from":
             yield value
-        elif one.name == "RUN" and flag == "mount":
+        elif instruction.name == "RUN" and flag == "mount":
             for option in next(csv.reader([value]), []):
                 key, _, source = option.partition("=")
                 if key.strip().lower() == "from" and source:
@@ -376,7 +381,7 @@ def _sources(one: Instruction) -> Iterator[str]:
 
 
 class _Walk:
-    """Finds the images that a stage needs, and those that the stages need which it needs."""
+    """Finds the images that a stage needs, by itself or through other stages."""
 
     def __init__(self, stages: list[_Stage], docker: Docker) -> None:
         self._stages = stages
@@ -385,18 +390,18 @@ class _Walk:
         images = {name: in_full(reference) for name, reference in image_contexts_of(docker).items()}
         self._images = images | {in_full(name) or name: reference for name, reference in images.items()}
         self.images: list[str | None] = [*images.values()]
-        self.untold = False
-        """Something is named in a way that only BuildKit understands."""
+        self.has_unknown = False
+        """An image is named in a way that only BuildKit understands."""
 
     def before(self, name: str, end: int) -> int | None:
-        """Return the number of the stage of this name or number, of those before `end`; `None`: it is no stage."""
+        """Return the index of the stage with this name or number before `end`; `None` if there is no such stage."""
         for index in reversed(range(end)):
             if self._stages[index].name == name.lower():
                 return index
         return int(name) if name.isdecimal() and int(name) < end else None
 
     def enter(self, first: int) -> None:
-        """Find what a stage needs."""
+        """Collect what a stage needs."""
         waiting = [first]
         while waiting:
             index = waiting.pop()
@@ -404,17 +409,17 @@ class _Walk:
                 continue
             self._entered.add(index)
             stage = self._stages[index]
-            self.untold |= stage.base is None
+            self.has_unknown |= stage.base is None
             for source in ([stage.base] if stage.base is not None else []) + stage.sources:
                 other = self._stage(source, index, numbers=source is not stage.base)
                 if other is not None:
                     waiting.append(other)
                 elif not self._is_context(source):
                     self.images.append(in_full(source))
-                    self.untold |= self.images[-1] is None and source != _SCRATCH
+                    self.has_unknown |= self.images[-1] is None and source != _SCRATCH
 
     def base_of(self, index: int) -> str | None:
-        """Return the image that a stage is built on in the end."""
+        """Return the image at the bottom of a stage's chain of bases."""
         base = self._stages[index].base
         while base is not None and (other := self._stage(base, index, numbers=False)) is not None:
             base, index = self._stages[other].base, other
@@ -423,7 +428,7 @@ class _Walk:
         return in_full(base) if base is not None else None
 
     def _stage(self, name: str, end: int, *, numbers: bool) -> int | None:
-        """Return the stage that a name stands for; `FROM` takes no numbers."""
+        """Return the index of the stage that a name means; `FROM` takes no numbers."""
         if self._is_context(name) or (name.isdecimal() and not numbers):
             return None
         return self.before(name, end)

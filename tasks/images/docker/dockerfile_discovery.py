@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from .bake import Target
 
 _NAMES = ("Dockerfile", "Containerfile")
-_ENDING = re.compile(rf"(?P<name>.+)\.(?:{'|'.join(_NAMES)})\Z", re.IGNORECASE)
-_BEGINNING = re.compile(rf"(?:{'|'.join(_NAMES)})[.-](?P<name>.+)\Z", re.IGNORECASE)
-_OTHER_KINDS = frozenset(
+_SUFFIX_OF_NAME = re.compile(rf"(?P<name>.+)\.(?:{'|'.join(_NAMES)})\Z", re.IGNORECASE)
+_PREFIX_OF_NAME = re.compile(rf"(?:{'|'.join(_NAMES)})[.-](?P<name>.+)\Z", re.IGNORECASE)
+_OTHER_SUFFIXES = frozenset(
     {"dockerignore", "j2", "jinja", "jinja2", "tmpl", "tpl", "template", "in", "erb", "m4", "orig", "rej", "bak", "swp"}
     | {"md", "txt", "py", "sh", "go", "js", "ts", "rs", "json", "yaml", "yml"}
 )
-_OTHERS_FOLDERS = frozenset({"target", "node_modules", "vendor", "third_party", "testdata", "testfiles", "fixtures"})
-"""Where other people's sources lie, what is built, and what tests read; folders that begin with a dot are of tools."""
+_SKIPPED_FOLDERS = frozenset({"target", "node_modules", "vendor", "third_party", "testdata", "testfiles", "fixtures"})
+"""Folders of vendored sources, build output and test data; hidden folders, which belong to tools, are skipped too."""
 _FROM = re.compile(rb"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
 _COPY = re.compile(r"^[ \t]*(?:COPY|ADD)[ \t]+(?P<words>.+)$", re.IGNORECASE | re.MULTILINE)
 _CONTINUED = re.compile(r"[\\`][ \t]*\r?\n")
@@ -38,88 +38,88 @@ _READ = 256 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dockerfile:
-    """A Dockerfile that was seen.
+class DockerfilePath:
+    """A Dockerfile of the workspace, and its likely context.
 
     Attributes:
         path: from the workspace's root.
-        context: the folder, likewise, that its `COPY` instructions seem to be written for.
+        context: the folder, from the workspace's root, that its `COPY` instructions seem to be written for.
     """
 
     path: str
     context: str
 
 
-def dockerfiles(root: Path, made: Iterable[Path]) -> list[Dockerfile]:
-    """Return the Dockerfiles of a workspace that git knows or would know, in the order of their paths.
+def dockerfiles(root: Path, build_dirs: Iterable[Path]) -> list[DockerfilePath]:
+    """Return the Dockerfiles of a workspace that git does not ignore, by depth and path.
 
     Args:
         root: the workspace.
-        made: folders that builds fill.
+        build_dirs: folders that builds fill.
     """
-    outputs = [PurePosixPath(path.relative_to(root)) for path in made if path.is_relative_to(root)]
+    outputs = [PurePosixPath(path.relative_to(root)) for path in build_dirs if path.is_relative_to(root)]
     found = []
     for path in sorted(_listed(root), key=lambda path: (path.count("/"), path)):
         pure = PurePosixPath(path)
-        if not _is_one_by_name(pure.name) or any(_is_others(part) for part in pure.parent.parts):
+        if not _is_dockerfile_name(pure.name) or any(_is_skipped(part) for part in pure.parent.parts):
             continue
         if any(pure.is_relative_to(output) for output in outputs):
             continue
         data = _read(root / path)
         if data is not None and _FROM.search(data):
-            found.append(Dockerfile(path=path, context=_context(root, path, data.decode(errors="replace"))))
+            found.append(DockerfilePath(path=path, context=_context(root, path, data.decode(errors="replace"))))
     return found
 
 
 def named(path: str, project: str) -> Sequence[str]:
-    """Return names for the image of a Dockerfile, the best first: each is longer than the one before.
+    """Return names for the image of a Dockerfile, the shortest and best first.
 
-    `Dockerfile.wash` and `wash.Dockerfile` are `wash`, `images/wash/Dockerfile` is that too, and the one at the root is
-    called as the project is.
+    `Dockerfile.wash`, `wash.Dockerfile` and `images/wash/Dockerfile` are all `wash`; the Dockerfile at the root gets
+    the name of the project.
     """
     pure = PurePosixPath(path)
-    own = next((match["name"] for p in (_ENDING, _BEGINNING) if (match := p.match(pure.name))), None)
+    own = next((match["name"] for p in (_SUFFIX_OF_NAME, _PREFIX_OF_NAME) if (match := p.match(pure.name))), None)
     parts = [*pure.parent.parts, *([own] if own else [])] or [project]
     found = [_name("-".join(parts[start:])) for start in reversed(range(len(parts)))]
     return [name for name in found if name] or ["image"]
 
 
 def _listed(root: Path) -> Iterator[str]:
-    """Yield the files that git knows or would know; without git all files, of folders that may be our own."""
+    """Yield the files that git does not ignore; without git, all files outside skipped folders."""
     globs = [f"*{name}*" for name in _NAMES]
     argv = ["git", "-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     environment = clean_environment({"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"})
     try:
-        said = capture([*argv, "--", *(f":(icase){glob}" for glob in globs)], cwd=root, env=environment)
+        output = capture([*argv, "--", *(f":(icase){glob}" for glob in globs)], cwd=root, env=environment)
     except ToolError:  # no git, or no repository
         yield from _walked(root)
         return
-    yield from sorted({os.fsdecode(path) for path in said.split(b"\0") if path})
+    yield from sorted({os.fsdecode(path) for path in output.split(b"\0") if path})
 
 
 def _walked(root: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not _is_others(name)]
+        folders[:] = [name for name in folders if not _is_skipped(name)]
         for name in files:
             yield posixpath.normpath((Path(folder) / name).relative_to(root).as_posix())
 
 
-def _is_others(folder: str) -> bool:
-    return folder in _OTHERS_FOLDERS or folder.startswith(".")
+def _is_skipped(folder: str) -> bool:
+    return folder in _SKIPPED_FOLDERS or folder.startswith(".")
 
 
-def _is_one_by_name(name: str) -> bool:
-    if name.rpartition(".")[2].lower() in _OTHER_KINDS:
+def _is_dockerfile_name(name: str) -> bool:
+    if name.rpartition(".")[2].lower() in _OTHER_SUFFIXES:
         return False
-    return name in _NAMES or bool(_ENDING.match(name) or _BEGINNING.match(name))
+    return name in _NAMES or bool(_SUFFIX_OF_NAME.match(name) or _PREFIX_OF_NAME.match(name))
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the beginning of a regular file; nothing of a link, which leads anywhere."""
+    """Return the beginning of a regular file; `None` for links, which may lead out of the workspace."""
     try:
         with open(path, "rb", opener=_without_following) as stream:
             return stream.read(_READ) if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else None
-    except OSError:  # removed, though git still lists it, or not ours to read
+    except OSError:  # removed though still in git's index, or not readable
         return None
 
 
@@ -128,15 +128,15 @@ def _without_following(path: str, flags: int) -> int:
 
 
 def _context(root: Path, path: str, text: str) -> str:
-    """Return the Dockerfile's folder, or the workspace's root where more of what it copies is found."""
+    """Return the Dockerfile's folder, or the workspace's root if more of the copied files exist there."""
     folder = posixpath.dirname(path) or "."
     sources = list(_copied(text))
-    here, above = (sum(os.path.lexists(root / base / one) for one in sources) for base in (folder, "."))
+    here, above = (sum(os.path.lexists(root / base / source) for source in sources) for base in (folder, "."))
     return "." if above > here else folder
 
 
 def _copied(text: str) -> Iterator[str]:
-    """Yield what `COPY` and `ADD` take from the context and name by a plain path."""
+    """Yield the plain paths that `COPY` and `ADD` take from the context."""
     for match in _COPY.finditer(_CONTINUED.sub(" ", text)):
         words = match["words"].split()
         flags = [word for word in words if word.startswith("--")]
@@ -154,81 +154,81 @@ def _copied(text: str) -> Iterator[str]:
 def _words(text: str) -> list[str]:
     if text.startswith("["):
         try:
-            found = json.loads(text)
+            words = json.loads(text)
         except ValueError:
             return []
-        return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
+        return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
     return text.split()
 
 
 def _name(text: str) -> str:
-    """Return text as an image's name can be."""
+    """Return text without the characters that an image's name can't have."""
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
 
 
 PARENT = "docker"
 _MOST = 30
-"""Dockerfiles that are offered: who has more wants few of them."""
+"""Dockerfiles that are offered; of more than these, few are meant to ship."""
 _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """What was found.
+    """The images to propose.
 
     Attributes:
         proposed: tables for `provenance.toml`.
-        said: what could not be proposed and why, in lines for a person.
+        notes: what can't be proposed and why, in lines for a person.
     """
 
     proposed: tuple[Proposed, ...]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def propose_images(root: Path, project: str, made: Iterable[Path]) -> Images:
+def propose_images(root: Path, project: str, build_dirs: Iterable[Path]) -> Images:
     """Look for bake files and Dockerfiles.
 
-    Targets that `docker buildx bake` builds by itself are set, as somebody has said that they are what is built. All
-    else is offered behind `#`: a Dockerfile may as well be for tests or for a developer's machine.
+    Targets that `docker buildx bake` builds by default are set, since they are declared to be built. Everything else is
+    offered behind `#`: a Dockerfile may also be for tests or for a developer's machine.
 
     Args:
         root: the workspace.
         project: its name.
-        made: folders that builds fill.
+        build_dirs: folders that builds fill.
     """
     files = bake_files(root)
-    said: list[str] = []
+    notes: list[str] = []
     targets: Sequence[Target] = ()
     if files:
         try:
             targets = read_bake(root, files)
         except ToolError as error:
-            said.append(f"{', '.join(files)} was not read, so its targets are not proposed: {error}")
-    found = list(_from_bake(targets, files, said))
+            notes.append(f"{', '.join(files)} was not read, so its targets are not proposed: {error}")
+    proposals = list(_from_bake(targets, files, notes))
     baked = {target.dockerfile for target in targets if not target.unfit}
-    others = [one for one in dockerfiles(root, made) if one.path not in baked]
+    others = [each for each in dockerfiles(root, build_dirs) if each.path not in baked]
     if len(others) > _MOST:
-        said.append(f"only the first {_MOST} of {len(others)} Dockerfiles are proposed")
-    found += _from_dockerfiles(others[:_MOST], project, taken={one.name for one in found})
+        notes.append(f"only the first {_MOST} of {len(others)} Dockerfiles are proposed")
+    proposals += _from_dockerfiles(others[:_MOST], project, taken={each.name for each in proposals})
     fit = []
-    for one in found:
-        mistakes = one.mistakes()
-        said += [f"{PARENT}:{one.name} is not proposed: {line}" for line in mistakes]
-        fit += [] if mistakes else [one]
-    return Images(proposed=tuple(fit), said=tuple(said))
+    for proposal in proposals:
+        mistakes = proposal.mistakes()
+        notes += [f"{PARENT}:{proposal.name} is not proposed: {line}" for line in mistakes]
+        fit += [] if mistakes else [proposal]
+    return Images(proposed=tuple(fit), notes=tuple(notes))
 
 
-def _from_bake(targets: Iterable[Target], files: Sequence[str], said: list[str]) -> Iterator[Proposed]:
+def _from_bake(targets: Iterable[Target], files: Sequence[str], notes: list[str]) -> Iterator[Proposed]:
     where = ", ".join(files)
     others = [target.name for target in targets if not target.is_image]
     if others:
         more = f", and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-        said.append(f"targets of {where} that make no image are not proposed: {', '.join(others[:_NAMED])}{more}")
+        notes.append(f"targets of {where} that make no image are not proposed: {', '.join(others[:_NAMED])}{more}")
     for target in targets:
         if not target.is_image:
             continue
         if target.unfit:
-            said.append(f"target `{target.name}` of {where} is not proposed: {target.unfit}")
+            notes.append(f"target `{target.name}` of {where} is not proposed: {target.unfit}")
             continue
         seen = f"Found: target `{target.name}` of {where}."
         standing = Standing.SET if target.is_default and not target.left_out else Standing.OFFERED
@@ -237,14 +237,14 @@ def _from_bake(targets: Iterable[Target], files: Sequence[str], said: list[str])
         yield _proposed(target.name, target.settings, seen, standing)
 
 
-def _from_dockerfiles(found: Iterable[Dockerfile], project: str, *, taken: set[str]) -> Iterator[Proposed]:
-    for one in found:
-        name = _free(named(one.path, project), taken)
+def _from_dockerfiles(dockerfiles: Iterable[DockerfilePath], project: str, *, taken: set[str]) -> Iterator[Proposed]:
+    for dockerfile in dockerfiles:
+        name = _free(named(dockerfile.path, project), taken)
         taken.add(name)
-        settings = {"context": one.context}
-        if one.path != posixpath.normpath(posixpath.join(one.context, "Dockerfile")):
-            settings["dockerfile"] = one.path
-        yield _proposed(name, settings, f"Found: {one.path}.", Standing.OFFERED)
+        settings = {"context": dockerfile.context}
+        if dockerfile.path != posixpath.normpath(posixpath.join(dockerfile.context, "Dockerfile")):
+            settings["dockerfile"] = dockerfile.path
+        yield _proposed(name, settings, f"Found: {dockerfile.path}.", Standing.OFFERED)
 
 
 def _proposed(name: str, settings: Mapping[str, Value], seen: str, standing: Standing) -> Proposed:
@@ -253,7 +253,7 @@ def _proposed(name: str, settings: Mapping[str, Value], seen: str, standing: Sta
 
 
 def _free(names: Sequence[str], taken: set[str]) -> str:
-    """Return the first name that nobody has, else the last with a number."""
+    """Return the first name that is not taken, else the last one with a number."""
     for name in names:
         if name not in taken:
             return name

@@ -44,21 +44,21 @@ def image_id(name: str) -> str:
 def save(name: str, target: Path) -> str:
     """Save an image into an archive, and return the engine's id of it.
 
-    It is the very image of that id that is saved, whatever the name comes to stand for meanwhile.
+    Exactly the image of that id is saved, even if the name is moved to another one meanwhile.
 
     Raises:
-        ToolError: there is no engine, no such image in it, or the engine ends before the archive does.
+        ToolError: there is no engine, no such image in it, or the engine breaks off before the end of the archive.
         StoreError: the archive can't be written.
     """
     with opened_engine() as client:
-        found = str(client.images.get(name).id)
+        id_ = str(client.images.get(name).id)
         with writing(target):
             archive = target.open("wb", buffering=0)
         with archive:
-            for chunk in client.api.get_image(found, chunk_size=_CHUNK):
-                with writing(target):  # and not around the loop: what breaks there is the engine
+            for chunk in client.api.get_image(id_, chunk_size=_CHUNK):
+                with writing(target):  # not around the loop, where errors are the engine's
                     archive.write(chunk)
-    return found
+    return id_
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def opened_engine() -> Iterator[DockerClient]:
 
     try:
         client = docker.from_env(timeout=_TIMEOUT)
-    except (DockerException, ValueError) as error:  # the latter for an address in DOCKER_HOST that is none
+    except (DockerException, ValueError) as error:  # ValueError: DOCKER_HOST is malformed
         raise ToolError(
             f"no docker engine can be reached: {_reason(error)}",
             hint="start it, or set DOCKER_HOST to where it listens",
@@ -87,7 +87,7 @@ def opened_engine() -> Iterator[DockerClient]:
 
 
 def _reason(error: BaseException) -> str:
-    """Say in few words why there is no connection; docker's library wraps the reason, and what it says shows that."""
+    """Return the innermost reason for a failed connection; the message of docker's library shows its wrapping."""
     inner = error
     while (cause := inner.__cause__ or inner.__context__) is not None:
         inner = cause
@@ -109,7 +109,7 @@ def version() -> str:
 
 
 def look_up(reference: str) -> str:
-    """Return the digest that a reference stands for in its registry now.
+    """Return the digest that a reference has in its registry now.
 
     Raises:
         ToolError: the engine can't be asked, or has no answer.
@@ -127,7 +127,7 @@ def build(context: Context, request: BuildRequest, archive: Path) -> list[Materi
     Raises:
         BuildError: the build failed, or the image is for another platform: engines without BuildKit build for their
             own, whatever they are asked for.
-        ToolError: the engine does not answer, or ends in the middle.
+        ToolError: the engine does not answer, or breaks off.
     """
     _refuse_what_needs_buildkit(request.docker)
     argv = ["docker", "engine", "build", "--platform", request.artifact.platform]
@@ -152,7 +152,7 @@ def _refuse_what_needs_buildkit(docker: Docker) -> None:
 
 
 def _pull(client: DockerClient, reference: str, digest: str, platform: str) -> None:
-    """Bring an image by its digest, and let the engine know it by the name that the Dockerfile has."""
+    """Pull an image by its digest, and tag it with the name that the Dockerfile uses."""
     parsed = Reference.parse(reference)
     pulled = client.images.pull(parsed.name, tag=digest, platform=platform)
     if parsed.tag:
@@ -160,7 +160,7 @@ def _pull(client: DockerClient, reference: str, digest: str, platform: str) -> N
 
 
 def _build(client: DockerClient, request: BuildRequest, sink: Sink) -> str:
-    """Return the engine's id of what it has built."""
+    """Return the engine's id of the image that it built."""
     from docker.errors import APIError
 
     with _packed(request) as (context, dockerfile):
@@ -180,7 +180,7 @@ def _build(client: DockerClient, request: BuildRequest, sink: Sink) -> str:
         except APIError as error:
             if not error.is_client_error():
                 raise
-            raise _failed(request, str(error.explanation)) from error  # it could not read the Dockerfile
+            raise _failed(request, str(error.explanation)) from error  # the Dockerfile is malformed
     if not _ID.match(built):
         raise ToolError("the docker engine ended in the middle of the build", hint="see that it runs, and run again")
     return built
@@ -200,17 +200,19 @@ def _follow(answers: Iterable[Mapping[str, object]], request: BuildRequest, sink
     return built
 
 
-def _failed(request: BuildRequest, said: str) -> BuildError:
-    is_newer = any(text in said.lower() for text in ("unknown instruction", "unknown flag", "dockerfile parse error"))
+def _failed(request: BuildRequest, message: str) -> BuildError:
+    is_newer = any(
+        text in message.lower() for text in ("unknown instruction", "unknown flag", "dockerfile parse error")
+    )
     return BuildError(
-        f"the docker engine failed to build `{request.artifact.id}`: {quoted(said)}",
+        f"the docker engine failed to build `{request.artifact.id}`: {quoted(message)}",
         hint=f"what this engine does not know may be BuildKit's; {_BUILDKIT}" if is_newer else None,
     )
 
 
 @contextmanager
 def _packed(request: BuildRequest) -> Iterator[tuple[BinaryIO, str]]:
-    """Yield the context as an archive, and the Dockerfile's name in it; the engine takes that out again."""
+    """Yield the context as an archive, and the Dockerfile's name in it; the engine leaves that file out again."""
     name = f".dockerfile.{secrets.token_hex(8)}"
     path = request.folder / "context.tar"
     ignore = f".dockerignore\n{name}\n".encode()
@@ -235,18 +237,20 @@ def _plain(member: tarfile.TarInfo, epoch: int) -> tarfile.TarInfo | None:
 
 
 def _refuse_other_platform(client: DockerClient, built: str, request: BuildRequest) -> None:
-    found = client.api.inspect_image(built)
-    made = Platform(os=str(found["Os"]), architecture=str(found["Architecture"]), variant=found.get("Variant") or None)
-    asked = Platform.parse(request.artifact.platform)
-    if (made.os, made.architecture) != (asked.os, asked.architecture):
+    image = client.api.inspect_image(built)
+    actual = Platform(
+        os=str(image["Os"]), architecture=str(image["Architecture"]), variant=image.get("Variant") or None
+    )
+    expected = Platform.parse(request.artifact.platform)
+    if (actual.os, actual.architecture) != (expected.os, expected.architecture):
         raise BuildError(
-            f"the docker engine built `{request.artifact.id}` for `{made}`: without BuildKit it builds for its own",
+            f"the docker engine built `{request.artifact.id}` for `{actual}`: without BuildKit it builds for its own",
             hint=_BUILDKIT,
         )
 
 
 def _material(reference: str, digest: str) -> Material:
-    """Return an image as BuildKit would report it, by its package URL."""
+    """Return an image by its package URL, as BuildKit would report it."""
     parsed = Reference.parse(reference)
     tag = f"@{parsed.tag}" if parsed.tag else ""
     return Material(uri=f"pkg:docker/{parsed.name}{tag}?digest={digest}", digest={"sha256": digest.partition(":")[2]})

@@ -62,7 +62,7 @@ def declare(context: Context, docker: Docker, artifact: Artifact, pins: Pins, to
 
 
 def declared(workspace: Workspace, docker: Docker, tool: str, pins: Mapping[str, str]) -> Declared:
-    """Return the same, where tool and digests are known."""
+    """Return the same for a known tool and known digests."""
     settings = {
         "context": docker.context,
         "dockerfile": dockerfile_of(docker),
@@ -91,14 +91,14 @@ def declared(workspace: Workspace, docker: Docker, tool: str, pins: Mapping[str,
 
 def contexts(docker: Docker) -> list[str]:
     """Return the keys of an image's contexts, the main one first."""
-    found = [name_of(docker.context, dockerfile_of(docker)), *sorted(set(folders_of(docker).values()))]
-    return [key(Kind.CONTEXT, name) for name in found]
+    names = [name_of(docker.context, dockerfile_of(docker)), *sorted(set(folders_of(docker).values()))]
+    return [key(Kind.CONTEXT, name) for name in names]
 
 
 def _resolutions(workspace: Workspace, docker: Docker, artifact: Artifact, pins: Pins) -> dict[str, str]:
     path = workspace.root / dockerfile_of(docker)
     if not path.is_file():
-        return {}  # which is why it is to be built, and why that fails
+        return {}  # the missing Dockerfile makes the artifact stale, and then fails its build
     dockerfile = parse(read_limited(path, LIMIT), dockerfile_of(docker))
     named = named_by(dockerfile, docker, Platform.parse(artifact.platform))
     return pins.resolve(named.images, Asking.ALWAYS if docker.pull else Asking.WHERE_UNKNOWN)
@@ -112,8 +112,8 @@ def read_dockerfile(workspace: Workspace, docker: Docker) -> bytes:
     """Return the bytes of an image's Dockerfile.
 
     Raises:
-        BuildError: there is none.
-        UnreadableError: it is larger than a Dockerfile can be.
+        BuildError: it is missing, or outside the workspace.
+        UnreadableError: it exceeds the size limit.
     """
     name = dockerfile_of(docker)
     path = workspace.root / name
@@ -129,19 +129,19 @@ _PATHS = ("src", "source")
 
 
 def refuse_in_contexts(context: Context, docker: Docker) -> None:
-    """See that no secret is a file of a context, before any is read.
+    """Require that no secret is a file of a context, before any context is read.
 
-    BuildKit would be sent it with all else, a `COPY . .` would put it into a layer, and its digest would be an input.
+    Otherwise it would be sent to BuildKit, `COPY . .` would put it into a layer, and its digest would be an input.
 
     Raises:
-        BuildError: one is.
+        BuildError: a secret is in a context.
         ProvenanceError: a context can't be read.
     """
     secrets = {os.path.realpath(context.workspace.root / path) for path in _files(docker)}
     if not secrets:
         return
-    for of in contexts(docker):
-        for name in files(context.workspace.root, parts(of)[1], context.build_dirs):
+    for input_ in contexts(docker):
+        for name in files(context.workspace.root, parts(input_)[1], context.build_dirs):
             if os.path.realpath(context.workspace.root / name) in secrets:
                 raise BuildError(
                     f"the secret {quoted(name)} of `[docker.{docker.name}]` lies in its build context",
@@ -150,10 +150,10 @@ def refuse_in_contexts(context: Context, docker: Docker) -> None:
 
 
 def refuse_missing(workspace: Workspace, docker: Docker) -> None:
-    """See that each secret is there: BuildKit takes a variable that is not set for an empty secret, and says nothing.
+    """Require that each secret exists: BuildKit silently takes an unset variable for an empty secret.
 
     Raises:
-        BuildError: one is not.
+        BuildError: a secret is missing.
     """
     for secret in docker.secrets:
         fields = _fields(secret)
@@ -177,7 +177,7 @@ def _fields(secret: str) -> dict[str, str]:
 
 
 def _files(docker: Docker) -> Iterator[str]:
-    """Yield the paths of secrets that are files; with nothing but an id, that may be one (buildx)."""
+    """Yield the paths of secrets that are files; a secret with only an id may be a file of that name (buildx)."""
     for secret in docker.secrets:
         fields = _fields(secret)
         if named := [fields[name] for name in _PATHS if name in fields]:
@@ -213,14 +213,14 @@ class Staged:
 
 
 def stage(context: Context, docker: Docker, upstream: Iterable[Upstream], epoch: int, folder: Path) -> Staged:
-    """Put all together that BuildKit is to be given.
+    """Copy everything that a build is given.
 
     Args:
         context: the run.
         docker: the image.
-        upstream: what is put at the context's root.
+        upstream: the artifacts to put at the context's root.
         epoch: the time of every file, in seconds since 1970.
-        folder: receives it; it must not be there.
+        folder: receives the copy; it must not exist.
 
     Raises:
         BuildError: an upstream artifact has the name of something in the context.
@@ -232,8 +232,8 @@ def stage(context: Context, docker: Docker, upstream: Iterable[Upstream], epoch:
         copy = _Copy(context=context, epoch=epoch)
         main, *others = contexts(docker)
         main_context = copy.copy_context(parts(main)[1], folder / "context", upstream)
-        by_place = {parts(of)[1]: of for of in others}
-        places = {place: copy.copy_context(place, folder / f"named-{i}", ()) for i, place in enumerate(by_place)}
+        names = dict.fromkeys(parts(input_)[1] for input_ in others)
+        named = {name: copy.copy_context(name, folder / f"named-{i}", ()) for i, name in enumerate(names)}
         dockerfile = folder / "dockerfile" / "Dockerfile"
         dockerfile.parent.mkdir(parents=True)
         dockerfile.write_bytes(text)
@@ -248,7 +248,7 @@ def stage(context: Context, docker: Docker, upstream: Iterable[Upstream], epoch:
     return Staged(
         context=main_context,
         dockerfile=dockerfile,
-        named={name: places[place] for name, place in folders_of(docker).items()},
+        named={name: named[path] for name, path in folders_of(docker).items()},
         text=text,
         files=copy.files,
     )
@@ -262,21 +262,21 @@ class _Copy:
 
     def copy_context(self, name: str, parent: Path, upstream: Iterable[Upstream]) -> Path:
         """Copy a context and what is put into it; return its folder."""
-        place = folder_of(name)
-        found = entries(self.context.workspace.root, name, self.context.build_dirs)
+        folder = folder_of(name)
         content = hashlib.sha256(f"{self.epoch}\0".encode())
         new = parent / "new"
         new.mkdir(parents=True)
-        for entry in found:
-            path = os.path.normpath(f"{place}/{entry.path}")
-            what = self._entry(entry, self.context.workspace.root / path, new / entry.path, path)
-            content.update(f"{entry.type}\0{entry.path}\0{what}\0".encode())
-        for one in upstream:
-            content.update(f"{Type.PROGRAM}\0{one.file}\0{self._upstream(one, new)}\0".encode())
-        for path_, folders, _ in os.walk(new, topdown=False):
-            for folder in folders:
-                if not os.path.islink(os.path.join(path_, folder)):  # noqa: PTH118, PTH114 - paths of `os.walk`
-                    self._settle(os.path.join(path_, folder))  # noqa: PTH118 - likewise
+        for entry in entries(self.context.workspace.root, name, self.context.build_dirs):
+            path = os.path.normpath(f"{folder}/{entry.path}")
+            value = self._entry(entry, self.context.workspace.root / path, new / entry.path, path)
+            content.update(f"{entry.type}\0{entry.path}\0{value}\0".encode())
+        for artifact in upstream:
+            sha256 = self._upstream(artifact, new)
+            content.update(f"{Type.PROGRAM}\0{artifact.file}\0{sha256}\0".encode())
+        for parent_, folders, _ in os.walk(new, topdown=False):
+            for path in (os.path.join(parent_, each) for each in folders):  # noqa: PTH118 - paths of `os.walk`
+                if not os.path.islink(path):  # noqa: PTH114 - likewise
+                    self._settle(path)
         self._settle(str(new))
         return new.rename(parent / content.hexdigest()[:_NAME])
 
@@ -289,7 +289,7 @@ class _Copy:
                 while chunk := stream.read(_CHUNK):
                     digest.update(chunk)
                     copy.write(chunk)
-                copy.flush()  # so that nothing is written after the time was set
+                copy.flush()  # before the time is set
                 os.fchmod(copy.fileno(), _PROGRAM if is_program else _FILE)
                 os.utime(copy.fileno(), (self.epoch, self.epoch))
         self.files[name] = digest.hexdigest()
@@ -307,17 +307,20 @@ class _Copy:
             case Type.FILE | Type.PROGRAM:
                 return self.file(source, target, name)
 
-    def _upstream(self, one: Upstream, folder: Path) -> str:
-        target = folder / one.file
+    def _upstream(self, artifact: Upstream, folder: Path) -> str:
+        target = folder / artifact.file
         if os.path.lexists(target):
             raise BuildError(
-                f"the artifact `{one.id}` is put into the context as {quoted(one.file)}, and there is one already",
+                f"the artifact `{artifact.id}` is put into the context as {quoted(artifact.file)}, "
+                "and there is one already",
                 hint="exclude it in `.dockerignore`, or let `context` in provenance.toml be another folder",
             )
-        sha256 = self.file(self.context.workspace.root / one.path, target, one.path)
-        del self.files[one.path]  # it is an input by its id
-        if sha256 != one.digest.sha256:
-            raise InputChangedError(f"the upstream artifact `{one.id}` changed while it was copied", hint="run again")
+        sha256 = self.file(self.context.workspace.root / artifact.path, target, artifact.path)
+        del self.files[artifact.path]  # its input is its id
+        if sha256 != artifact.digest.sha256:
+            raise InputChangedError(
+                f"the upstream artifact `{artifact.id}` changed while it was copied", hint="run again"
+            )
         return sha256
 
     def _settle(self, folder: str) -> None:
@@ -355,7 +358,7 @@ class BuildRequest:
 
 @contextmanager
 def _opened(source: Path, name: str) -> Iterator[BinaryIO]:
-    """Open a regular file, through no link that was put in its place since."""
+    """Open a regular file, without following a link that has replaced it since."""
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError as error:

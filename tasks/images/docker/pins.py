@@ -33,7 +33,7 @@ _EXACT = 1
 
 
 def resolution(reference: str) -> str:
-    """Return the key of the input that the digest of an image is."""
+    """Return the key under which the digest of an image is an input."""
     return key(Kind.RESOLUTION, f"image {reference}")
 
 
@@ -82,10 +82,10 @@ class Pins:
 
 
 def policy(pins: Mapping[str, str]) -> bytes:
-    """Return a source policy by which BuildKit takes each image by its digest, after the rules of the user's own.
+    """Return a source policy that pins each image to its digest; the rules of the user's own policy come first.
 
     Raises:
-        ConfigError: the user's own can't be read.
+        ConfigError: the user's policy can't be read.
     """
     rules: list[JSONValue] = [*_own_rules()]
     for reference, digest in sorted(pins.items()):
@@ -123,7 +123,7 @@ class Material:
     """One source of a build.
 
     Attributes:
-        uri: as BuildKit gives it: of an image its package URL.
+        uri: as BuildKit reports it; for an image, its package URL.
         digest: algorithm to hex.
     """
 
@@ -137,7 +137,7 @@ class Material:
 
     @property
     def name(self) -> str:
-        """What a Dockerfile would call it."""
+        """Its name as in a Dockerfile."""
         if not self.is_image:
             return self.uri
         path, _, _ = self.uri.removeprefix(_IMAGE).partition("?")
@@ -153,59 +153,59 @@ def read_materials(provenance: Mapping[str, JSONValue]) -> list[Material]:
     """Read the materials of BuildKit's provenance (SLSA v0.2, `materials`; v1, `resolvedDependencies`).
 
     Raises:
-        ToolError: there is no list of them, or one is not understood.
+        ToolError: the list or an entry is malformed.
     """
     definition = provenance.get("buildDefinition")
     listed = definition.get("resolvedDependencies") if isinstance(definition, dict) else provenance.get("materials")
     if listed is None:
-        return []  # it was made from nothing but the context
+        return []  # only the context was used
     if not isinstance(listed, list):
         raise ToolError("BuildKit reports what it has used in a form that is not known")
-    return sorted((_material(one) for one in listed), key=lambda material: (material.uri, sorted(material.digest)))
+    return sorted((_material(entry) for entry in listed), key=lambda material: (material.uri, sorted(material.digest)))
 
 
-def _material(found: JSONValue) -> Material:
-    match found:
+def _material(entry: JSONValue) -> Material:
+    match entry:
         case {"uri": str(uri), "digest": dict(digest)} if digest:
             pairs = {name: value for name, value in digest.items() if isinstance(value, str) and _HEX.match(value)}
             if len(pairs) == len(digest):
                 return Material(uri=uri, digest=pairs)
-    raise ToolError(f"BuildKit reports what it has used without a digest: {quoted(str(found))}")
+    raise ToolError(f"BuildKit reports what it has used without a digest: {quoted(str(entry))}")
 
 
 def refuse_unpinned(materials: Sequence[Material], digests: Collection[str], texts: Collection[str], name: str) -> None:
-    """See that each source is one whose digest was settled before the build.
+    """Require that each source was pinned by a digest before the build.
 
     Args:
         materials: what was used.
         digests: of the images that were looked up, `sha256:…`.
         texts: where the user may have named a digest: the Dockerfile, build arguments, named contexts.
-        name: the Dockerfile's.
+        name: of the Dockerfile.
 
     Raises:
-        BuildError: one is not.
+        BuildError: a source was not pinned.
     """
-    settled = {digest.partition(":")[2] for digest in digests}
+    pinned = {digest.partition(":")[2] for digest in digests}
     for material in materials:
-        hexes = {*material.digest.values(), *_asked_for(material)}
-        if not hexes & settled and not any(one in text for one in hexes for text in texts):
+        hexes = {*material.digest.values(), *_requested(material)}
+        if not hexes & pinned and not any(each in text for each in hexes for text in texts):
             raise _unpinned(material, name)
 
 
-def _asked_for(material: Material) -> list[str]:
-    """Return the digests by which BuildKit was asked for an image; those of its parts may be reported beside."""
+def _requested(material: Material) -> list[str]:
+    """Return the digests by which an image was requested; BuildKit may report the digests of its parts instead."""
     query = parse_qs(material.uri.partition("?")[2]) if material.is_image else {}
     return [digest.partition(":")[2] for digest in query.get("digest", [])]
 
 
 def _unpinned(material: Material, name: str) -> BuildError:
-    algorithm, found = next(iter(sorted(material.digest.items(), reverse=True)))
+    algorithm, digest = next(iter(sorted(material.digest.items(), reverse=True)))
     if material.is_image:
-        hint = f"name it by its digest, as `{material.name}@{algorithm}:{found}`"
+        hint = f"name it by its digest, as `{material.name}@{algorithm}:{digest}`"
     elif algorithm == "sha256":
-        hint = f"write `ADD --checksum=sha256:{found}`, or another digest if that is not what it has to be"
+        hint = f"write `ADD --checksum=sha256:{digest}`, or another digest if that is not what it has to be"
     else:
-        hint = f"name the commit, as `#{found}`"
+        hint = f"name the commit, as `#{digest}`"
     return BuildError(
         f"the build used {quoted(material.name)}, and {quoted(name)} does not say by a digest what that is", hint=hint
     )

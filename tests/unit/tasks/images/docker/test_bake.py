@@ -190,7 +190,7 @@ def test_no_secret_of_the_environment_gets_into_a_plan(
     ("code", "said"),
     [
         ("echo 'ERROR: docker-bake.hcl:3' >&2; exit 1", "docker-bake.hcl:3"),
-        ("echo '{'; exit", "is no JSON"),
+        ("echo '{'; exit", "malformed JSON"),
         ("echo '[]'; exit", "did not answer with a plan"),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_target_that_bake_builds_by_itself_is_set(root: Path, baked: list[Targ
     assert (image.name, image.platforms, dict(image.args)) == ("tea", ("linux/amd64",), {"A": 'x"y'})
     assert dict(image.contexts) == {"a/b": "web"}
     assert _standings(root) == {"tea": Standing.SET, "dev": Standing.OFFERED}
-    assert found.said == ()
+    assert found.notes == ()
 
 
 def test_a_target_of_which_something_is_left_out_is_offered(root: Path, baked: list[Target]) -> None:
@@ -78,7 +78,7 @@ def test_a_target_that_can_be_no_image_is_said(root: Path, baked: list[Target]) 
     baked.append(_target("tea", unfit="its Dockerfile stands in the bake file"))
     found = propose_images(root, "pots", ())
     assert [one.name for one in found.proposed] == ["pots"]
-    assert found.said == ("target `tea` of docker-bake.hcl is not proposed: its Dockerfile stands in the bake file",)
+    assert found.notes == ("target `tea` of docker-bake.hcl is not proposed: its Dockerfile stands in the bake file",)
 
 
 def test_targets_that_make_no_image_are_counted(root: Path, baked: list[Target]) -> None:
@@ -86,7 +86,7 @@ def test_targets_that_make_no_image_are_counted(root: Path, baked: list[Target])
     baked += [_target(f"check-{number}", is_image=False) for number in range(7)]
     found = propose_images(root, "pots", ())
     assert found.proposed == ()
-    (line,) = found.said
+    (line,) = found.notes
     assert line.endswith("make no image are not proposed: check-0, check-1, check-2, check-3, check-4, and 2 more")
 
 
@@ -94,7 +94,7 @@ def test_what_the_configuration_does_not_take_is_said(root: Path, baked: list[Ta
     baked.append(_target("tea", settings={"context": ".", "target": "no stage"}))
     found = propose_images(root, "pots", ())
     assert found.proposed == ()
-    (line,) = found.said
+    (line,) = found.notes
     assert line.startswith("docker:tea is not proposed: docker.tea.target: expected a stage's name")
 
 
@@ -112,7 +112,7 @@ def test_bake_files_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(root))
     found = propose_images(root, "pots", ())
     assert [one.name for one in found.proposed] == ["pots"]
-    (line,) = found.said
+    (line,) = found.notes
     assert line.startswith("docker-bake.hcl was not read, so its targets are not proposed: `docker` is not installed")
 
 
@@ -121,7 +121,7 @@ def test_without_a_bake_file_docker_is_not_asked(root: Path, monkeypatch: pytest
         raise ToolError("asked")
 
     monkeypatch.setattr(dockerfile_discovery, "read_bake", asked)
-    assert propose_images(root, "pots", ()).said == ()
+    assert propose_images(root, "pots", ()).notes == ()
 
 
 def test_very_many(root: Path) -> None:
@@ -129,4 +129,4 @@ def test_very_many(root: Path) -> None:
         (root / f"Dockerfile.x{number}").write_text("FROM scratch\n", encoding="utf-8")
     found = propose_images(root, "pots", ())
     assert len(found.proposed) == 30
-    assert found.said == ("only the first 30 of 41 Dockerfiles are proposed",)
+    assert found.notes == ("only the first 30 of 41 Dockerfiles are proposed",)

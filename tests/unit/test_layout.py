@@ -17,6 +17,8 @@ LONG = 500
 LONGEST_FUNCTION = 50
 
 BUILDERS = frozenset({"tasks.cargo", "tasks.command", "tasks.nix", "tasks.images.docker", "tasks.images.oci"})
+ENGINE = "tasks.images.docker.engine"
+"""The only module that knows docker's library: the oci builder takes images from the engine's store by it."""
 _LAYERS = (
     ("provenance.errors",),
     ("provenance.digest", "provenance.json", "provenance.platform", "provenance.process"),
@@ -194,7 +196,7 @@ def _layers(module: Module) -> Iterator[str]:
 def _builders_apart(module: Module) -> Iterator[str]:
     own = next((builder for builder in BUILDERS if _within(module.name, {builder})), None)
     for found in module.imports() if own else ():
-        if _within(found.name, BUILDERS - {own}):
+        if _within(found.name, BUILDERS - {own}) and not _within(found.name, {ENGINE}):
             yield f"{module.name}:{found.line} imports `{found.name}` of another builder"
 
 

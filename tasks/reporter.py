@@ -18,7 +18,7 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from .progress.failure import Failure
+    from .progress.summary import Failure
 
 META = "doit-provenance"
 """Key in a task's `meta`, by which reporter and commands find its session."""
@@ -47,7 +47,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         self._sessions = list({id(s): s for t in tasks.values() if (s := session_of(t))}.values())
         if not self._sessions:
             return
-        from .progress.display.choice import choose_display
+        from .progress.displays import choose_display
 
         wanted = _with_dependencies(tasks, selected_tasks)
         self._display = choose_display(sys.stderr, os.environ, self._sessions[0].context.progress.redact)
@@ -109,7 +109,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             self._write_failures()
 
     def _fail(self, name: str, text: str, session: Session) -> None:
-        from .progress.failure import Failure
+        from .progress.summary import Failure
 
         progress = session.context.progress
         text = progress.redact(text)

@@ -19,7 +19,7 @@ from ..digest import read_limited
 from ..errors import KeyFileError
 from ..record import SEAL_TYPE, Seal
 from . import keyfile
-from .place import KEY_VARIABLE, is_ci, public_path
+from .keyfile import KEY_VARIABLE, is_ci, public_path
 
 # cryptography takes longer to import than everything else here together; `doit list` has no use for it.
 if TYPE_CHECKING:

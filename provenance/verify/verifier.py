@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..digest import Digest
     from ..fs.folder import Folder
     from ..record import Record
-    from .artifact import Measured
+    from .evidence import Measured
     from .trust import Trust, TrustedKey
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from doit.cmd_clean import Clean as DoitClean
 
 from ...provenance.fs import lock
-from ..removal import Removal, removal_of, remove
+from ..clean import Removal, removal_of, remove
 from ..reporter import session_of
 from .base import Explained, with_members
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ...provenance.attest.slsa import BuilderId, Provenance
     from ...provenance.digest import Digest
-    from ...provenance.verify.artifact import Measured
+    from ...provenance.verify.evidence import Measured
     from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import VerifiedArtifact
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ...provenance.record import FileNames
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.source import Source
-    from ...provenance.verify.artifact import Measured
+    from ...provenance.verify.evidence import Measured
     from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import Verified
     from ..builder import Built

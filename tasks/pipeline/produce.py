@@ -12,7 +12,7 @@ from ...provenance.errors import ProvenanceError, VerificationError
 from ...provenance.fs import copies, store
 from ...provenance.fs.folder import read_file
 from ...provenance.record import Record, file_names
-from ...provenance.verify.artifact import Measured, measure_image
+from ...provenance.verify.evidence import Measured, measure_image
 from ...provenance.verify.policy import trusted_sealer
 from ...provenance.verify.verifier import verify_folder
 from ..builder import Form

@@ -1,17 +1,20 @@
-"""How a run ended: a table of what became of artifacts."""
+"""The end of a run: a table of its artifacts, then each failure with the end of its tool's output."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..pipeline.outcome import Done
 from .progress import duration
+from .transcript import without_colours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ...provenance.sbom.inventory import Component
     from ..pipeline.outcome import Outcome
+    from .transcript import Transcript
 
 _FEW = 3
 """Fresh artifacts that are still shown one by one, beside others that were not; and names in a reason."""
@@ -125,3 +128,34 @@ def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     filled = [i for i, width in enumerate(widths) if width]
     return ["  ".join(f"{row[i]:<{widths[i]}}" for i in filled).rstrip() for row in rows]
+
+
+_NAMED = 5
+"""Artifacts that are named where all fail by the same."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Failure:
+    """What one or more artifacts failed by.
+
+    Attributes:
+        names: of the tasks.
+        text: message, hint and log, as lines.
+        call: of the tool that failed, if one did.
+    """
+
+    text: str
+    names: list[str] = field(default_factory=list)
+    call: Transcript | None = None
+
+    def message(self) -> str:
+        """Return the lines that say it."""
+        named = ", ".join(f"`{name}`" for name in self.names[:_NAMED])
+        more = f" and {len(self.names) - _NAMED} more" if len(self.names) > _NAMED else ""
+        return f"error: {named}{more}: {self.text}\n"
+
+    def shown(self, *, colours: bool) -> str:
+        """Return message and, last, what the tool itself said."""
+        said = "" if self.call is None else self.call.shown
+        said = f"{said}\x1b[0m" if said and colours else without_colours(said)
+        return self.message() + (f"\n{said}" if said.strip() else "")

@@ -26,8 +26,8 @@ from doit_provenance.provenance.errors import KeyFileError, UnreadableError
 from doit_provenance.provenance.record import SEAL_TYPE, Record
 from doit_provenance.provenance.sign import keyfile
 from doit_provenance.provenance.sign.key import LocalKey, load_key, load_or_create
+from doit_provenance.provenance.sign.keyfile import default_key_path, is_ci, public_path
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
-from doit_provenance.provenance.sign.place import default_key_path, is_ci, public_path
 from doit_provenance.provenance.verify.trust import TrustedKey
 
 NOBODY = PassphraseSource(environ={}, prompt=None)

@@ -15,7 +15,7 @@ from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, S
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
 from doit_provenance.provenance.verify import evidence
-from doit_provenance.provenance.verify.artifact import Measured
+from doit_provenance.provenance.verify.evidence import Measured
 from doit_provenance.provenance.verify.verifier import verify_folder
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from doit_provenance.tasks.removal import removal_of, remove
+from doit_provenance.tasks.clean import removal_of, remove
 
 FOLDER = Path("kettle", "tea", "any")
 

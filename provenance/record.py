@@ -166,7 +166,7 @@ class Record:
 
     @classmethod
     def from_json(cls, data: bytes) -> Record:
-        """Read a record strictly. Only the canonical bytes of `to_json` are accepted, so the signature covers what was read.
+        """Read a record strictly: only the canonical bytes of `to_json`, so that the signature covers what was read.
 
         Raises:
             UnreadableError: the bytes are not a record of this version.

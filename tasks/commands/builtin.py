@@ -18,7 +18,7 @@ from ...provenance.errors import did_you_mean
 from ..database import BACKEND, Database
 from ..plan import Step, in_words
 from ..reporter import session_of
-from .base import Explained, printable, with_members
+from .base import ErrorMessages, printable, with_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 
 class DumpDB(DoitCmdBase):  # type: ignore[misc] # doit has no types
-    """Prints a line of JSON for each task of which anything is kept."""
+    """Prints one line of JSON per task in doit's database."""
 
     name = "dumpdb"
     doc_purpose = DoitDumpDB.doc_purpose
     doc_usage = DoitDumpDB.doc_usage
-    doc_description = "What is kept of artifacts is only that they are ignored."
+    doc_description = "Of artifacts only the ignored flag is stored."
 
     def execute(self, params: Any, args: list[str]) -> Any:
-        """Print what is in the file."""
+        """Print the contents of the database."""
         self.loader.setup(params)
         params.update_defaults(self.loader.load_doit_config())
         if params["backend"] != BACKEND:
@@ -47,7 +47,7 @@ class DumpDB(DoitCmdBase):  # type: ignore[misc] # doit has no types
 
 
 class Forget(DoitForget):  # type: ignore[misc] # doit has no types
-    """Forgets tasks. Of artifacts there is nothing to forget but that they are ignored."""
+    """Forgets tasks. Of artifacts only the ignored flag is stored and forgotten."""
 
     name = "forget"
 
@@ -63,13 +63,13 @@ class Forget(DoitForget):  # type: ignore[misc] # doit has no types
         asked = not (self.sel_default_tasks and forget_disable_default) or forget_all
         if asked and any(session_of(tasks[name]) for name in (tasks if forget_all else self.sel_tasks)):
             self.outstream.write(
-                "of an artifact only `ignore` is forgotten: whether it is fresh its record says; "
+                "of artifacts only `ignore` is forgotten, as their records decide whether they are fresh; "
                 f"`{self.bin_name} run -a TASK` builds it again\n"
             )
 
 
 class Ignore(DoitIgnore):  # type: ignore[misc] # doit has no types
-    """Lets runs and plans pass over tasks, until `doit forget` names them."""
+    """Makes runs and plans skip tasks until `doit forget`."""
 
     name = "ignore"
 
@@ -77,8 +77,8 @@ class Ignore(DoitIgnore):  # type: ignore[misc] # doit has no types
         super()._execute(with_members(pos_args, self.task_list))
 
 
-class Info(Explained, DoitInfo):  # type: ignore[misc] # doit has no types
-    """Shows a task; ends with 1 where it is not up to date."""
+class Info(ErrorMessages, DoitInfo):  # type: ignore[misc] # doit has no types
+    """Shows a task; exits with 1 if it is not up to date."""
 
     name = "info"
 
@@ -125,7 +125,7 @@ class Strace(DoitStrace):  # type: ignore[misc] # doit has no types
         selected = self.sel_tasks[0]
         if any(t.name == selected and session_of(t) for t in self.task_list):
             raise InvalidCommand(
-                f"`{selected}` runs no shell command that could be traced\n"
-                f"hint: `{self.bin_name} explain {selected}` tells the inputs of its last build"
+                f"`{selected}` runs no shell command to trace\n"
+                f"hint: `{self.bin_name} explain {selected}` shows the inputs of its last build"
             )
         return super()._execute(show_all)

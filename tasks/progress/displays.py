@@ -30,50 +30,50 @@ if TYPE_CHECKING:
 _PER_SECOND = 8
 """Redraws of the live lines."""
 _PULSE = 60.0
-"""Seconds between two signs of life: many CI systems end a job that has been silent for ten minutes."""
+"""Seconds between heartbeat lines: many CI systems cancel a job after ten minutes without output."""
 
 
 class Folds(Enum):
-    """How a CI system is told what belongs together."""
+    """Syntax for foldable groups in a CI log."""
 
     GITHUB = "github"
     """Workflow commands (docs.github.com, "Workflow commands for GitHub Actions")."""
     GITLAB = "gitlab"
     """Section markers (docs.gitlab.com, "Custom collapsible sections")."""
     NONE = "none"
-    """Not at all: headings alone."""
+    """No folding: headings only."""
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Folds:
-        """Return that of the CI system that this environment is of."""
+        """Detect the syntax from the environment."""
         if environ.get("GITHUB_ACTIONS") == "true":
             return cls.GITHUB
         return cls.GITLAB if environ.get("GITLAB_CI") == "true" else cls.NONE
 
 
 class Folded(Display):
-    """Writes the output of a call when it has ended, as a whole, so that those of parallel calls never mix."""
+    """For CI logs: writes the output of a call as one group when it has ended, so parallel calls do not interleave."""
 
     def __init__(self, stream: TextIO, folds: Folds) -> None:
         self._stream = stream
         self._folds = folds
         self._lock = threading.Lock()
         self._running: list[Transcript] = []
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._closed = threading.Event()
         self._pulse: threading.Thread | None = None
 
     def begin(self, call: Transcript) -> None:
-        """Say what is being built; nothing more may come for a long time."""
+        """Write what is being built, as the build may take long."""
         self._write(f"{call.title}: building\n")
         with self._lock:
             self._running.append(call)
             if self._pulse is None:
-                self._pulse = threading.Thread(target=self._beat, name="signs of life", daemon=True)
+                self._pulse = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
                 self._pulse.start()
 
     def end(self, call: Transcript) -> None:
-        """Write what the tool wrote."""
+        """Write the output of the tool."""
         with self._lock:
             self._running.remove(call)
         how = "built" if call.failure is None else "failed"
@@ -81,25 +81,25 @@ class Folded(Display):
         self._write(fold(self._folds, title, call.text()))
 
     def ended(self, artifact: str, event: str, fields: Mapping[str, JSONValue]) -> None:
-        """Let GitHub show a failure on the page of the run; that of a whole group once."""
+        """Annotate the failure on GitHub's run page; that of a group only once."""
         text = str(fields.get("error", ""))
         with self._lock:
-            is_new = text not in self._told
-            self._told.add(text)
+            is_new = text not in self._reported
+            self._reported.add(text)
         if self._folds is Folds.GITHUB and event.endswith(".failed") and is_new:
             self._write(f"::error title={_property(artifact)}::{_data(text)}\n")
 
     def notice(self, event: str, text: str, fields: Mapping[str, JSONValue]) -> None:
-        """Write what is about the whole run."""
+        """Write a message about the whole run."""
         del event, fields
         self._write(f"{text}\n")
 
     def guarded(self, text: str) -> str:
-        """Return text of which no line is a command to GitHub, whatever is in it."""
+        """Return text in which GitHub interprets no line as a workflow command."""
         return without_commands(text) if self._folds is Folds.GITHUB else text
 
     def close(self) -> None:
-        """End the signs of life."""
+        """Stop the heartbeat."""
         self._closed.set()
 
     def _beat(self) -> None:
@@ -109,13 +109,13 @@ class Folded(Display):
             self._write("".join(f"{c.title}: building for {duration(c.seconds)}\n" for c in calls))
 
     def _write(self, text: str) -> None:
-        with self._lock, contextlib.suppress(OSError):  # nobody reads it any more
+        with self._lock, contextlib.suppress(OSError):  # the reader is gone
             self._stream.write(text)
             self._stream.flush()
 
 
 def fold(folds: Folds, title: str, text: str) -> str:
-    """Return the text of one group."""
+    """Return `text` as a foldable group."""
     body = text if not text or text.endswith("\n") else f"{text}\n"
     match folds:
         case Folds.GITHUB:
@@ -130,25 +130,25 @@ def fold(folds: Folds, title: str, text: str) -> str:
 
 
 def without_commands(text: str) -> str:
-    """Return `text` so that GitHub takes no line of it for a command: it ends where nobody can have guessed."""
+    """Return `text` with workflow commands disabled, up to an unguessable end token."""
     token = secrets.token_hex(16)
     return f"::stop-commands::{token}\n{text}::{token}::\n"
 
 
 def _data(text: str) -> str:
-    """Escape a command's message, as GitHub's toolkit does."""
+    """Escape the message of a workflow command (GitHub actions/toolkit)."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """Escape a command's property, likewise."""
+    """Escape a property of a workflow command."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 class Events(Display):
-    """Writes `tool.started`, `tool.ended`, how each artifact's way ended, and notices; what tools write is in the logs.
+    """Writes events as JSON lines: `tool.started`, `tool.ended`, outcomes and notices; tool output is in the logs.
 
-    The library that writes them takes long to import: nothing of it happens before the first event.
+    structlog is slow to import and only loaded with the first event.
     """
 
     def __init__(self, stream: TextIO, redact: Callable[[str], str]) -> None:
@@ -157,11 +157,11 @@ class Events(Display):
         self._lock = threading.Lock()
 
     def begin(self, call: Transcript) -> None:
-        """Write which tool was called for what."""
+        """Write the start of a tool call."""
         self._write("info", "tool.started", artifacts=list(call.artifacts), command=call.command, log=call.log)
 
     def end(self, call: Transcript) -> None:
-        """Write how it ended."""
+        """Write the end of a tool call."""
         seconds = round(call.seconds, 3)
         self._write(
             "info" if call.failure is None else "error",
@@ -173,11 +173,11 @@ class Events(Display):
         )
 
     def ended(self, artifact: str, event: str, fields: Mapping[str, JSONValue]) -> None:
-        """Write what became of an artifact."""
+        """Write the outcome of an artifact."""
         self._write("error" if event.endswith(".failed") else "info", event, artifact=artifact, **fields)
 
     def notice(self, event: str, text: str, fields: Mapping[str, JSONValue]) -> None:
-        """Write what is about the whole run."""
+        """Write a message about the whole run."""
         self._write("warning", event, message=text, **fields)
 
     @cached_property
@@ -188,7 +188,7 @@ class Events(Display):
 
     def _write(self, level: str, event: str, **fields: JSONValue) -> None:
         present = {name: value for name, value in fields.items() if value is not None}
-        # Nobody may be reading any more, or the disk be full.
+        # The reader may be gone, or the disk full.
         with self._lock, contextlib.suppress(OSError):
             getattr(self._events, level)(event, **present)
             self._stream.flush()
@@ -196,7 +196,7 @@ class Events(Display):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One live line; `since`: seconds, of a monotonic clock."""
+    """One live line; `since` is in seconds of the monotonic clock."""
 
     title: str
     step: Step
@@ -205,9 +205,9 @@ class _Row:
 
 
 class Terminal(Display):
-    """Draws lines below what was written so far, and takes them away again.
+    """For terminals: draws one live line per artifact below the output, and removes it again.
 
-    They are drawn by a thread of rich's, so nobody who works waits for the terminal.
+    A thread of rich draws them, so builds do not wait for the terminal.
     """
 
     def __init__(self, stream: TextIO, *, colours: bool) -> None:
@@ -229,7 +229,7 @@ class Terminal(Display):
             self._draw()
 
     def begin(self, call: Transcript) -> None:
-        """Show a call as one line, whatever it is for."""
+        """Show a call as one line, even for a group."""
         with self._lock:
             for artifact in call.artifacts:
                 self._rows.pop(artifact, None)
@@ -238,16 +238,16 @@ class Terminal(Display):
             self._draw()
 
     def end(self, call: Transcript) -> None:
-        """Take the line of a call away."""
+        """Remove the line of a call."""
         self._remove(call.artifacts[0])
 
     def ended(self, artifact: str, event: str, fields: Mapping[str, JSONValue]) -> None:
-        """Take the line of an artifact away; the closing table will have it."""
+        """Remove the line of an artifact; the summary will list it."""
         del event, fields
         self._remove(artifact)
 
     def notice(self, event: str, text: str, fields: Mapping[str, JSONValue]) -> None:
-        """Write a line that stays."""
+        """Write a permanent line."""
         del event, fields
         with self._lock, contextlib.suppress(OSError):
             if self._live is None:
@@ -257,20 +257,20 @@ class Terminal(Display):
                 self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def suspend(self) -> None:
-        """Take all lines away."""
+        """Remove all lines."""
         with self._lock:
             self._suspended += 1
             self._stop()
 
     def resume(self) -> None:
-        """Draw them again."""
+        """Draw the lines again."""
         with self._lock:
             self._suspended -= 1
             if self._rows:
                 self._draw()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         with self._lock:
             self._closed = True
             self._stop()
@@ -291,7 +291,7 @@ class Terminal(Display):
             get_renderable=self._lines,
             refresh_per_second=_PER_SECOND,
             transient=True,
-            redirect_stdout=False,  # that stream is for results, wherever it leads
+            redirect_stdout=False,  # stdout is for results
             redirect_stderr=False,
         )
         with contextlib.suppress(OSError):  # the terminal is gone
@@ -306,27 +306,28 @@ class Terminal(Display):
     def _lines(self) -> Text:
         from rich.text import Text
 
-        rows = list(self._rows.values())  # in one step: who draws must not wait for who works
+        rows = list(self._rows.values())  # copied in one step, without the lock: drawing must not wait for builds
         room = max(1, (self._live.console.height if self._live else 25) - 2)
         shown, hidden = rows[:room], len(rows) - room
-        found = Text(no_wrap=True, overflow="ellipsis")
+        text = Text(no_wrap=True, overflow="ellipsis")
         width = max((len(row.title) for row in shown), default=0)
         for row in shown:
-            found.append(f"{row.title:<{width}}", style="bold")
-            found.append(f"  {row.step:<10} {duration(time.monotonic() - row.since):>9}")
+            text.append(f"{row.title:<{width}}", style="bold")
+            text.append(f"  {row.step:<10} {duration(time.monotonic() - row.since):>9}")
             if row.call is not None and row.call.latest:
-                found.append(f"  {without_colours(row.call.latest).strip().expandtabs(1)}", style="dim")
-            found.append("\n")
+                text.append(f"  {without_colours(row.call.latest).strip().expandtabs(1)}", style="dim")
+            text.append("\n")
         if hidden > 0:
-            found.append(f"and {hidden} more\n")
-        found.rstrip()
-        return found
+            text.append(f"and {hidden} more\n")
+        text.rstrip()
+        return text
 
 
 def choose_display(stream: TextIO | None, environ: Mapping[str, str], redact: Callable[[str], str]) -> Display:
-    """Return the display for a run whose standard error is `stream`; `None`: it has none.
+    """Return the display for standard error `stream` (`None`: there is none).
 
-    In CI it folds, on a terminal it is live, elsewhere it is JSON. CI comes first: some CI systems have terminals.
+    Folded groups in CI, live lines on a terminal, otherwise JSON events. CI takes precedence, as some CI systems
+    provide a terminal.
     """
     if stream is None:
         return Display()

@@ -149,7 +149,7 @@ def test_digests_are_cut_where_there_is_no_room_for_them() -> None:
     ("count", "failed", "line"),
     [
         (0, True, ""),
-        (1, True, "1 artifact was not reached; `doit run --continue` goes on after a failure\n"),
+        (1, True, "1 artifact was not reached; `doit run --continue` continues after failures\n"),
         (2, False, "2 artifacts were not reached\n"),
     ],
 )

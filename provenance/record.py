@@ -1,9 +1,8 @@
-"""The record: the small file that ties one artifact's digest, its inputs' digest and its evidence's digests together.
+"""The record: a small file with the digests of an artifact, of its inputs and of its evidence.
 
-It is written last and is no evidence of what the artifact is: whoever verifies computes every digest again. Its seal
-says that a key's holder has met these bytes as the result of these inputs, which no other file says once an artifact
-was rebuilt to the same bytes; freshness believes no inputs digest without it. Its JSON Schema is
-`docs/record.schema.json`.
+It is written last and is not evidence: verification recomputes every digest. Its signature (JSON field `seal`) states
+that these inputs produced these bytes. No other file states that once an artifact was rebuilt to identical bytes, so
+freshness trusts the inputs digest only with a valid signature. JSON Schema: `docs/record.schema.json`.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ SCHEMA = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/reco
 LIMIT = 1 << 20
 RECORD_SUFFIX = ".record.json"
 IMAGE = "image"
-"""Name of the folder that is an image artifact: an OCI image layout."""
+"""Name of an image artifact's folder, which is an OCI image layout."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-SEAL_TYPE = "application/vnd.doit-provenance.record+json"
-"""Payload type of what is sealed, so that no signature over something else can pass for one."""
+RECORD_PAYLOAD_TYPE = "application/vnd.doit-provenance.record+json"
+"""DSSE payload type of record signatures, so that a signature of something else is not accepted as one."""
 _FIELDS = ("schema", "artifact", "file", "digest", "inputs", "evidence", "generator", "mediaType", "seal")
 _ID = re.compile(r"[^:@]+:[^@]+@.+\Z")
 _MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+-]{1,126}\Z")
@@ -42,8 +41,8 @@ class FileNames:
     """The names of the files in one artifact's folder; `file_names` and `image_names` make them.
 
     Attributes:
-        subject: what statements call the artifact.
-        artifact: the artifact itself: a file, or the folder of an image.
+        subject: the subject name in statements.
+        artifact: the artifact: a file, or an image's folder.
     """
 
     subject: str
@@ -58,7 +57,7 @@ class FileNames:
 
     @property
     def evidence(self) -> tuple[str, ...]:
-        """Every file but the artifact and the record: the keys of `Record.evidence`."""
+        """All files except artifact and record: the keys of `Record.evidence`."""
         return (
             self.inventory,
             self.spdx,
@@ -70,12 +69,12 @@ class FileNames:
 
 
 def file_names(file: str) -> FileNames:
-    """Return the names of what stands beside the artifact `file`, all named after it, its extension included."""
+    """Return the file names for an artifact that is a file; all start with its name, extension included."""
     return _names(file, artifact=file)
 
 
 def image_names(name: str) -> FileNames:
-    """Return the names of what stands beside the OCI image layout of an image artifact of this name."""
+    """Return the file names for an image artifact with this name."""
     return _names(name.replace("/", "-"), artifact=IMAGE)
 
 
@@ -94,16 +93,16 @@ def _names(stem: str, *, artifact: str) -> FileNames:
 
 
 def place_of(builder: str, name: str, platform: str) -> str:
-    """Return where an artifact lies below the output folder, with `/`."""
+    """Return an artifact's folder, relative to the output folder, with `/`."""
     return f"{builder}/{name.replace('/', '-')}/{platform.replace('/', '-')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
-    """A signature over a record (DSSE's pre-authentication encoding of `Record.payload`, with `SEAL_TYPE`).
+class RecordSignature:
+    """A signature over a record (DSSE's pre-authentication encoding of `Record.payload`, with `RECORD_PAYLOAD_TYPE`).
 
     Attributes:
-        hint: of the key that made it, as bundles name keys.
+        hint: the key hint, as in bundles.
         signature: ECDSA with SHA-256, in DER.
     """
 
@@ -113,17 +112,17 @@ class Seal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What one artifact's folder holds.
+    """The contents of one artifact's folder.
 
     Attributes:
-        artifact: its id.
-        file: the artifact's file name in the folder; of an image the name of its layout's folder.
-        digest: of that file; of an image of its manifest, or index.
-        media_type: of that manifest or index (OCI image-spec, descriptor); `None`: the artifact is a file.
+        artifact: the artifact's id.
+        file: the artifact's file name in the folder; for an image the name of the layout folder.
+        digest: of that file; for an image of its manifest or index.
+        media_type: of that manifest or index (OCI image-spec, descriptor); `None` for a file.
         inputs: sha256 of the list of all inputs (`tasks/freshness/inputs.py`).
-        evidence: file name to sha256, of every other file of the folder but the record.
-        generator: the version of this program that made the evidence.
-        seal: over all of this; `None`: nobody vouches for the inputs digest.
+        evidence: file name to sha256, for all files except artifact and record.
+        generator: the version of this program that wrote the evidence.
+        seal: signature over all other fields; `None`: the record is not signed.
     """
 
     artifact: str
@@ -133,7 +132,7 @@ class Record:
     evidence: Mapping[str, str]
     generator: str
     media_type: str | None = None
-    seal: Seal | None = None
+    seal: RecordSignature | None = None
 
     @property
     def names(self) -> FileNames:
@@ -143,7 +142,7 @@ class Record:
         return image_names(self.artifact.partition(":")[2].rpartition("@")[0])
 
     def payload(self) -> bytes:
-        """Return the bytes that a seal is over: the record without one."""
+        """Return the signed bytes: the record without its signature."""
         return _encode(self._document())
 
     def to_json(self) -> bytes:
@@ -167,10 +166,10 @@ class Record:
 
     @classmethod
     def from_json(cls, data: bytes) -> Record:
-        """Read a record strictly: only the very bytes that `to_json` writes, so that a seal is over what was read.
+        """Read a record strictly: only the canonical bytes of `to_json`, so that the signature covers what was read.
 
         Raises:
-            UnreadableError: these bytes are no record of this version.
+            UnreadableError: the bytes are not a record of this version.
         """
         document = read_object(data, what=_WHAT, limit=LIMIT)
         document.refuse_others(_FIELDS)
@@ -199,13 +198,13 @@ def _encode(document: Mapping[str, JSONValue]) -> bytes:
     return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _seal(table: JSONObject) -> Seal:
+def _seal(table: JSONObject) -> RecordSignature:
     table.refuse_others(("keyid", "sig"))
     try:
         signature = base64.b64decode(table.text("sig"), validate=True)
     except ValueError as error:
         raise table.error("sig", "is not base64") from error
-    return Seal(hint=table.text("keyid"), signature=signature)
+    return RecordSignature(hint=table.text("keyid"), signature=signature)
 
 
 def _evidence(table: JSONObject) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""doit's database, for what it is good for: what the user's own tasks in the same `dodo.py` did, and `doit ignore`.
+"""doit's database: the state of the user's own tasks in the same `dodo.py`, and `doit ignore`.
 
-Whether one of our artifacts is fresh is no business of doit's, so nothing is kept of our tasks but that they are
-ignored. The file is not needed: where it can't be read or written, a run goes on without.
+doit does not decide whether an artifact is fresh, so of artifact tasks only "ignored" is stored. The file is optional:
+if it can't be read or written, a run continues without it.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ BACKEND = "provenance"
 """The backend's name in `DOIT_CONFIG`, and that of its entry point."""
 _IGNORED = "ignore:"
 _LAST = "deps:"
-"""What doit notes last of a task that ended well (`Dependency.save_success`)."""
+"""The last key that doit writes for a successful task (`Dependency.save_success`)."""
 _WAIT = 30
-"""Seconds. Nobody holds the file for longer than one statement takes."""
+"""Seconds; the file is never locked for longer than one statement."""
 _STRANGE = """
 select 1 from sqlite_master where sql is not null
 and (type <> 'table' or sql like 'create virtual%' or instr(substr(sql, instr(sql, '(') + 1), '('))
 """
-"""What a table of doit's never has: views, triggers, functions. In such, a stranger could let a question never end."""
+"""Views, triggers and functions, which doit never creates: in an untrusted file they could make a query run forever."""
 _CREATE = "create table if not exists doit (task_id text not null primary key, task_data json)"
 
 
 class Database:
     """A backend of doit's in one SQLite file, in the format of doit's own `sqlite3`.
 
-    Differs from that one in that
+    Differences:
 
-    - each task that ended well is written at once, so a killed run loses none, and nobody waits for another run's end;
-    - a damaged file is put aside by whoever writes, and one that can't be written is only read, with a line of warning;
-    - a file that a link stands for, or lies behind one, is not touched: it may be the repository of a stranger;
-    - one that doit can't have made is as good as damaged: SQLite could wait for ever, or remove another file;
-    - it is made when there is something to write, and not before.
+    - each successful task is written immediately: a killed run loses none, and runs do not wait for each other;
+    - a corrupt file is moved aside on write; one that can't be written is only read, with a warning;
+    - symbolic links are not followed, as the repository may be untrusted;
+    - a file that doit can't have written counts as corrupt: SQLite might block forever or remove another file;
+    - the file is created on first write.
     """
 
-    desc = "SQLite file that keeps nothing of artifacts, whose records say what holds"
+    desc = "SQLite file without state of artifacts, which their records have"
 
     def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
         del module_name  # a choice among dbm's kinds
@@ -70,28 +70,28 @@ class Database:
         self._unwritten: set[str] = set()
 
     def own(self, names: Iterable[str]) -> None:
-        """Keep nothing of the tasks `names` but that they are ignored."""
+        """Store only the ignored flag for the tasks `names`."""
         self._ours.update(names)
 
     def get(self, task_id: str, dependency: str) -> Any:
-        """Return a value that is kept of a task, or `None`."""
+        """Return a stored value of a task, or `None`."""
         if task_id in self._ours and task_id not in self._rows:
             return self._read(task_id).get(dependency)  # a row for each of many artifacts would take memory
         return self._row(task_id).get(dependency)
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:
-        """Keep a value of a task."""
+        """Store a value of a task."""
         self._row(task_id)[dependency] = value
         self._unwritten.add(task_id)
         if dependency == _LAST:
             self._flush()
 
     def in_(self, task_id: str) -> bool:
-        """Tell whether anything is kept of a task."""
+        """Tell whether a task has stored values."""
         return bool(self._row(task_id))
 
     def remove(self, task_id: str) -> None:
-        """Keep nothing more of a task."""
+        """Delete a task's values."""
         self._rows[task_id] = {}
         self._unwritten.discard(task_id)
         if self._ask("select 1 from doit where task_id = ?", task_id):
@@ -99,7 +99,7 @@ class Database:
             self._marked = None
 
     def remove_all(self) -> None:
-        """Keep nothing of any task."""
+        """Delete all values."""
         self._rows.clear()
         self._unwritten.clear()
         if self._ask("select 1 from doit limit 1"):
@@ -107,14 +107,14 @@ class Database:
         self._marked = None
 
     def dump(self) -> None:
-        """Write what is not written yet, and let go of the file."""
+        """Write pending values and close the file."""
         self._flush()
         if self._damaged:
             self._put_aside()
         self._close()
 
     def tasks(self) -> dict[str, Row]:
-        """Return all that is in the file, by task."""
+        """Return all stored values by task."""
         return {name: self._decode(data) for name, data in self._ask("select task_id, task_data from doit order by 1")}
 
     def _row(self, task_id: str) -> Row:
@@ -128,13 +128,13 @@ class Database:
             return next(
                 (self._decode(d) for (d,) in self._ask("select task_data from doit where task_id = ?", task_id)), {}
             )
-        if self._marked is None:  # one question for all of ours, of which there may be ten thousand
+        if self._marked is None:  # one query for all artifacts, of which there may be ten thousand
             marked = self._ask("select task_id, task_data from doit where instr(task_data, ?)", _IGNORED)
             self._marked = {name for name, data in marked if self._decode(data).get(_IGNORED)}
         return {_IGNORED: "1"} if task_id in self._marked else {}
 
     def _decode(self, data: Any) -> Row:
-        """Return a row; one that can't be understood says nothing, so that its task runs once more."""
+        """Decode a row; a malformed one counts as empty, so its task runs again."""
         try:
             found = self._codec.decode(data)
         except (ValueError, TypeError, RecursionError):
@@ -145,7 +145,7 @@ class Database:
         try:
             return str(self._codec.encode(row))
         except (ValueError, TypeError, RecursionError) as error:
-            _warn(f"what `{task_id}` returned can't be kept, so it will run again: {error}")
+            _warn(f"what `{task_id}` returned can't be stored, so it will run again: {error}")
             return ""
 
     def _flush(self) -> None:
@@ -158,11 +158,11 @@ class Database:
         self._unwritten.clear()
 
     def _ask(self, question: str, *values: str) -> list[Any]:
-        """Return rows; none where there is no file that can be read."""
+        """Run a query; no rows if the file does not exist or can't be read."""
         return self._execute(question, values, mode="rw") if self._readable and os.access(self._path, os.F_OK) else []
 
     def _change(self, statement: str, *values: str) -> None:
-        """Change the file; it is made if need be."""
+        """Run a statement that writes; creates the file if necessary."""
         if self._writable and (not self._damaged or self._put_aside()):
             self._execute(statement, values, mode="rwc")
 
@@ -174,11 +174,11 @@ class Database:
         except (sqlite3.Error, OSError, ProvenanceError) as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code == sqlite3.SQLITE_ERROR and mode == "rw":
-                return []  # it has no table yet: whoever makes it was killed, or is just about to
+                return []  # no table yet: another process is creating it, or was killed while doing so
             self._close()
             reason = str(error).partition("\n")[0]
             if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-                _warn(f"doit's database `{self._shown}` is damaged and begins anew: {reason}")
+                _warn(f"doit's database `{self._shown}` is damaged and starts anew: {reason}")
                 self._damaged = True
                 if mode == "rwc" and not self._anew and self._put_aside():
                     return self._execute(statement, values, mode=mode)
@@ -212,7 +212,7 @@ class Database:
         return self._connection
 
     def _moved(self) -> bool:
-        """Tell whether the file that was opened lies there no more: another run found it damaged, or it was removed."""
+        """Tell whether the open file was replaced (another run found it damaged) or removed."""
         try:
             return self._path.stat().st_ino != self._file
         except FileNotFoundError:
@@ -224,7 +224,7 @@ class Database:
             self._connection = None
 
     def _put_aside(self) -> bool:
-        """Let a damaged file make room for a new one, unless another run has done so; tell whether that worked."""
+        """Move a damaged file aside, unless another run has done so; tell whether that worked."""
         self._damaged, self._anew = False, True
         try:
             if not self._moved():
@@ -240,7 +240,7 @@ class Database:
 
 
 def own(names: Iterable[str]) -> None:
-    """Tell doit's database, if the command that is running has one, that the tasks `names` are ours."""
+    """Register artifact tasks with doit's database, if the running command has one."""
     backend = getattr(Globals.dep_manager, "backend", None)
     if isinstance(backend, Database):
         backend.own(names)

@@ -16,7 +16,7 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from ..provenance import config
 from ..provenance.errors import ProvenanceError
-from ..provenance.sign.place import default_key_path
+from ..provenance.sign.keyfile import default_key_path
 from .cargo.builder import CargoBuilder
 from .command.builder import CommandBuilder
 from .context import Context

@@ -1,7 +1,7 @@
-"""`doit-provenance`: the same program without a `dodo.py`.
+"""`doit-provenance`: doit with these commands, without a `dodo.py`.
 
 It reads provenance.toml of the current folder and runs no Python of the repository: no dodo.py, no `[tool.doit]`, no
-doit.cfg. So it can be used in a repository, and on files, of strangers.
+doit.cfg. So it is safe to use in untrusted repositories.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from .graph import doit_config, open_session, tasks
 
 
 class _Slim(Task):  # type: ignore[misc] # doit has no types
-    """A task of doit's that takes a fifth of the memory: there may be tens of thousands."""
+    """A doit task with `__slots__`, which takes a fifth of the memory: there may be tens of thousands."""
 
     __slots__ = tuple(vars(Task("any", None)))
 
     def pickle_safe_dict(self) -> dict[str, Any]:
-        """Return what another process would have to know; threads have the task itself."""
+        """Return only the name: tasks run in threads, which share the task itself."""
         return {"name": self.name}
 
     def update_from_pickle(self, pickle_obj: dict[str, Any]) -> None:
-        """Take nothing from itself."""
+        """Do nothing: the task was not copied."""
 
 
 class Loader(TaskLoader2):  # type: ignore[misc] # doit has no types
@@ -39,14 +39,14 @@ class Loader(TaskLoader2):  # type: ignore[misc] # doit has no types
     cmd_options = ()
 
     def setup(self, opt_values: Any) -> None:
-        """Nothing is loaded before it is asked for."""
+        """Do nothing: tasks are loaded on demand."""
 
     def load_doit_config(self) -> dict[str, Any]:
-        """Return our settings; the repository has no say."""
+        """Return this program's settings; the repository can't change them."""
         return doit_config(Path())
 
     def load_tasks(self, cmd: Any, pos_args: list[str]) -> list[Any]:
-        """Return the tasks of everything that the builders find."""
+        """Return the tasks of all discovered artifacts."""
         del cmd, pos_args
         try:
             return [_slim(t) for t in tasks(open_session(Path()))]
@@ -55,7 +55,7 @@ class Loader(TaskLoader2):  # type: ignore[misc] # doit has no types
 
 
 class Main(DoitMain):  # type: ignore[misc] # doit has no types
-    """doit under our name."""
+    """doit's command line, named `doit-provenance`."""
 
     BIN_NAME = "doit-provenance"
 

@@ -1,6 +1,6 @@
-"""The dry run: what would happen to each artifact and why, as values, as a table and as JSON.
+"""The plan (dry run): what a run would do with each artifact and why, as values, table and JSON.
 
-The JSON's schema is `docs/plan.schema.json`; `docs/plan.md` is for people.
+The JSON Schema is `docs/plan.schema.json`; the user documentation `docs/plan.md`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 _SHOWN = 2
-"""Reasons in a line of the table; the others are counted."""
+"""Maximum number of reasons per line of the table; others are counted."""
 _TOTALS = {
     Action.BUILD: "to build",
     Action.ATTEST: "to attest",
-    Action.MAYBE: "to build if what they are made of changes",
+    Action.MAYBE: "to build if an upstream artifact changes",
     Action.FRESH: "fresh",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What would happen to one artifact of a workspace."""
+    """What a run would do with one artifact."""
 
     artifact: Artifact
     answer: Answer
@@ -41,7 +41,7 @@ class Step:
 
     @property
     def action(self) -> Action:
-        """What would happen, in one word."""
+        """The action."""
         match self.answer:
             case Fresh():
                 return Action.FRESH
@@ -54,7 +54,7 @@ class Step:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Why; for `maybe` the upstream artifacts whose digests decide."""
+        """The reasons; for `maybe` the upstream artifacts whose digests decide."""
         match self.answer:
             case Fresh():
                 return ()
@@ -67,20 +67,20 @@ class Step:
 
     @property
     def digest(self) -> Digest | None:
-        """Of the artifact's bytes that are there and would stay."""
+        """The digest of the existing artifact, if it would be kept."""
         return self.answer.digest
 
     @property
     def outputs(self) -> list[str]:
-        """Paths from the workspace's root of all that the task leaves; patterns where only the build tells names."""
+        """Paths of all outputs from the workspace's root; patterns where only the build determines the names."""
         names = self.artifact.names
         folder = (self.workspace.config.project.output / self.artifact.folder).as_posix()
         return [f"{folder}/{name}" for name in (names.artifact, *names.evidence, names.record)]
 
 
 def ordered(artifacts: Mapping[str, Artifact], wanted: Collection[str]) -> list[Artifact]:
-    """Return the artifacts of the ids `wanted`, and what goes into them: upstream first, else as they were found."""
-    found: dict[str, Artifact] = {}
+    """Return the artifacts `wanted` (ids) and their upstream artifacts, upstream first, else as discovered."""
+    result: dict[str, Artifact] = {}
     seen: set[str] = set()
     for first in artifacts:
         if first not in wanted:
@@ -89,22 +89,22 @@ def ordered(artifacts: Mapping[str, Artifact], wanted: Collection[str]) -> list[
         while pending:
             id_, complete = pending.pop()
             if complete:
-                found[id_] = artifacts[id_]
+                result[id_] = artifacts[id_]
             elif id_ not in seen and id_ in artifacts:
                 seen.add(id_)
                 pending.append((id_, True))
                 pending += [(upstream, False) for upstream in reversed(artifacts[id_].upstream)]
-    return list(found.values())
+    return list(result.values())
 
 
 def to_json(steps: Sequence[Step]) -> str:
-    """Return the plan as JSON, a line for each artifact."""
+    """Return the plan as JSON, one line per artifact."""
     lines = ",\n".join(json.dumps(_entry(step)) for step in steps)
     return f'{{"artifacts": [\n{lines}\n]}}\n' if lines else '{"artifacts": []}\n'
 
 
 def to_table(steps: Sequence[Step]) -> Iterator[str]:
-    """Yield the lines of the plan as people read it."""
+    """Yield the lines of the plan as a table."""
     width = max((len(step.artifact.id) for step in steps), default=0)
     for step in steps:
         yield f"{step.artifact.id:<{width}}  {step.action:<6}  {_why(step.reasons)}".rstrip()
@@ -113,7 +113,7 @@ def to_table(steps: Sequence[Step]) -> Iterator[str]:
 
 
 def in_words(reason: Reason) -> str:
-    """Return a reason for a person."""
+    """Format a reason for display."""
     text = reason.code.replace("-", " ")
     return f"{text}: {reason.detail}" if reason.detail else text
 

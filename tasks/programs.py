@@ -1,4 +1,4 @@
-"""The programs that build: each is read once, until its signature is another."""
+"""Digests of build tools, cached until the file's stat signature changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEY = "programs"
 
 
 class Programs:
-    """Digests of programs. They are large."""
+    """Cached digests of programs, which are large files."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -36,7 +36,7 @@ class Programs:
             return self._found[word, root]
 
     def digest(self, path: Path) -> str:
-        """Return the sha256 of a program in hex; empty: there is none.
+        """Return the sha256 of a program in hex; empty if it does not exist.
 
         Raises:
             ToolError: it can't be read.
@@ -44,7 +44,7 @@ class Programs:
         return self.digests([path])[0]
 
     def digests(self, paths: Iterable[Path]) -> list[str]:
-        """Return that of each of several; large ones are read side by side.
+        """Return the sha256 of each program; they are read in parallel.
 
         Raises:
             ToolError: one can't be read.
@@ -62,7 +62,7 @@ class Programs:
             return [self._seen[path] for path in wanted]
 
     def together(self, paths: Iterable[Path]) -> str:
-        """Return one sha256 of several programs and their names.
+        """Return a combined sha256 of several programs and their names.
 
         Raises:
             ToolError: one can't be read.
@@ -72,7 +72,7 @@ class Programs:
         return hashlib.sha256("\0".join(f"{name}\0{sha256}" for name, sha256 in pairs).encode()).hexdigest()
 
     def forget(self) -> None:
-        """Look at every program again from now on."""
+        """Discard what was cached in this process."""
         with self._lock:
             self._seen.clear()
             self._found.clear()

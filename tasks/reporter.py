@@ -1,4 +1,4 @@
-"""doit's reporter for our tasks: gives the run its display, and says at its end what became of everything."""
+"""doit's reporter for artifact tasks: chooses the display, and writes the summary at the end of a run."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from .progress.failure import Failure
+    from .progress.summary import Failure
 
 META = "doit-provenance"
-"""Key in a task's `meta`, by which reporter and commands find its session."""
+"""Key of the session in a task's `meta`."""
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
-    """Shows our tasks while they run, and sums up; tasks of the user's own beside them look as they always do.
+    """Shows the progress of artifact tasks and a summary; the user's own tasks are reported as doit does.
 
-    doit calls it for each task, of which there may be many thousands that are fresh: for those it does nothing.
+    doit calls it for every task; for fresh artifacts, of which there may be many thousands, it does nothing.
     """
 
     desc = "live lines, folded groups or JSON events; artifacts with digest, packages and time"
@@ -43,11 +43,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         self._lock = threading.Lock()
 
     def initialize(self, tasks: Mapping[str, Any], selected_tasks: Collection[str]) -> None:
-        """Tell each session which of its artifacts this run is for: groups are built in one call of the tool."""
+        """Tell each session which of its artifacts are selected: a group is built in one tool call."""
         self._sessions = list({id(s): s for t in tasks.values() if (s := session_of(t))}.values())
         if not self._sessions:
             return
-        from .progress.display.choice import choose_display
+        from .progress.displays import choose_display
 
         wanted = _with_dependencies(tasks, selected_tasks)
         self._display = choose_display(sys.stderr, os.environ, self._sessions[0].context.progress.redact)
@@ -56,7 +56,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             session.context.progress.display = self._display
 
     def execute_task(self, task: Any) -> None:
-        """Show that a task of the user's own begins, and leave the screen to it; ours show themselves."""
+        """Report the start of a task of the user's own and release the terminal to it."""
         if session_of(task) is None:
             with self._lock:  # doit calls this from many threads
                 self._foreign.add(task.name)
@@ -64,7 +64,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             super().execute_task(task)
 
     def add_success(self, task: Any) -> None:
-        """Show that an artifact is done."""
+        """Report a finished task."""
         session = session_of(task)
         if session is None:
             self._resume(task)
@@ -79,7 +79,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             self._display.ended(task.name, f"artifact.{outcome.done}", fields)
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        """Take note of what failed, for the end; what a whole group failed by is one failure."""
+        """Collect a failure for the summary; that of a whole group counts once."""
         session = session_of(task)
         if session is None:
             self._resume(task)
@@ -91,17 +91,17 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             self._fail(task.name, fail.get_msg().strip(), session)
 
     def skip_uptodate(self, task: Any) -> None:
-        """Say of a task of the user's own that it is up to date; our fresh ones are counted at the end."""
+        """Report an up-to-date task of the user's own; fresh artifacts are counted in the summary."""
         if session_of(task) is None:
             super().skip_uptodate(task)
 
     def skip_ignore(self, task: Any) -> None:
-        """Say that a task is ignored."""
+        """Report an ignored task."""
         self._passed.add(task.name)
         super().skip_ignore(task)
 
     def complete_run(self) -> None:
-        """Leave the screen, and say how it all ended."""
+        """Close the display and write the summary."""
         self._display.close()
         super().complete_run()
         if self._sessions:
@@ -109,7 +109,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
             self._write_failures()
 
     def _fail(self, name: str, text: str, session: Session) -> None:
-        from .progress.failure import Failure
+        from .progress.summary import Failure
 
         progress = session.context.progress
         text = progress.redact(text)
@@ -140,7 +140,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         self.outstream.flush()
 
     def _write_failures(self) -> None:
-        """Say what failed, on the terminal even where results go elsewhere; the last thing is what the tool said."""
+        """Write failures with the tool's last output, on the terminal even if results are redirected."""
         stream = self._display.errors or self.outstream
         colours = self._display.colours
         for failure in self._failures.values():
@@ -156,9 +156,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
 
 
 def session_of(task: Any) -> Session | None:
-    """Return the session of one of our tasks."""
-    found = (task.meta or {}).get(META)
-    return found if isinstance(found, Session) else None
+    """Return the session of an artifact task; `None` for other tasks."""
+    session = (task.meta or {}).get(META)
+    return session if isinstance(session, Session) else None
 
 
 def _with_dependencies(tasks: Mapping[str, Any], names: Collection[str]) -> set[str]:

@@ -1,6 +1,6 @@
-"""SQLite files in a folder that a stranger may have filled: the one place that opens them.
+"""Opening SQLite files in untrusted folders; the only place that does so.
 
-A file of ours is never of WAL mode and never attached to another. What differs is refused before SQLite looks at it.
+Our databases never use WAL mode and are never attached to another one. Others are refused before SQLite opens them.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 JOURNAL = "-journal"
 _WAL = ("-wal", "-shm")
-"""What SQLite keeps beside a file of WAL mode."""
+"""Suffixes of the files beside a database in WAL mode."""
 _HEADER = 20
-"""Bytes of a database's header, of which the last two are its mode: 1 and 1 with a rollback journal."""
+"""Bytes of the header; the last two are the file format versions: 1 and 1 with a rollback journal, 2 with WAL."""
 _MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""With which a journal begins, and with which the name of a super-journal ends."""
+"""Magic number at the start of a journal, and after the name of a super-journal."""
 _LONGEST = 1 << 28
-"""Bytes of a row: many times what a hundred thousand inputs take, and less than would use up the memory."""
+"""Maximum bytes of a row: many times what a hundred thousand inputs take, but not enough to exhaust memory."""
 
 
 def connect(
     path: Path, *, mode: Literal["ro", "rw", "rwc"], wait: float, autocommit: bool = False
 ) -> sqlite3.Connection:
-    """Open the database at `path`, which is refused if no program of ours left it like that.
+    """Open the database at `path`; a foreign one is refused.
 
     Args:
-        path: of the file.
-        mode: as in SQLite's file names: `rwc` makes the file.
+        path: the database file.
+        mode: as in SQLite's URI file names: `rwc` creates the file.
         wait: seconds to wait for another process that writes.
-        autocommit: write each statement at once; otherwise transactions are begun as Python's `sqlite3` does.
+        autocommit: commit each statement; otherwise transactions are opened as by Python's `sqlite3`.
 
     Raises:
         sqlite3.Error: it can't be opened, or it is foreign (`SQLITE_NOTADB`).
@@ -49,8 +49,8 @@ def connect(
     )
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-        # What a stranger's file would run by itself is not trusted. Nothing waits for the disk: a killed process loses
-        # nothing that it has committed, and what a power failure takes is done again.
+        # The schema of an untrusted file must not run code. No fsync: a killed process loses nothing that it committed,
+        # and what a power failure loses is computed again.
         connection.execute("pragma trusted_schema = off").execute("pragma synchronous = off")
     except BaseException:
         connection.close()
@@ -59,7 +59,7 @@ def connect(
 
 
 def foreign(reason: str) -> sqlite3.DatabaseError:
-    """Return the error that a file is not ours, with SQLite's code for what is no database."""
+    """Return the error for a foreign file, with SQLite's code for "not a database"."""
     import sqlite3
 
     error = sqlite3.DatabaseError(reason)
@@ -68,7 +68,7 @@ def foreign(reason: str) -> sqlite3.DatabaseError:
 
 
 def is_link(*paths: Path) -> bool:
-    """Return whether one of these is a symbolic link: in a stranger's repository it may lead anywhere."""
+    """Tell whether one of these is a symbolic link, which may lead anywhere in an untrusted repository."""
     try:
         return any(path.is_symlink() for path in paths)
     except OSError:
@@ -76,25 +76,25 @@ def is_link(*paths: Path) -> bool:
 
 
 def remove_companions(path: Path) -> None:
-    """Remove what SQLite left beside a database that goes: it would be played back into a new one.
+    """Remove the journal and WAL of a removed database, which would be played back into a new one.
 
     Raises:
-        OSError: something can't be removed.
+        OSError: a file can't be removed.
     """
     for suffix in (JOURNAL, *_WAL):
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
 def refuse_foreign_journal(database: Path) -> None:
-    """Return if no journal lies beside a database, or one that a database of ours leaves.
+    """Refuse a journal that our databases can't have left.
 
-    SQLite waits for a pipe. And a journal may end with the name of a super-journal, as of a transaction over several
-    databases: having played the journal back, SQLite removes the file of that name, whichever it is. A database that is
-    never attached to another leaves no such name (SQLite, Database File Format, The Rollback Journal; Atomic Commit in
-    SQLite, 5.5 Deleting the super-journal).
+    SQLite blocks on a pipe. A journal may end with the name of a super-journal, from a transaction over several
+    databases: after playing back the journal, SQLite removes the file of that name, whatever it is. A database that is
+    never attached to another one leaves no such name (SQLite, Database File Format, The Rollback Journal; Atomic
+    Commit in SQLite, 5.5 Deleting the super-journal).
 
     Raises:
-        OSError: there is another one, or it can't be read.
+        OSError: the journal is foreign or can't be read.
     """
     journal = database.with_name(f"{database.name}{JOURNAL}")
     try:
@@ -111,20 +111,20 @@ def refuse_foreign_journal(database: Path) -> None:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Look before SQLite does, which waits for pipes, does what a journal says, and makes files beside one of WAL mode.
+    """Check a file before SQLite opens it: SQLite blocks on pipes and plays back journals.
 
     Raises:
-        sqlite3.DatabaseError: such a file lies in its place, or beside it.
+        sqlite3.DatabaseError: the file, or one beside it, is foreign.
         OSError: it can't be read.
     """
     try:
         refuse_foreign_journal(path)
     except OSError as error:
-        raise foreign("a strange journal lies beside it") from error
+        raise foreign("there is a foreign journal beside it") from error
     if any(os.path.lexists(f"{path}{suffix}") for suffix in _WAL):
-        raise foreign("it is not of doit's mode")
+        raise foreign("it is not in rollback journal mode")
     if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
-        raise foreign("it is no file")
+        raise foreign("it is not a regular file")
     with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
         if (header := stream.read(_HEADER)) and header[-2:] != b"\1\1":
-            raise foreign("it is not of doit's mode")
+            raise foreign("it is not in rollback journal mode")

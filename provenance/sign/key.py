@@ -1,7 +1,7 @@
-"""The local signing key: ECDSA on P-256 with SHA-256, the one kind that every Sigstore verifier takes.
+"""The local signing key: ECDSA P-256 with SHA-256, the key type that every Sigstore verifier supports.
 
-It is made at first use, outside the repository and never silently in CI. Nothing here shows a secret: not a
-representation, not an error.
+It is created on first use, outside the repository and never implicitly in CI. Neither `repr` nor error messages
+contain secrets.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..attest.dsse import Envelope, pae
 from ..attest.statement import PAYLOAD_TYPE
 from ..digest import read_limited
 from ..errors import KeyFileError
-from ..record import SEAL_TYPE, Seal
+from ..record import RECORD_PAYLOAD_TYPE, RecordSignature
 from . import keyfile
-from .place import KEY_VARIABLE, is_ci, public_path
+from .keyfile import KEY_VARIABLE, is_ci, public_path
 
-# cryptography takes longer to import than everything else here together; `doit list` has no use for it.
+# cryptography is slow to import, and `doit list` does not need it: import it where it is used.
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -36,12 +36,12 @@ _MAKE = "openssl ecparam -genkey -name prime256v1 -noout"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalKey:
-    """A private key that is ready to sign.
+    """A loaded private key.
 
     Attributes:
-        path: where the private key lies.
+        path: the private key file.
         public_pem: the public key, SubjectPublicKeyInfo in PEM.
-        hint: of the public key, as bundles name it.
+        hint: the public key's hint, as used in bundles.
     """
 
     path: Path
@@ -51,20 +51,20 @@ class LocalKey:
 
     @property
     def public_path(self) -> Path:
-        """Where the public key lies for `doit verify`: beside the private one."""
+        """The public key file that `doit verify` uses, beside the private key."""
         return public_path(self.path)
 
     def sign_statement(self, statement: bytes) -> bytes:
-        """Return the bytes of a Sigstore bundle that holds exactly these bytes as its payload."""
+        """Sign a statement and return a Sigstore bundle with exactly these bytes as its payload."""
         envelope = Envelope(
             payload=statement, payload_type=PAYLOAD_TYPE, signature=self._sign(pae(PAYLOAD_TYPE, statement))
         )
         return write_key_bundle(envelope, hint=self.hint)
 
-    def seal(self, record: Record) -> Record:
-        """Return the record with a seal of this key."""
-        signature = self._sign(pae(SEAL_TYPE, record.payload()))
-        return replace(record, seal=Seal(hint=self.hint, signature=signature))
+    def sign_record(self, record: Record) -> Record:
+        """Return the record with a signature of this key."""
+        signature = self._sign(pae(RECORD_PAYLOAD_TYPE, record.payload()))
+        return replace(record, seal=RecordSignature(hint=self.hint, signature=signature))
 
     def _sign(self, message: bytes) -> bytes:
         from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
@@ -77,15 +77,15 @@ def load_key(path: Path, passphrase: PassphraseSource) -> LocalKey:
     """Load the private key at `path`.
 
     Raises:
-        KeyFileError: it is missing, unsafe (see `keyfile.read_private`), no P-256 key, or can't be decrypted.
-        UnreadableError: the passphrase's file can't be read.
+        KeyFileError: it is missing, unsafe (see `keyfile.read_private`), not a P-256 key, or can't be decrypted.
+        UnreadableError: the passphrase file can't be read.
     """
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     private = _decode(path, keyfile.read_private(path), passphrase)
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
-        raise KeyFileError(f"the key `{path}` is not an ECDSA key on P-256", hint=f"make one: {_MAKE}")
+        raise KeyFileError(f"the key `{path}` is not an ECDSA key on P-256", hint=f"create one: {_MAKE}")
     public = private.public_key()
     return LocalKey(
         path=path,
@@ -98,23 +98,24 @@ def load_key(path: Path, passphrase: PassphraseSource) -> LocalKey:
 def load_or_create(
     path: Path, passphrase: PassphraseSource, *, workspace: Path | None, environ: Mapping[str, str]
 ) -> LocalKey:
-    """Load the private key at `path`; make it where there is none, encrypted when a passphrase is given.
+    """Load the private key at `path`; create it if missing, encrypted if a passphrase is set.
 
-    Its public half is kept beside it, unless that folder may not be written (a mounted secret). Several processes that
-    do this at once end with the same key.
+    The public key is written beside it, unless the folder is read-only (a mounted secret). Concurrent processes end up
+    with the same key.
 
     Args:
-        path: of the private key; as a rule `default_key_path`.
-        passphrase: asked only for a key that is encrypted.
-        workspace: the repository that is built; no key is made inside it. `None`: there is none.
-        environ: says whether this is CI, where no key is made.
+        path: the private key file; usually `default_key_path`.
+        passphrase: only used for encrypted keys.
+        workspace: the repository; no key is created inside it. `None`: outside a repository.
+        environ: used to detect CI, where no key is created.
 
     Raises:
-        KeyFileError: as `load_key`; or there is none and none may be made; or the public key beside it is another's.
-        UnreadableError: the passphrase's file or the public key can't be read.
+        KeyFileError: as `load_key`; or the key is missing and may not be created; or the public key beside it does not
+            belong to it.
+        UnreadableError: the passphrase file or the public key can't be read.
     """
     if path == public_path(path):
-        raise KeyFileError(f"`{path}` is named as a public key", hint="name private keys `NAME.pem`")
+        raise KeyFileError(f"`{path}` is named as a public key", hint="private keys are named `NAME.pem`")
     if not os.path.lexists(path):
         _refuse_to_create(path, workspace, environ)
         keyfile.create_private(path, _new_key(passphrase))
@@ -126,14 +127,14 @@ def load_or_create(
 def _refuse_to_create(path: Path, workspace: Path | None, environ: Mapping[str, str]) -> None:
     if is_ci(environ):
         raise KeyFileError(
-            f"there is no signing key at `{path}`, and none is made in CI, where it would be lost",
-            hint=f"make a key once ({_MAKE}), keep it as a secret, write it to a file of mode 0600 "
+            f"no signing key at `{path}`, and none is created in CI, where it would be lost",
+            hint=f"create a key once ({_MAKE}), store it as a secret, write it to a file with mode 0600 "
             f"and set `{KEY_VARIABLE}` to its path",
         )
     if workspace is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(workspace)):
         raise KeyFileError(
-            f"no key is made at `{path}`: it lies inside the repository and could be committed",
-            hint=f"set `{KEY_VARIABLE}` to a path outside",
+            f"no key is created at `{path}`: it is inside the repository and could be committed",
+            hint=f"set `{KEY_VARIABLE}` to a path outside the repository",
         )
 
 
@@ -155,13 +156,13 @@ def _decode(path: Path, pem: bytes, passphrase: PassphraseSource) -> object:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    # Causes are cut off (`from None`): a decoder's message may quote what it could not decode.
+    # `from None`: the decoder's message may quote parts of the key.
     try:
         return load_pem_private_key(pem, password=None)
     except TypeError:
         pass  # encrypted
     except (ValueError, UnsupportedAlgorithm):
-        raise KeyFileError(f"`{path}` holds no private key in PEM", hint=f"make one: {_MAKE}") from None
+        raise KeyFileError(f"`{path}` is not a private key in PEM", hint=f"create one: {_MAKE}") from None
     secret = passphrase.required_for(path)
     try:
         return load_pem_private_key(pem, password=secret)
@@ -174,7 +175,7 @@ def _keep_public(key: LocalKey) -> None:
     if os.path.lexists(path):
         if read_limited(path, _PUBLIC_LIMIT) != key.public_pem:
             raise KeyFileError(
-                f"`{path}` is not the public key of `{key.path}`", hint=f"remove `{path}`; it is written again"
+                f"`{path}` is not the public key of `{key.path}`", hint=f"remove `{path}`; it will be written again"
             )
         return
     try:

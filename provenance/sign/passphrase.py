@@ -1,4 +1,4 @@
-"""Where the passphrase of a private key comes from: the environment, a file, or the person at the terminal."""
+"""The passphrase of a private key: from the environment, a file, or a prompt."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ VARIABLE = "DOIT_PROVENANCE_PASSPHRASE"
 FILE_VARIABLE = "DOIT_PROVENANCE_PASSPHRASE_FILE"
 
 _LIMIT = 1023
-"""Bytes; cryptography encrypts keys with no longer ones."""
+"""Bytes; the maximum that cryptography supports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassphraseSource:
-    """Gives the passphrase when a key turns out to need one.
+    """Provides the passphrase for an encrypted key.
 
     Attributes:
-        environ: where the variables are looked up; never shown.
-        prompt: asks a person and returns what was typed, unseen; `None`: nobody is there.
+        environ: environment variables; never shown.
+        prompt: asks the user without echo; `None` if there is no terminal.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -36,18 +36,18 @@ class PassphraseSource:
 
     @classmethod
     def of_this_process(cls) -> PassphraseSource:
-        """Return the source for this process: its environment, and its terminal where it has one."""
-        # A process without standard streams has `None` for them.
-        somebody_there = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-        return cls(environ=os.environ, prompt=getpass.getpass if somebody_there else None)
+        """Return the source for this process: its environment, and its terminal if there is one."""
+        # Standard streams are `None` in a process without them.
+        interactive = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+        return cls(environ=os.environ, prompt=getpass.getpass if interactive else None)
 
     def given(self) -> bytes | None:
-        """Return the passphrase that the environment gives or points to; `None` where it does neither.
+        """Return the passphrase from the environment, directly or from a file; `None` if neither variable is set.
 
-        An empty variable counts as none: CI systems set variables of missing secrets to nothing.
+        An empty variable counts as unset, as CI systems set variables of missing secrets to an empty string.
 
         Raises:
-            KeyFileError: both variables are set, or the file holds no passphrase.
+            KeyFileError: both variables are set, or the file does not contain a passphrase.
             UnreadableError: the file can't be read.
         """
         text, file = self.environ.get(VARIABLE, ""), self.environ.get(FILE_VARIABLE, "")
@@ -61,19 +61,19 @@ class PassphraseSource:
             return None
         line = read_limited(Path(file), _LIMIT + 2).removesuffix(b"\n").removesuffix(b"\r")
         if not line or b"\n" in line:
-            raise KeyFileError(f"`{file}` must hold the passphrase on a single line", hint=f"see `{FILE_VARIABLE}`")
+            raise KeyFileError(f"`{file}` must contain the passphrase on a single line", hint=f"see `{FILE_VARIABLE}`")
         return line
 
     def required_for(self, path: Path) -> bytes:
-        """Return the passphrase of the encrypted key at `path`, asking for it where it is not given.
+        """Return the passphrase of the encrypted key at `path`; prompt for it if it is not set.
 
         Raises:
-            KeyFileError: it is not given and nobody can be asked, or nothing was typed.
-            UnreadableError: the passphrase's file can't be read.
+            KeyFileError: it is not set and there is no terminal, or nothing was typed.
+            UnreadableError: the passphrase file can't be read.
         """
         if (given := self.given()) is not None:
             return given
-        hint = f"set `{VARIABLE}`, or `{FILE_VARIABLE}` to a file that holds it"
+        hint = f"set `{VARIABLE}`, or `{FILE_VARIABLE}` to a file that contains it"
         if self.prompt is None:
             raise KeyFileError(
                 f"the key `{path}` is encrypted and there is no terminal to ask for its passphrase", hint=hint

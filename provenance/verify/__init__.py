@@ -1,1 +1,1 @@
-"""Whether evidence holds, and whom to trust."""
+"""Verification of evidence, and the keys that are trusted."""

@@ -1,7 +1,7 @@
-"""The lineage of an artifact: artifact to upstream artifact by digest, index → image → binary, down to the sources.
+"""The lineage of an artifact: from artifact to upstream artifact by digest (index → image → binary → sources).
 
-What an artifact was made of is said by its signed provenance; each upstream artifact is looked for in the same output
-folder, where its own evidence has to hold, for the very digest that was named.
+Upstream artifacts are the resolved dependencies in the signed provenance. Each is looked up in the same output folder
+and must verify there with exactly the digest that the provenance names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ID = re.compile(r"(?P<builder>[a-z]+):(?P<name>[^\s:@\x00-\x1f]+)@(?P<platform>[^\s:@\x00-\x1f]+)\Z")
 _LEADS_OUT = {"", ".", ".."}
 _LIMIT = 1000
-"""Artifacts in one lineage."""
+"""Maximum number of artifacts in one lineage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,65 +33,65 @@ class Line:
     """One artifact of a lineage.
 
     Attributes:
-        depth: steps from the artifact whose lineage it is.
-        sha256: of the artifact, as the one that is made of it names it.
-        found: what was verified; `None`: that it was made of this is signed, but nothing of it is here that holds.
-        problem: why nothing holds, if so.
+        depth: number of steps from the root of the lineage.
+        sha256: of the artifact, as named in the provenance of its downstream artifact.
+        verified: the artifact; `None`: it is named in signed provenance but could not be verified here.
+        problem: why it could not be verified; otherwise empty.
     """
 
     depth: int
     id: str
     sha256: str
-    found: VerifiedArtifact | None
+    verified: VerifiedArtifact | None
     problem: str = ""
 
 
-def lineage(found: VerifiedArtifact, output: Path, trust: Trust) -> Iterator[Line]:
-    """Yield the lineage of a verified artifact, itself first, what goes into each after it.
+def lineage(root: VerifiedArtifact, output: Path, trust: Trust) -> Iterator[Line]:
+    """Yield the lineage of a verified artifact in depth-first order, starting with the artifact itself.
 
     Args:
-        found: the artifact.
-        output: the output folder in which upstream artifacts are looked for.
-        trust: whose signatures count.
+        root: the artifact.
+        output: the output folder with the upstream artifacts.
+        trust: the trusted keys.
     """
-    pending = [Line(depth=0, id=found.record.artifact, sha256=found.digest.sha256, found=found)]
-    met: dict[tuple[str, str], VerifiedArtifact | ProvenanceError] = {}
+    pending = [Line(depth=0, id=root.record.artifact, sha256=root.digest.sha256, verified=root)]
+    results: dict[tuple[str, str], VerifiedArtifact | ProvenanceError] = {}
     for _ in range(_LIMIT):
         if not pending:
             return
         line = pending.pop()
         yield line
-        if line.found is None:
+        if line.verified is None:
             continue
-        below = []
-        for id_, sha256 in upstream_of(line.found.build):
-            if (id_, sha256) not in met:
-                met[id_, sha256] = _look(output, id_, sha256, trust)
-            one = met[id_, sha256]
-            problem = one.message.partition("\n")[0] if isinstance(one, ProvenanceError) else ""
-            held = None if isinstance(one, ProvenanceError) else one
-            below.append(Line(depth=line.depth + 1, id=id_, sha256=sha256, found=held, problem=problem))
-        pending += reversed(below)
+        upstream = []
+        for id_, sha256 in upstream_of(line.verified.build):
+            if (id_, sha256) not in results:
+                results[id_, sha256] = _verify(output, id_, sha256, trust)
+            result = results[id_, sha256]
+            problem = result.message.partition("\n")[0] if isinstance(result, ProvenanceError) else ""
+            verified = None if isinstance(result, ProvenanceError) else result
+            upstream.append(Line(depth=line.depth + 1, id=id_, sha256=sha256, verified=verified, problem=problem))
+        pending += reversed(upstream)
 
 
 def upstream_of(build: Provenance) -> Iterator[tuple[str, str]]:
-    """Yield id and sha256 of each artifact that provenance names among what went in."""
+    """Yield id and sha256 of each artifact among the resolved dependencies."""
     for material in build.build_definition.resolved_dependencies:
         if _ID.match(material.name) and "sha256" in material.digest:
             yield material.name, material.digest["sha256"]
 
 
-def _look(output: Path, id_: str, sha256: str, trust: Trust) -> VerifiedArtifact | ProvenanceError:
+def _verify(output: Path, id_: str, sha256: str, trust: Trust) -> VerifiedArtifact | ProvenanceError:
     parts = _ID.match(id_)
     try:
         if parts is None or any(_LEADS_OUT & set(part.split("/")) for part in parts.groups()):
-            raise VerificationError("its id names no folder")
-        place = output / place_of(parts["builder"], parts["name"], parts["platform"])
-        if not place.is_dir():
+            raise VerificationError("its id is not a valid path in the output folder")
+        folder = output / place_of(parts["builder"], parts["name"], parts["platform"])
+        if not folder.is_dir():
             raise VerificationError("it is not in the output folder")
-        found = verify_folder(place, trust=trust)
-        if found.record.artifact != id_ or found.digest.sha256 != sha256:
-            raise VerificationError(f"the output folder holds another one, {found.digest}")
+        artifact = verify_folder(folder, trust=trust)
+        if artifact.record.artifact != id_ or artifact.digest.sha256 != sha256:
+            raise VerificationError(f"the output folder contains another version, {artifact.digest}")
     except ProvenanceError as error:
         return error
-    return found
+    return artifact

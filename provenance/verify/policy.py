@@ -1,6 +1,6 @@
-"""What is judged, and the only place that judges: the signer of a bundle, and what the signed statement says.
+"""Verification policies: the only place that decides about the signer of a bundle and the signed statement.
 
-Every rule raises; none returns a verdict that somebody could forget to look at.
+Policies raise instead of returning a verdict, so a caller can't forget to check it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..attest.bundle import CertificateMaterial
 from ..attest.dsse import pae
 from ..attest.statement import PAYLOAD_TYPE
 from ..errors import VerificationError, quoted
-from ..record import SEAL_TYPE
+from ..record import RECORD_PAYLOAD_TYPE
 
 if TYPE_CHECKING:
     from ..attest.bundle import Bundle
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class Policy(Protocol):
-    """A rule about a statement."""
+    """A condition that a statement must meet."""
 
-    def judge(self, statement: Statement) -> None:
-        """Return if the statement keeps the rule.
+    def check(self, statement: Statement) -> None:
+        """Return if the statement meets the condition.
 
         Raises:
             VerificationError: it does not.
@@ -35,12 +35,12 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfType:
-    """The predicate is of this type: evidence of one kind never passes for another."""
+    """The predicate has this type, so that evidence of one kind is not accepted as another."""
 
     predicate_type: str
 
-    def judge(self, statement: Statement) -> None:
-        """Compare the types, character by character.
+    def check(self, statement: Statement) -> None:
+        """Compare the types exactly.
 
         Raises:
             VerificationError: they differ.
@@ -53,35 +53,35 @@ class OfType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """The statement's one subject is this artifact: sha256 must be named and equal, sha512 equal where it is named."""
+    """The subject is this artifact: sha256 is required and must match; sha512 must match if present."""
 
     artifact: Digest
 
-    def judge(self, statement: Statement) -> None:
-        """Compare the digests; the subject's name says nothing about the bytes.
+    def check(self, statement: Statement) -> None:
+        """Compare the digests; the subject's name is not evidence.
 
         Raises:
-            VerificationError: the statement is about something else, or does not say by sha256 what it is about.
+            VerificationError: the subject is another artifact, or has no sha256.
         """
-        said = statement.digest.get("sha256")
-        if said is None:
-            raise VerificationError("the statement does not name its subject by sha256")
-        if said != self.artifact.sha256:
+        sha256 = statement.digest.get("sha256")
+        if sha256 is None:
+            raise VerificationError("the statement has no sha256 of its subject")
+        if sha256 != self.artifact.sha256:
             raise VerificationError(
-                f"the statement is about {quoted(statement.name)} with sha256:{said}, the artifact is {self.artifact}"
+                f"the statement is about {quoted(statement.name)} with sha256:{sha256}, the artifact is {self.artifact}"
             )
         if statement.digest.get("sha512", self.artifact.sha512) != self.artifact.sha512:
-            raise VerificationError("the statement names the artifact's sha256, but another sha512")
+            raise VerificationError("the statement has the artifact's sha256, but another sha512")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """The subject has this name: where a name is shown as a fact, no artifact is passed off as another program."""
+    """The subject has this name, so that an artifact can't be presented under another name."""
 
     name: str
 
-    def judge(self, statement: Statement) -> None:
-        """Compare the names, character by character.
+    def check(self, statement: Statement) -> None:
+        """Compare the names exactly.
 
         Raises:
             VerificationError: they differ.
@@ -92,7 +92,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllOf:
-    """Each of these rules. All of nothing would accept everything, so it is refused."""
+    """All of these policies; an empty list is an error, as it would accept everything."""
 
     policies: tuple[Policy, ...]
 
@@ -100,63 +100,63 @@ class AllOf:
         """Refuse an empty list.
 
         Raises:
-            VerificationError: there is no rule.
+            VerificationError: the list is empty.
         """
         if not self.policies:
-            raise VerificationError("a policy without a rule accepts nothing")
+            raise VerificationError("a policy without conditions accepts nothing")
 
-    def judge(self, statement: Statement) -> None:
-        """Judge by each rule, in order.
+    def check(self, statement: Statement) -> None:
+        """Check each policy in order.
 
         Raises:
-            VerificationError: one is not kept.
+            VerificationError: one of them is not met.
         """
         for policy in self.policies:
-            policy.judge(statement)
+            policy.check(statement)
 
 
 def trusted_signer(bundle: Bundle, trust: Trust) -> TrustedKey:
     """Return the trusted key that signed the bundle's payload as an in-toto statement.
 
-    1. The bundle names a key, not a certificate.
-    2. The key that it names is trusted. The name chooses the key and proves nothing.
-    3. That key made the signature over payload type and payload.
-    4. The payload's type is in-toto's: a signature over something else is none over a statement.
+    1. The bundle is signed with a key, not with a certificate.
+    2. The key with the bundle's hint is trusted. The hint only selects the key; it proves nothing.
+    3. That key signed payload type and payload.
+    4. The payload type is in-toto's: a signature over another kind of payload does not count.
 
     Raises:
-        VerificationError: one of these does not hold.
+        VerificationError: one of these steps fails.
     """
     if isinstance(bundle.material, CertificateMaterial):
         raise VerificationError("signed with a certificate; this version verifies key signatures only")
     key = trust.find(bundle.material.hint)
     if key is None:
-        trusted = "; ".join(f"{trusted.hint} of {trusted.origin}" for trusted in trust.keys)
+        trusted = "; ".join(f"{k.hint} from {k.origin}" for k in trust.keys)
         raise VerificationError(
             f"signed with a key that is not trusted: {quoted(bundle.material.hint)}",
-            hint=f"trusted: {trusted}; another public key can be given with `--key`",
+            hint=f"trusted: {trusted}; pass another public key with `--key`",
         )
     envelope = bundle.envelope
-    if not key.made(envelope.signature, envelope.signed_bytes()):
-        raise VerificationError(f"the signature does not hold: {key.origin} did not sign this payload")
+    if not key.verifies(envelope.signature, envelope.signed_bytes()):
+        raise VerificationError(f"the signature is invalid: {key.origin} did not sign this payload")
     if envelope.payload_type != PAYLOAD_TYPE:
         raise VerificationError(f"the payload is of type {quoted(envelope.payload_type)}, not `{PAYLOAD_TYPE}`")
     return key
 
 
-def trusted_sealer(record: Record, trust: Trust) -> TrustedKey:
-    """Return the trusted key whose holder vouches for the record's inputs digest.
+def trusted_record_signer(record: Record, trust: Trust) -> TrustedKey:
+    """Return the trusted key that signed the record, and with it the digest of the inputs.
 
     Raises:
-        VerificationError: nobody does, or somebody who is not trusted, or the seal is of another record.
+        VerificationError: the record is not signed, the key is not trusted, or the signature is of another record.
     """
     if record.seal is None:
         raise VerificationError("the record is not signed")
     key = trust.find(record.seal.hint)
     if key is None:
         raise VerificationError(
-            f"sealed with a key that is not trusted: {quoted(record.seal.hint)} "
-            "(its public half among `[signing] public-keys` would save a build)"
+            f"record signed with a key that is not trusted: {quoted(record.seal.hint)} "
+            "(add its public key to `[signing] public-keys` to avoid a rebuild)"
         )
-    if not key.made(record.seal.signature, pae(SEAL_TYPE, record.payload())):
-        raise VerificationError(f"its seal does not hold: {key.origin} did not seal this record")
+    if not key.verifies(record.seal.signature, pae(RECORD_PAYLOAD_TYPE, record.payload())):
+        raise VerificationError(f"the record's signature is invalid: {key.origin} did not sign this record")
     return key

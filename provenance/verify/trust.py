@@ -1,4 +1,4 @@
-"""Whom to trust: public keys, each with where it came from, so that a command can say which one it used."""
+"""Trusted public keys, each with its origin, so that commands can show which key was used."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _PUBLIC_PEM = re.compile(rb"\s*-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKey:
-    """A public key (ECDSA on P-256) whose signatures are believed.
+    """A trusted public key (ECDSA on P-256).
 
     Attributes:
         spki: SubjectPublicKeyInfo in DER.
-        hint: as bundles name the key.
-        origin: where it came from, for a person: a path and why it counts.
+        hint: the key hint used in bundles.
+        origin: for messages: path, and why the key is trusted.
     """
 
     spki: bytes = field(repr=False)
@@ -34,10 +34,10 @@ class TrustedKey:
 
     @classmethod
     def from_pem(cls, pem: bytes, *, origin: str) -> TrustedKey:
-        """Read a public key: one SubjectPublicKeyInfo in PEM and nothing else.
+        """Read a public key: exactly one SubjectPublicKeyInfo in PEM.
 
         Raises:
-            UnreadableError: it is something else, or not on P-256.
+            UnreadableError: it is not such a key, or not on P-256.
         """
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -48,23 +48,23 @@ class TrustedKey:
         )
 
         if b"PRIVATE KEY-----" in pem:
-            raise UnreadableError(f"{origin} holds a private key", hint="give the public key that lies beside it")
+            raise UnreadableError(f"{origin} is a private key", hint="use the public key beside it (`.pub`)")
         if not _PUBLIC_PEM.fullmatch(pem):
             raise UnreadableError(f"{origin} is not one public key in PEM (`-----BEGIN PUBLIC KEY-----`)")
         try:
             key = load_pem_public_key(pem)
         except (ValueError, UnsupportedAlgorithm) as error:
-            raise UnreadableError(f"{origin} holds no public key that can be read: {error}") from error
+            raise UnreadableError(f"{origin} is not a readable public key: {error}") from error
         if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-            raise UnreadableError(f"{origin} holds a key that is not ECDSA on P-256")
+            raise UnreadableError(f"{origin} is not an ECDSA key on P-256")
         spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return cls(spki=spki, hint=key_hint(spki), origin=origin)
 
-    def made(self, signature: bytes, message: bytes) -> bool:
+    def verifies(self, signature: bytes, message: bytes) -> bool:
         """Return whether this key signed `message` (ECDSA with SHA-256, signature in DER).
 
-        To every ECDSA signature (r, s) belongs another valid one, (r, n-s), that anybody can compute, and signers
-        make either. So a signature says that the key signed the message; its own bytes identify nothing.
+        ECDSA signatures are malleable: if (r, s) is valid, so is (r, n-s). A signature proves that the key signed
+        the message, but its bytes are not an identifier.
         """
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
@@ -79,7 +79,7 @@ class TrustedKey:
         if not isinstance(key, EllipticCurvePublicKey):
             raise TypeError("a trusted key is always an elliptic curve key")
         try:
-            # One encoding for each pair of numbers: no trailing bytes, no padded lengths, whatever the backend allows.
+            # Accept canonical DER only: no trailing bytes or padded lengths, whatever the backend allows.
             if encode_dss_signature(*decode_dss_signature(signature)) != signature:
                 return False
             key.verify(signature, message, ECDSA(SHA256()))
@@ -90,10 +90,10 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """The keys that are trusted; at least one.
+    """The trusted keys; at least one.
 
     Raises:
-        UsageError: there is none; trusting nobody would refuse everything, and never on purpose.
+        UsageError: there is no key.
     """
 
     keys: tuple[TrustedKey, ...]
@@ -102,26 +102,26 @@ class Trust:
         """Require at least one trusted key."""
         if not self.keys:
             raise UsageError(
-                "there is no public key to verify with",
-                hint="give one with `--key FILE`, or name it in `[signing] public-keys` of provenance.toml",
+                "no public key to verify with",
+                hint="pass one with `--key FILE`, or add it to `[signing] public-keys` of provenance.toml",
             )
 
     def find(self, hint: str) -> TrustedKey | None:
-        """Return the trusted key of this hint."""
+        """Return the trusted key with this hint."""
         return next((key for key in self.keys if key.hint == hint), None)
 
 
 def trust_for(*, keys: Sequence[Path], configured: Sequence[Path], own: Path | None) -> Trust:
-    """Return whom to trust: the `keys` of the command line alone, else those of the workspace and the user's own.
+    """Return the trusted keys: only `keys` if any are given, else those of the workspace and the user's own.
 
     Args:
-        keys: files given with `--key`.
-        configured: files of `[signing] public-keys`.
-        own: the user's own public key; it may not exist yet.
+        keys: files from `--key`.
+        configured: files from `[signing] public-keys`.
+        own: the user's own public key; may not exist yet.
 
     Raises:
-        UnreadableError: a file can't be read or holds no public key.
-        UsageError: there is no key at all.
+        UnreadableError: a file can't be read or is not a public key.
+        UsageError: there is no key.
     """
     if keys:
         found = [_read(path, "given with --key") for path in keys]
@@ -139,7 +139,7 @@ def _exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        # A key that is there but out of reach is not the same as none.
+        # An existing key that can't be accessed is an error, unlike a missing one.
         raise UnreadableError(f"can't read `{path}`: {error.strerror}") from error
     return True
 
@@ -149,5 +149,5 @@ def _read(path: Path, why: str) -> TrustedKey:
     try:
         pem = read_limited(path, _LIMIT)
     except UnreadableError as error:
-        raise UnreadableError(f"a key to verify with, {origin}: {error.message}", hint=error.hint) from error
+        raise UnreadableError(f"trusted key {origin}: {error.message}", hint=error.hint) from error
     return TrustedKey.from_pem(pem, origin=origin)

@@ -1,4 +1,4 @@
-"""Verifying one bundle, or one artifact's folder with all its evidence; offline, every digest computed again."""
+"""Offline verification of a bundle, or of an artifact's folder with all its evidence; all digests are recomputed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from ..digest import Digest
     from ..fs.folder import Folder
     from ..record import Record
-    from .artifact import Measured
+    from .evidence import Measured
     from .trust import Trust, TrustedKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A statement that a trusted key signed about the artifact."""
+    """A statement about the artifact, signed with a trusted key."""
 
     statement: Statement
     signer: TrustedKey
@@ -39,12 +39,12 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedArtifact:
-    """An artifact whose evidence holds.
+    """An artifact with valid evidence.
 
     Attributes:
-        record: of the folder; every digest in it was computed again.
-        artifact: its digest, and the files that it consists of.
-        build: what the signed provenance says.
+        record: the folder's record; every digest in it was recomputed.
+        artifact: its digest and files.
+        build: the signed provenance.
         provenance, spdx, cyclonedx: the three signed statements.
     """
 
@@ -57,68 +57,68 @@ class VerifiedArtifact:
 
     @property
     def digest(self) -> Digest:
-        """Of the artifact's bytes."""
+        """The artifact's digest."""
         return self.artifact.digest
 
     @property
     def signers(self) -> tuple[TrustedKey, ...]:
-        """The keys that signed, each once."""
+        """The signing keys, each once."""
         return tuple({v.signer.hint: v.signer for v in (self.provenance, self.spdx, self.cyclonedx)}.values())
 
 
 def verify_bundle(bundle: bytes, *, artifact: Digest, trust: Trust, predicate_type: str | None) -> Verified:
     """Verify one signed statement about an artifact.
 
-    1. The bundle is read strictly (`attest/bundle.py`).
-    2. A trusted key signed its payload as an in-toto statement (`policy.trusted_signer`).
-    3. The statement is read strictly, and only now (`attest/statement.py`).
-    4. It is of the expected type (`policy.OfType`), and about this artifact (`policy.About`).
+    1. Parse the bundle strictly (`attest/bundle.py`).
+    2. Check that a trusted key signed the payload as an in-toto statement (`policy.trusted_signer`).
+    3. Only then parse the statement, strictly (`attest/statement.py`).
+    4. Check the predicate type (`policy.OfType`) and the subject (`policy.About`).
 
     Args:
         bundle: the bundle's bytes.
-        artifact: computed from the artifact's bytes by the caller.
-        trust: whom to trust.
-        predicate_type: URI; `None` takes every type, for a caller that shows it to a person.
+        artifact: the artifact's digest, computed by the caller.
+        trust: the trusted keys.
+        predicate_type: URI; `None` accepts every type, for callers that display it.
 
     Raises:
         UnreadableError: the bundle or the statement in it is malformed.
-        VerificationError: signer or statement is not accepted.
+        VerificationError: the signer is not trusted, or the statement does not match.
     """
-    found = bundles.Bundle.from_json(bundle)
-    signer = trusted_signer(found, trust)
-    statement = statements.parse_statement(found.envelope.payload)
+    parsed = bundles.Bundle.from_json(bundle)
+    signer = trusted_signer(parsed, trust)
+    statement = statements.parse_statement(parsed.envelope.payload)
     about = About(artifact=artifact)
     policy = AllOf(policies=(about,) if predicate_type is None else (OfType(predicate_type=predicate_type), about))
-    policy.judge(statement)
+    policy.check(statement)
     return Verified(statement=statement, signer=signer)
 
 
 def verify_folder(path: Path, *, trust: Trust, artifact: Measured | None = None) -> VerifiedArtifact:
-    """Verify an artifact's folder: everything that stands in it, and that it is all.
+    """Verify every file of an artifact's folder, and that it contains no others.
 
-    The record is no evidence: it says what should be there, and every digest in it is computed again. That its id is
-    the one that was asked for is the caller's to compare.
+    The record is not evidence: it lists the expected files, and every digest in it is recomputed. Callers that expect a
+    certain artifact id must compare it themselves.
 
-    1. The folder holds one record, and exactly the files that `Record.names` has for it; all are regular files, but
-       for an image, which is a folder.
-    2. The artifact's bytes are those of the record. Of an image these are the bytes of its manifest or index, and every
-       blob below it is what its descriptor says (`oci/layout.py`).
-    3. So are those of each file of evidence.
-    4. Each of the three bundles holds, for its own predicate type and these bytes (`verify_bundle`), and its statement
-       names the artifact (`policy.Named`).
-    5. Each SBOM file equals, byte by byte, the predicate that was signed.
-    6. The signed CycloneDX document names the sha256 of the inventory file, and the inventory is that of the artifact
-       with the record's id and these bytes.
-    7. The signed provenance is one by SLSA's rules.
+    1. The folder contains one record and exactly the files of `Record.names`; all are regular files, except that an
+       image is a folder.
+    2. The artifact's digest matches the record. For an image that is the digest of its manifest or index, and every
+       blob below it matches its descriptor (`oci/layout.py`).
+    3. The digest of every evidence file matches the record.
+    4. Each of the three bundles verifies for its predicate type and this artifact (`verify_bundle`), and the subject
+       has the artifact's name (`policy.Named`).
+    5. Each SBOM file is identical to the signed predicate, byte by byte.
+    6. The signed CycloneDX document contains the sha256 of the inventory file, and the inventory has the record's
+       artifact id and the artifact's digest.
+    7. The signed provenance is valid SLSA provenance.
 
     Args:
-        path: of the folder.
-        trust: whom to trust.
-        artifact: what the caller has just measured this very artifact to be; it is measured here otherwise.
+        path: the folder.
+        trust: the trusted keys.
+        artifact: pass the measurement if known, to avoid rehashing.
 
     Raises:
-        UnreadableError: there is no such folder, or it is not an artifact's.
-        VerificationError: something does not hold; the message has a line for each file that is wrong, and why.
+        UnreadableError: the folder does not exist, or is not an artifact's.
+        VerificationError: a check failed; the message lists each file with its problem.
     """
     with opened(path) as folder:
         checked = check_folder(folder, trust=trust, artifact=artifact)
@@ -130,13 +130,13 @@ def verify_folder(path: Path, *, trust: Trust, artifact: Measured | None = None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedFolder:
-    """What a check of an artifact's folder found.
+    """The result of checking an artifact's folder.
 
     Attributes:
-        record: unproven unless `verified`; `None`: it can't be read.
-        artifact: as measured; `None`: it can't be.
-        findings: all that is wrong.
-        verified: `None` unless nothing is wrong.
+        record: not verified unless `verified` is set; `None` if it can't be read.
+        artifact: as measured; `None` if it can't be.
+        findings: all problems.
+        verified: set if there are no findings.
     """
 
     record: Record | None
@@ -146,11 +146,11 @@ class CheckedFolder:
 
 
 def check_folder(folder: Folder, *, trust: Trust, artifact: Measured | None = None) -> CheckedFolder:
-    """Check an open folder by the rules of `verify_folder`, and return what is wrong as values.
+    """Run the checks of `verify_folder` on an open folder and return the findings as values.
 
     Raises:
         UnreadableError: it is not an artifact's folder.
-        VerificationError: it has several records.
+        VerificationError: it contains several records.
     """
     findings = Findings()
     evidence = read_evidence(folder, artifact, findings)
@@ -187,44 +187,47 @@ def _verify_evidence(
     )
 
 
-def _verify_bundles(found: Evidence, artifact: Digest, trust: Trust, findings: Findings) -> Mapping[str, Verified]:
+def _verify_bundles(evidence: Evidence, artifact: Digest, trust: Trust, findings: Findings) -> Mapping[str, Verified]:
     verified = {}
     for name, predicate_type in (
-        (found.names.provenance_bundle, statements.PROVENANCE),
-        (found.names.spdx_bundle, statements.SPDX),
-        (found.names.cyclonedx_bundle, statements.CYCLONEDX),
+        (evidence.names.provenance_bundle, statements.PROVENANCE),
+        (evidence.names.spdx_bundle, statements.SPDX),
+        (evidence.names.cyclonedx_bundle, statements.CYCLONEDX),
     ):
-        if name in found.files:
+        if (data := evidence.files.get(name)) is not None:
             with findings.of(name, FindingCode.INVALID):
-                said = verify_bundle(found.files[name], artifact=artifact, trust=trust, predicate_type=predicate_type)
-                Named(name=found.names.subject).judge(said.statement)
-                verified[predicate_type] = said
+                result = verify_bundle(data, artifact=artifact, trust=trust, predicate_type=predicate_type)
+                Named(name=evidence.names.subject).check(result.statement)
+                verified[predicate_type] = result
     return verified
 
 
-def _compare_sboms(found: Evidence, verified: Mapping[str, Verified], findings: Findings) -> None:
-    for name, predicate_type in ((found.names.spdx, statements.SPDX), (found.names.cyclonedx, statements.CYCLONEDX)):
-        if name in found.files and predicate_type in verified:
+def _compare_sboms(evidence: Evidence, verified: Mapping[str, Verified], findings: Findings) -> None:
+    for name, predicate_type in (
+        (evidence.names.spdx, statements.SPDX),
+        (evidence.names.cyclonedx, statements.CYCLONEDX),
+    ):
+        if name in evidence.files and predicate_type in verified:
             with findings.of(name, FindingCode.INVALID):
-                if found.files[name] != verified[predicate_type].statement.predicate_bytes:
-                    raise VerificationError("its bytes are not those that were signed")
+                if evidence.files[name] != verified[predicate_type].statement.predicate_bytes:
+                    raise VerificationError("it differs from the signed document")
 
 
-def _compare_inventory(found: Evidence, record: Record, artifact: Digest, verified: Mapping[str, Verified]) -> None:
-    if found.names.inventory not in found.files or statements.CYCLONEDX not in verified:
-        return  # noted where it was missed
-    data = found.files[found.names.inventory]
+def _compare_inventory(evidence: Evidence, record: Record, artifact: Digest, verified: Mapping[str, Verified]) -> None:
+    if evidence.names.inventory not in evidence.files or statements.CYCLONEDX not in verified:
+        return  # already a finding
+    data = evidence.files[evidence.names.inventory]
     signed = JSONObject(
         what="the signed CycloneDX document", path="", found=verified[statements.CYCLONEDX].statement.predicate
     )
     properties = signed.child("metadata").children("properties")
-    said = [p.text("value") for p in properties if p.found.get("name") == INVENTORY_PROPERTY]
-    if said != [hashlib.sha256(data).hexdigest()]:
-        raise VerificationError("its sha256 is not the one that the signed CycloneDX document names")
+    digests = [p.text("value") for p in properties if p.found.get("name") == INVENTORY_PROPERTY]
+    if digests != [hashlib.sha256(data).hexdigest()]:
+        raise VerificationError("its sha256 differs from the one in the signed CycloneDX document")
     inventory = read_object(data, what="the inventory", limit=INVENTORY_LIMIT)
     if inventory.text("artifact") != record.artifact:
         raise VerificationError(
-            f"it is of {quoted(inventory.text('artifact'))}, the record of {quoted(record.artifact)}"
+            f"it describes {quoted(inventory.text('artifact'))}, the record {quoted(record.artifact)}"
         )
     if inventory.child("digest").found.get("sha256") != artifact.sha256:
-        raise VerificationError("it is of other bytes than the artifact's")
+        raise VerificationError("it describes an artifact with another digest")

@@ -1,4 +1,4 @@
-"""What our commands share: errors as messages, exit codes, and the tasks of the workspace."""
+"""Base classes of the commands: error messages, exit codes, and the selection of tasks."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 USAGE = 2
 INTERRUPTED = 130
-"""128 and the number of SIGINT, as shells have it."""
+"""128 + SIGINT, as in shells."""
 _NO_DODO = "Could not find dodo file"
-"""How doit's own message begins where there is no `dodo.py`."""
+"""Start of doit's message if there is no `dodo.py`."""
 
 
-class Explained:
-    """For commands of doit's own that ask about artifacts: what is wrong is a message there, too."""
+class ErrorMessages:
+    """Mixin for doit's own commands that deal with artifacts: prints errors as messages."""
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Run the command."""
@@ -44,7 +44,7 @@ class Explained:
 
 
 class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
-    """A command over the artifacts of the workspace; ends with 0, 1 (does not hold) or 2 (wrong or unreadable)."""
+    """A command over the artifacts of the workspace; exits with 0, 1 (failed) or 2 (usage or unreadable input)."""
 
     base_options = ()
     task_list: Sequence[Any] = ()
@@ -52,10 +52,10 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
     """`DOIT_CONFIG`, once the tasks are loaded."""
 
     def parse_execute(self, in_args: list[str]) -> int:
-        """Run the command; what is wrong is said on standard error, without a traceback."""
+        """Run the command; errors are printed to standard error, without a traceback."""
         try:
             code = int(super().parse_execute(self._options_first(in_args)) or 0)
-            sys.stdout.flush()  # here, where it can be said that nobody reads it
+            sys.stdout.flush()  # here, so that a broken pipe is handled below
         except CmdParseError as error:
             what = str(error).partition(" (parsing options")[0]
             _complain(f"{what}\nhint: `{self.bin_name} help {self.name}` lists what it takes")
@@ -70,7 +70,7 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         except KeyboardInterrupt:
             sys.stderr.write("interrupted\n")
             return INTERRUPTED
-        except BrokenPipeError:  # whoever read our output has left, as `head` does
+        except BrokenPipeError:  # the reader of the output has exited, like `head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         else:
@@ -78,10 +78,10 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         return USAGE
 
     def _options_first(self, in_args: list[str]) -> list[str]:
-        """Return the arguments with options before names: doit would take an option after a name for a name.
+        """Move options before names: doit would take an option after a name for another name.
 
         Raises:
-            CmdParseError: there is no such option, or it lacks its value.
+            CmdParseError: an option is unknown or lacks its value.
         """
         short, long = self.cmdparser.get_short(), self.cmdparser.get_long()
         try:
@@ -100,20 +100,20 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         return self.run(params, args)
 
     def run(self, params: Any, args: list[str]) -> int:
-        """Do what the command is for."""
+        """Execute the command."""
         raise NotImplementedError(params, args)
 
     def refuse_arguments(self, args: list[str]) -> None:
-        """Refuse arguments, for a command that takes none.
+        """Require that there are no arguments.
 
         Raises:
-            UsageError: there are some.
+            UsageError: there are arguments.
         """
         if args:
             raise UsageError(f"`{self.name}` takes no arguments, found `{args[0]}`")
 
     def sessions(self) -> tuple[Session, ...]:
-        """Load the tasks and return the workspaces among them."""
+        """Load the tasks and return their sessions."""
         if not self.task_list:
             self.loader.setup(self.params)
             self.settings = self.loader.load_doit_config()
@@ -122,11 +122,11 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
         return tuple(found.values())
 
     def artifacts(self, patterns: Sequence[str]) -> list[tuple[Session, Artifact]]:
-        """Return the artifacts that task names or wildcards stand for, each once; without any, all of them.
+        """Return the artifacts matching task names or wildcards, each once; all artifacts if there are no patterns.
 
         Raises:
-            UsageError: a name or a pattern stands for nothing, or there are no artifacts at all.
-            ProvenanceError: so it seems, as a builder could not tell what it builds.
+            UsageError: a pattern matches nothing, or there are no artifacts.
+            ProvenanceError: likewise, but the discovery of a builder failed.
         """
         sessions = self.sessions()
         known = {a.id: (s, a) for s in sessions for a in s.artifacts.values()}
@@ -141,23 +141,23 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
             matches = expand(pattern, tasks)
             ids = [i for name in matches for i in ([name] if name in known else tasks[name].task_dep) if i in known]
             if not ids:
-                text = f"`{pattern}` is no artifact of this workspace{did_you_mean(pattern, sorted(tasks))}"
+                text = f"`{pattern}` is not an artifact of this workspace{did_you_mean(pattern, sorted(tasks))}"
                 raise _nothing(sessions, text, f"`{self.bin_name} list` shows them")
             found |= {i: known[i] for i in ids}
         return list(found.values())
 
     def reached(self, patterns: Sequence[str]) -> set[str]:
-        """Return the names of all tasks that `doit run` with these task names or wildcards would come to.
+        """Return the names of all tasks that `doit run` would reach with these task names or wildcards.
 
         Raises:
-            UsageError: a name or a pattern stands for nothing.
-            ProvenanceError: so it seems, as a builder could not tell what it builds.
+            UsageError: a pattern matches nothing.
+            ProvenanceError: likewise, but the discovery of a builder failed.
         """
         sessions = self.sessions()
         tasks = {t.name: t for t in self.task_list}
         for pattern in patterns:
             if not expand(pattern, tasks):
-                text = f"`{pattern}` is no task of this workspace{did_you_mean(pattern, sorted(tasks))}"
+                text = f"`{pattern}` is not a task of this workspace{did_you_mean(pattern, sorted(tasks))}"
                 raise _nothing(sessions, text, f"`{self.bin_name} list` shows them")
         control = TaskControl(self.task_list)  # finds what tasks depend on by wildcards and by files
         selected = patterns or self.settings.get("default_tasks") or tasks
@@ -172,14 +172,14 @@ class WorkspaceCommand(DoitCmdBase):  # type: ignore[misc] # doit has no types
 
 
 def expand(pattern: str, tasks: Any) -> list[str]:
-    """Return the names of the tasks that a name or wildcard stands for, as doit's own selection does."""
+    """Return the task names that a name or wildcard matches, with the rules of doit's selection."""
     if "*" in pattern:
         return [name for name in tasks if fnmatch.fnmatchcase(name, pattern)]
     return [pattern] if pattern in tasks else []
 
 
 def with_members(names: Sequence[str], task_list: Sequence[Any]) -> list[str]:
-    """Return task names with the artifacts that wildcards and our groups stand for; doit takes groups for tasks."""
+    """Expand wildcards and groups to the artifacts in them; for doit a group is a task."""
     tasks = {t.name: t for t in task_list}
     found: dict[str, None] = {}
     for pattern in names:
@@ -191,12 +191,12 @@ def with_members(names: Sequence[str], task_list: Sequence[Any]) -> list[str]:
 
 
 def printable(line: str) -> str:
-    """Return `line` without what could steer a terminal or begin another line: strangers name files and packages."""
+    """Replace control characters and line breaks, which untrusted names of files and packages may contain."""
     return line if line.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def _nothing(sessions: Sequence[Session], text: str, hint: str) -> ProvenanceError:
-    """Return why nothing was found: a builder could not tell what it builds, else there is nothing of this name."""
+    """Return the error if nothing matches: a failed discovery if there is one, else `text`."""
     failures = [error for s in sessions for error in s.failures.values()]
     return failures[0] if failures else UsageError(text, hint=hint)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from doit.cmd_clean import Clean as DoitClean
 
 from ...provenance.fs import lock
-from ..removal import Removal, removal_of, remove
+from ..clean import Removal, removal_of, remove
 from ..reporter import session_of
-from .base import Explained, with_members
+from .base import ErrorMessages, with_members
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..session import Session
 
 
-class Clean(Explained, DoitClean):  # type: ignore[misc] # doit has no types
-    """Cleans tasks. Of an artifact everything goes that a build leaves; a file of somebody else's stays."""
+class Clean(ErrorMessages, DoitClean):  # type: ignore[misc] # doit has no types
+    """Cleans tasks. Of an artifact all files that a build writes are removed; other files are kept."""
 
     name = "clean"
 
@@ -42,11 +42,11 @@ class Clean(Explained, DoitClean):  # type: ignore[misc] # doit has no types
             session = session_of(task)
             artifact = session.artifacts.get(task.name) if session else None
             if session is None or artifact is None:
-                continue  # a group: its members are tasks of their own
+                continue  # a group; its members have tasks of their own
             removal = removal_of(session.workspace.output, artifact.folder)
             if not dry and (removal.ours or removal.left):
                 if session not in claimed:
-                    lock.take(session.workspace.state, command=lock.this_command(), waiting=_say_that_we_wait)
+                    lock.take(session.workspace.state, command=lock.this_command(), waiting=_report_waiting)
                     claimed.add(session)
                 remove(removal)
             self.outstream.writelines(f"{task.name} - {line}\n" for line in _lines(removal))
@@ -56,9 +56,9 @@ def _lines(removal: Removal) -> Iterator[str]:
     if removal.ours:
         yield f"removing `{os.path.relpath(removal.place)}`, {_count(removal.ours)}"
     for path in removal.left:
-        yield f"removing `{os.path.relpath(path)}`, which a killed run left"
+        yield f"removing `{os.path.relpath(path)}`, left by a killed run"
     for path in removal.others:
-        yield f"keeping `{os.path.relpath(path)}`: no build made it"
+        yield f"keeping `{os.path.relpath(path)}`: not written by a build"
     if removal.reason:
         yield f"keeping `{os.path.relpath(removal.place)}`: {removal.reason}"
 
@@ -67,5 +67,5 @@ def _count(files: Collection[object]) -> str:
     return "1 file" if len(files) == 1 else f"{len(files)} files"
 
 
-def _say_that_we_wait(holder: lock.Holder | None) -> None:
+def _report_waiting(holder: lock.Holder | None) -> None:
     sys.stderr.write(f"waiting for {holder or 'another run over this workspace'} to end\n")

@@ -9,8 +9,8 @@ from typing import Any
 
 from ...provenance import config
 from ...provenance.sign.key import load_or_create
+from ...provenance.sign.keyfile import default_key_path
 from ...provenance.sign.passphrase import PassphraseSource
-from ...provenance.sign.place import default_key_path
 from .base import WorkspaceCommand
 
 

@@ -10,7 +10,7 @@ from doit.cmd_list import List as DoitList
 
 from ..freshness.answer import Fresh
 from ..reporter import session_of
-from .base import Explained
+from .base import ErrorMessages
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _IGNORED, _FRESH, _TO_RUN, _FAILING = "I", "U", "R", "E"
 
 
-class List(Explained, DoitList):  # type: ignore[misc] # doit has no types
+class List(ErrorMessages, DoitList):  # type: ignore[misc] # doit has no types
     """Lists tasks; ends with 1 where a builder can't tell what it builds, as the list lacks its artifacts then.
 
     With `--status` an artifact is `U` where it is fresh, `I` where it is ignored, else `R`, as it may be built: `plan`

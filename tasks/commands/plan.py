@@ -90,7 +90,7 @@ def _printed(steps: Sequence[Step], form: str) -> Iterator[str]:
     if form == "json":
         yield to_json(steps)
     elif form == "github":
-        from ..waves import to_github
+        from ..ci_matrix import to_github
 
         yield to_github(steps)
     else:

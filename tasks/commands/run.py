@@ -1,4 +1,4 @@
-"""`doit` and `doit run`: doit's own, which also refuses a selection that matches nothing, and ends as it should."""
+"""`doit` and `doit run`: doit's own, which also refuses a selection that matches nothing and fixes exit codes."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 class _TerminatedError(KeyboardInterrupt):
-    """SIGTERM, which ends a run with the same care as Ctrl-C does."""
+    """SIGTERM, handled like Ctrl-C."""
 
 
 class Run(DoitRun):  # type: ignore[misc] # doit has no types
     """Runs tasks.
 
-    For a wildcard that matches nothing doit does nothing and reports success. With our tasks around it is an error,
-    each pattern by itself, as what should have been built was not.
+    If a wildcard matches nothing, doit does nothing and reports success. In a workspace with artifacts that is an
+    error, for each pattern separately.
     """
 
     name = "run"
     _has_artifacts = False
 
     def execute(self, params: Any, args: list[str]) -> Any:
-        """Run the tasks, once the selection is known to be one."""
+        """Check the selection and run the tasks."""
         load = self.loader.load_tasks
         sessions: list[Session] = []
         names: dict[str, Any] = {}
@@ -68,12 +68,12 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
 
         self.loader.load_tasks = checked
         try:
-            with _ended_with_care(sessions):
+            with _cleaned_up(sessions):
                 return self._run(params, args, names, sessions)
         except KeyboardInterrupt as interrupt:
-            sys.stderr.write("interrupted; what the output folder held before is there as it was\n")
+            sys.stderr.write("interrupted; artifacts that were not finished keep their previous version\n")
             return TERMINATED if isinstance(interrupt, _TerminatedError) else INTERRUPTED
-        except BrokenPipeError:  # whoever read our output has left, as `head` does
+        except BrokenPipeError:  # the reader of the output has exited, like `head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         except (sqlite3.Error, DatabaseException) as error:
@@ -85,17 +85,17 @@ class Run(DoitRun):  # type: ignore[misc] # doit has no types
             return FAILED
 
     def _run(self, params: Any, args: list[str], names: Iterable[str], sessions: list[Session]) -> Any:
-        """Run the tasks; a name that stands for nothing is refused in our words, `names` being known by then."""
+        """Run the tasks; translate doit's error for an unknown name (`names` is filled by then)."""
         try:
             return super().execute(params, args)
         except InvalidCommand as error:
             if error.not_found is None or not sessions:
                 raise
-            what = f"`{error.not_found}` is no command, no task, and no file that a task makes"
+            what = f"`{error.not_found}` is not a command, a task, or a target of a task"
             raise self._unknown(what, error.not_found, names, sessions) from error
 
     def _unknown(self, what: str, name: str, known: Iterable[str], sessions: list[Session]) -> InvalidCommand:
-        """Return the error for a name that stands for nothing; it may be that of what a builder could not tell."""
+        """Return the error for an unknown name, with the errors of builders whose discovery failed."""
         if failures := [(builder, error) for s in sessions for builder, error in s.failures.items()]:
             reasons = "\n".join(f"`{builder}` can't tell what it builds: {error}" for builder, error in failures)
             return InvalidCommand(f"{what}; but not all could be found\n{reasons}")
@@ -127,8 +127,8 @@ def _counting(base: type, kinds: set[type]) -> type:
 
 
 @contextlib.contextmanager
-def _ended_with_care(sessions: list[Session]) -> Iterator[None]:
-    """Leave nothing behind, however the block ends: no live lines, no processes, no knowledge that is not kept."""
+def _cleaned_up(sessions: list[Session]) -> Iterator[None]:
+    """Clean up however the block ends: close displays, end child processes, save the state."""
     if is_main := threading.current_thread() is threading.main_thread():  # no other may handle signals
         previous = signal.signal(signal.SIGTERM, _terminate)
     try:

@@ -169,7 +169,7 @@ def _lineage(lines: Iterator[Line]) -> Iterator[str]:
         indent = "  " * line.depth
         problem = f"  ({line.problem})" if line.problem else ""
         yield f"    {indent}{line.id}  sha256:{line.sha256}{problem}"
-        for material in line.found.build.build_definition.resolved_dependencies if line.found else ():
+        for material in line.verified.build.build_definition.resolved_dependencies if line.verified else ():
             if material.name == "source":
                 yield f"    {indent}  {material.uri or 'git'} at {material.digest.get('gitCommit')}"
 

@@ -15,7 +15,7 @@ from ...provenance.errors import ProvenanceError, UnreadableError, UsageError, V
 from ...provenance.fs.folder import steady
 from ...provenance.oci import LAYOUT_FILE
 from ...provenance.record import IMAGE, RECORD_SUFFIX, file_names
-from ...provenance.sign.place import default_key_path, public_path
+from ...provenance.sign.keyfile import default_key_path, public_path
 from ...provenance.verify.trust import Trust, TrustedKey, trust_for
 from ...provenance.verify.verifier import VerifiedArtifact, verify_bundle, verify_folder
 from .base import WorkspaceCommand, printable

@@ -18,7 +18,7 @@ from ...provenance.record import LIMIT as RECORD_LIMIT
 from ...provenance.record import RECORD_SUFFIX, Record
 from ...provenance.sbom.inventory import Inventory
 from ...provenance.verify.evidence import INVENTORY_LIMIT, Finding, FindingCode, record_name
-from ...provenance.verify.policy import trusted_sealer
+from ...provenance.verify.policy import trusted_record_signer
 from ...provenance.verify.verifier import CheckedFolder, check_folder, verify_bundle
 from .answer import Code, Invalid, Reason
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ...provenance.attest.slsa import BuilderId, Provenance
     from ...provenance.digest import Digest
-    from ...provenance.verify.artifact import Measured
+    from ...provenance.verify.evidence import Measured
     from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import VerifiedArtifact
 
@@ -112,7 +112,7 @@ def _record(folder: Folder, expected: Expected) -> Record:
     if record.artifact != expected.artifact or record.names.record != name:
         raise VerificationError("it is of another artifact")
     if expected.trust is not None:
-        trusted_sealer(record, expected.trust)
+        trusted_record_signer(record, expected.trust)
     return record
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import InputChangedError, UnreadableError, VerificationError, quoted
 from ...provenance.fs.folder import opened
-from ...provenance.verify.artifact import measure
+from ...provenance.verify.evidence import measure
 from .inputs import ABSENT, Kind, key, names_digest, parts
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from ...provenance.fs.folder import read_file
 from ...provenance.record import LIMIT as RECORD_LIMIT
 from ...provenance.record import Record
 from ...provenance.sbom import cyclonedx, spdx
-from ...provenance.verify.policy import trusted_sealer
+from ...provenance.verify.policy import trusted_record_signer
 from ...provenance.verify.verifier import verify_bundle
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ...provenance.record import FileNames
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.source import Source
-    from ...provenance.verify.artifact import Measured
+    from ...provenance.verify.evidence import Measured
     from ...provenance.verify.trust import Trust
     from ...provenance.verify.verifier import Verified
     from ..builder import Built
@@ -137,7 +137,7 @@ def _is_own(path: Path, bundle: bytes, said: Statement, draft: Draft, trust: Tru
         return False  # it claims no build: what was only taken over then has been built now
     with contextlib.suppress(ProvenanceError):
         record = Record.from_json(read_file(path.with_name(draft.names.record), RECORD_LIMIT))
-        trusted_sealer(record, trust)
+        trusted_record_signer(record, trust)
         if record.artifact == draft.artifact and record.evidence.get(path.name) == digest_bytes(bundle).sha256:
             return True
     return _ways(made) == _ways(kept)

@@ -12,8 +12,8 @@ from ...provenance.errors import ProvenanceError, VerificationError
 from ...provenance.fs import copies, store
 from ...provenance.fs.folder import read_file
 from ...provenance.record import Record, file_names
-from ...provenance.verify.artifact import Measured, measure_image
-from ...provenance.verify.policy import trusted_sealer
+from ...provenance.verify.evidence import Measured, measure_image
+from ...provenance.verify.policy import trusted_record_signer
 from ...provenance.verify.verifier import verify_folder
 from ..builder import Form
 from ..freshness.evidence_check import read_record, stored_inventory
@@ -141,7 +141,7 @@ def _place(draft: Draft, staging: Path, place: Path, signing: Signing, at: Calla
     names = draft.names
     at(Step.SIGNING)
     evidence = evidence_of(draft, place, signing)
-    record = signing.key.seal(
+    record = signing.key.sign_record(
         Record(
             artifact=draft.artifact,
             file=names.artifact,
@@ -181,7 +181,7 @@ def built_at(provenance: Provenance) -> str:
 def _same_record(place: Path, record: Record, trust: Trust) -> Record | None:
     try:
         found = read_record(place)
-        trusted_sealer(found, trust)
+        trusted_record_signer(found, trust)
     except ProvenanceError:
         return None
     same_signer = found.seal is not None and record.seal is not None and found.seal.hint == record.seal.hint

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...provenance.sign.place import default_key_path, is_ci, public_path
+from ...provenance.sign.keyfile import default_key_path, is_ci, public_path
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,1 +1,1 @@
-"""What a run shows and logs."""
+"""Progress output and log files of a run."""

@@ -1,4 +1,4 @@
-"""Log files: one for each artifact, with all that the tool wrote for it in the last run that called it."""
+"""Log files: one per artifact, with the tool output of the last run that built it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Logs:
-    """The log files below one folder, as one run writes them.
+    """The log files of one run, below one folder.
 
-    What a group's call writes is one file that has a name for each member (hard links). A run replaces a file when it
-    first writes to it. That logs can't be written fails no build: `warn` is called, once.
+    The output of a group's call is one file, hard-linked under the name of each member. A run replaces a file when it
+    first writes to it. If logs can't be written, `warn` is called once and the build continues.
     """
 
     def __init__(self, folder: Path, warn: Callable[[OSError], object]) -> None:
@@ -31,17 +31,17 @@ class Logs:
         self._lock = threading.Lock()
 
     def path(self, artifact: Artifact) -> Path:
-        """Return where the log of an artifact lies."""
-        place = self._folder / artifact.folder
-        return place.with_name(f"{place.name}.log")
+        """Return the path of an artifact's log."""
+        folder = self._folder / artifact.folder
+        return folder.with_name(f"{folder.name}.log")
 
     def has(self, artifact: Artifact) -> Path | None:
-        """Return where this run has written a log of an artifact, if it has."""
+        """Return the path of an artifact's log if this run has written one."""
         path = self.path(artifact)
         return path if path in self._opened else None
 
     def open(self, artifacts: Sequence[Artifact]) -> Log:
-        """Return the log of a call for `artifacts`."""
+        """Open the log of a tool call for `artifacts`."""
         log = Log(self._failed)
         with self._lock:
             try:
@@ -71,34 +71,34 @@ class Logs:
 
 
 class Log:
-    """One open log; it takes text, whether or not that can be kept."""
+    """An open log; it accepts text even if the file can't be written."""
 
     def __init__(self, failed: Callable[[OSError], object]) -> None:
         self.path: Path | None = None
         self._descriptor = -1
         self._begin = 0
-        self._whole = True
+        self._complete = True
         self._failed = failed
 
     def attach(self, descriptor: int, path: Path) -> None:
-        """Write to this file from now on."""
+        """Write to this file descriptor."""
         self._descriptor, self.path = descriptor, path
         self._begin = os.fstat(descriptor).st_size
 
     def write(self, text: str) -> None:
-        """Add text at once, so that one can follow a build in its log."""
+        """Append text immediately, so that the log can be followed during the build."""
         data = memoryview(text.encode(errors="replace"))
         try:
             while data and self._descriptor >= 0:
                 data = data[os.write(self._descriptor, data) :]
         except OSError as error:  # a full disk
             self.close()
-            self._whole = False
+            self._complete = False
             self._failed(error)
 
     def read(self) -> str | None:
-        """Return what was written since it was attached; `None`: not all of it could be."""
-        if self.path is None or not self._whole:
+        """Return the text written since `attach`; `None` if some of it could not be written."""
+        if self.path is None or not self._complete:
             return None
         try:
             with self.path.open(encoding="utf-8", errors="replace", newline="\n") as stream:
@@ -108,7 +108,7 @@ class Log:
             return None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
@@ -117,7 +117,7 @@ class Log:
 def _open(path: Path, *, again: bool) -> int:
     if not again:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # never through a link, nor into a file that other names share
+        path.unlink(missing_ok=True)  # never write through a link or into a file shared with other names
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | (0 if again else os.O_EXCL)
     return os.open(path, flags, 0o644)
 

@@ -1,6 +1,6 @@
-"""What a run tells of itself while it goes on: which step each artifact is at, and what the tools write.
+"""Progress of a run: the current step of each artifact, and the output of tools.
 
-`Progress` is told by whoever works; it keeps log files and passes on to a `Display`, which by default shows nothing.
+`Progress` receives events from the builders, writes log files and forwards to a `Display`, by default a silent one.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 LOGS = "logs"
-"""Folder below the workspace's state."""
+"""Name of the log folder in the workspace's state folder."""
 _MINUTE = 60
 
 
 class Step(StrEnum):
-    """A part of an artifact's way, in the words that a person sees."""
+    """A step in the processing of an artifact, as displayed."""
 
     WAITING = "waiting"
     BUILDING = "building"
@@ -43,63 +43,63 @@ class Step(StrEnum):
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time for a person."""
+    """Format a duration for display."""
     whole = int(seconds)
     return f"{seconds:.1f} s" if whole < _MINUTE else f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
 
 
 class Display:
-    """Shows a run while it goes on; this one shows nothing.
+    """Displays a run in progress; this base class displays nothing.
 
-    Its methods are called from many threads, and never raise: what can't be shown fails no build.
+    Methods are called from many threads and never raise: a display error must not fail a build.
 
     Attributes:
-        colours: whether tools may colour what they write.
-        errors: where failures are told at the end of a run; `None`: where its results go.
+        colours: whether tools may colour their output.
+        errors: the stream for failures at the end of a run; `None`: the same as for results.
     """
 
     colours = False
     errors: TextIO | None = None
 
     def step(self, artifact: str, step: Step) -> None:
-        """Tell that an artifact has come to a step."""
+        """Show that an artifact has reached a step."""
 
     def begin(self, call: Transcript) -> None:
-        """Tell that a tool was called."""
+        """Show that a tool was started."""
 
     def line(self, call: Transcript) -> None:
-        """Tell that a tool has written something."""
+        """Show that a tool has written output."""
 
     def end(self, call: Transcript) -> None:
-        """Tell that a tool has ended."""
+        """Show that a tool has exited."""
 
     def ended(self, artifact: str, event: str, fields: Mapping[str, JSONValue]) -> None:
-        """Tell that an artifact's way has ended, well or not: `event` is as `artifact.built`."""
+        """Show that an artifact is finished, successfully or not; `event` is for example `artifact.built`."""
 
     def notice(self, event: str, text: str, fields: Mapping[str, JSONValue]) -> None:
-        """Tell something that the whole run is about: `text` is for people, `event` and `fields` are for machines."""
+        """Show a message about the whole run: `text` for people, `event` and `fields` for machines."""
 
     def guarded(self, text: str) -> str:
-        """Return text that may hold anything in a way that whoever reads the display takes for nothing but text."""
+        """Escape untrusted text so that the reader of the display does not interpret it as commands."""
         return text
 
     def suspend(self) -> None:
-        """Leave the screen to somebody else, until as many calls of `resume`."""
+        """Release the terminal until `resume` has been called equally often."""
 
     def resume(self) -> None:
-        """Take the screen again."""
+        """Use the terminal again."""
 
     def close(self) -> None:
-        """Leave the screen for good; may be called again."""
+        """Release the terminal for good; may be called more than once."""
 
 
 class Progress:
-    """What everybody who works for one workspace tells how the work goes on; threads may share it.
+    """Receives the progress of a workspace's run; thread-safe.
 
-    A run in which nothing happens imports nothing of what logs are made with.
+    Modules for log files are imported on first use, so a run with nothing to do does not load them.
 
     Attributes:
-        display: who shows it.
+        display: shows the progress.
     """
 
     def __init__(self, root: Path, state: Path) -> None:
@@ -112,15 +112,15 @@ class Progress:
         self._failed: dict[str, Transcript] = {}
 
     def step(self, artifact: str, step: Step) -> None:
-        """Take note that an artifact (its id) has come to a step."""
+        """Report that an artifact (by id) has reached a step."""
         self.display.step(artifact, step)
 
     @contextmanager
     def call(self, artifacts: Sequence[Artifact], argv: Sequence[str]) -> Iterator[Sink]:
-        """Yield what takes the output of a tool that is called for `artifacts`, all in one call.
+        """Yield a sink for the output of one tool call that builds `artifacts`.
 
-        All that it takes is in the log of each of them. An error that the block is left by is said there too, and a
-        `BuildError` names the log from then on.
+        The output goes to the log of each artifact. An error raised in the block is logged too, and a `BuildError`
+        gets the path of the log.
         """
         from ...provenance.redaction import Redactor, leading_to_secrets
         from .transcript import Transcript
@@ -150,20 +150,20 @@ class Progress:
             self.display.end(call)
 
     def failed_call(self, artifact: str) -> Transcript | None:
-        """Return the call of a tool that an artifact (its id) could not be built by."""
+        """Return the failed tool call of an artifact (by id), if any."""
         return self._failed.get(artifact)
 
     def log_of(self, artifact: Artifact) -> str | None:
-        """Return the log that this run has written for an artifact, as a path from the workspace's root."""
+        """Return the log that this run wrote for an artifact, relative to the workspace's root."""
         path = self._logs.has(artifact) if self._logs else None
         return os.path.relpath(path, self._root) if path else None
 
     def notice(self, event: str, text: str, **fields: JSONValue) -> None:
-        """Tell something that is about the whole run: `text` for people, `event` (as `lock.waiting`) for machines."""
+        """Report something about the whole run: `text` for people, `event` (like `lock.waiting`) for machines."""
         self.display.notice(event, self.redact(text), fields)
 
     def asking(self, prompt: Callable[[str], str]) -> Callable[[str], str]:
-        """Return a prompt for a passphrase that has the screen to itself, and whose answer is never logged or shown."""
+        """Wrap a passphrase prompt: it gets the terminal to itself, and the answer is redacted from all output."""
 
         def ask(text: str) -> str:
             self.display.suspend()
@@ -178,11 +178,11 @@ class Progress:
 
     @property
     def colours(self) -> bool:
-        """Whether tools may colour what they write, as a person will see it."""
+        """Whether tools may colour their output."""
         return self.display.colours
 
     def redact(self, text: str) -> str:
-        """Return a text of our own without passphrases."""
+        """Remove passphrases from a text of this program."""
         from ...provenance.redaction import Redactor, passphrases
 
         return Redactor.of((*passphrases(os.environ), *self._hidden))(text)
@@ -197,5 +197,5 @@ class Progress:
 
     def _warn_of_logs(self, error: OSError) -> None:
         folder = os.path.relpath(self._state / LOGS, self._root)
-        text = f"warning: logs can't be written in `{folder}`: {error.strerror}; the build goes on without"
+        text = f"warning: can't write logs to `{folder}`: {error.strerror}; the build continues without them"
         self.notice("log.unwritable", text, folder=folder)

@@ -1,4 +1,4 @@
-"""What one call of a build tool wrote: plain text for its log file, and the end of it for whoever reads its failure."""
+"""The output of one tool call: plain text for the log file, and the last lines for the failure message."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from ...provenance.redaction import Redactor
 
 TAIL = 100
-"""How many lines of a failing tool are shown."""
+"""Number of lines shown of a failed tool's output."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
-_STEERING = re.compile(
+_ESCAPES = re.compile(
     r"\x1b\[(?![0-9;:]*m)[0-?]*[ -/]*[@-~]"  # ECMA-48 control sequences, but for colours
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles and links
     r"|\x1b[PX^_][^\x1b]*\x1b\\"  # other strings
@@ -28,76 +28,76 @@ _STEERING = re.compile(
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]|\x1b(?!\[[0-9;:]*m)"
 )
-_KEPT_BACK = 64
-"""Characters of an unfinished line that wait for the next piece, which may end an escape sequence or a secret."""
+_HOLDBACK = 64
+"""Characters of an incomplete line held back until the next piece, which may complete an escape sequence or secret."""
 
 
 def without_colours(text: str) -> str:
-    """Return text that `Lines` gave, without its colours."""
+    """Strip colours from text that `Lines` returned."""
     return _COLOUR.sub("", text)
 
 
 class Lines:
-    """Turns pieces of a tool's output into text that steers no terminal and holds no secret.
+    """Turns raw tool output into text without secrets and terminal control sequences.
 
-    Colours stay, lone carriage returns become line ends, other control characters and whatever reverses text go.
+    Colours are kept and lone carriage returns become newlines; other control and bidi characters are removed.
     """
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
-        self._kept_back = max(_KEPT_BACK, redact.longest)
+        self._holdback = max(_HOLDBACK, redact.longest)
 
     def feed(self, piece: bytes) -> str:
-        """Return the text that a piece adds; the end of an unfinished line comes with the next piece."""
+        """Return the text of a piece; the end of an incomplete line is held back until the next piece."""
         text = self._clean(self._rest + self._decoder.decode(piece))
         complete = text.rfind("\n") + 1
-        cut = max(complete, len(text) - self._kept_back)
+        cut = max(complete, len(text) - self._holdback)
         self._rest = text[cut:]
         return text[:cut]
 
     def end(self) -> str:
-        """Return what was kept back."""
+        """Return the text that was held back."""
         text, self._rest = self._clean(self._rest + self._decoder.decode(b"", final=True)), ""
         return text
 
     def _clean(self, text: str) -> str:
-        text = _STEERING.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+        text = _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
         text = self._redact(_CONTROL.sub("", text))
         plain = without_colours(text)
         return text if (redacted := self._redact(plain)) == plain else redacted
 
 
-class Keeper(Protocol):
-    """Where a transcript's text goes: a log file."""
+class LogFile(Protocol):
+    """The log file that a transcript writes to."""
 
     def write(self, text: str) -> None:
-        """Add to what is there."""
+        """Append text."""
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Close the file."""
 
     def read(self) -> str | None:
-        """Return what was written to it; `None`: not all of it could be kept."""
+        """Return the text written; `None` if some of it could not be written."""
 
 
 class Transcript:
-    """One call of a tool, from its command line to its end.
+    """One tool call, from its command line to its exit.
 
     Attributes:
-        artifacts: ids of those that it makes, at least one.
-        command: its command line, as one would type it, without secrets.
-        log: where the whole of it is kept, as a path from the workspace's root; `None`: nowhere, it could not be.
-        latest: the last line that says something.
-        tail: the last lines, with their colours.
-        cut: how many lines there were before `tail`.
-        failure: the message of what the call ended with, where it did not end well.
+        artifacts: ids of the artifacts that it builds, at least one.
+        command: the command line, quoted for a shell, with secrets redacted.
+        log: path of the log file, relative to the workspace's root; `None`: it could not be written.
+        latest: the last non-empty line.
+        tail: the last lines, with colours.
+        cut: number of lines before `tail`.
+        failure: the error message, if the call failed.
     """
 
-    def __init__(self, artifacts: Sequence[str], argv: Sequence[str], redact: Redactor, keeper: Keeper) -> None:
+    def __init__(self, artifacts: Sequence[str], argv: Sequence[str], redact: Redactor, log_file: LogFile) -> None:
         self.artifacts = tuple(artifacts)
-        self.command = shlex.join(redact(word) for word in argv)  # quoting could hide one
+        self.command = shlex.join(redact(word) for word in argv)  # before quoting, which could hide a secret
         self.log: str | None = None
         self.latest = ""
         self.tail: deque[str] = deque(maxlen=TAIL)
@@ -105,51 +105,51 @@ class Transcript:
         self.failure: str | None = None
         self._redact = redact
         self._lines = Lines(redact)
-        self._keeper = keeper
+        self._log_file = log_file
         self._begun = time.monotonic()
         self._unfinished = False
-        keeper.write(f"$ {self.command}\n# begun {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
+        log_file.write(f"$ {self.command}\n# begun {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
 
     @property
     def title(self) -> str:
-        """Whose call it is, in a few words."""
+        """The artifacts, abbreviated."""
         first, *others = self.artifacts
         return first if not others else f"{first} and {len(others)} more"
 
     @property
     def seconds(self) -> float:
-        """For how long it has run."""
+        """Running time so far."""
         return time.monotonic() - self._begun
 
     @property
     def shown(self) -> str:
-        """The end of it, for whoever reads the failure: the last lines, and how many there are before them."""
+        """The last lines for a failure message, with the number of lines before them."""
         before = f"[{self.cut} lines before these{f' are in {self.log}' if self.log else ''}]\n" if self.cut else ""
         return before + "".join(f"{line}\n" for line in self.tail)
 
     def text(self) -> str:
-        """Return the whole of it without colours; where it could not be kept, its end."""
-        kept = self._keeper.read()
-        return without_colours(self.shown) if kept is None else kept
+        """Return all output without colours; only the last lines if the log could not be written."""
+        logged = self._log_file.read()
+        return without_colours(self.shown) if logged is None else logged
 
     def add(self, piece: bytes) -> None:
-        """Take a line, or a piece of a long one."""
+        """Add a line of output, or a piece of a long one."""
         self._take(self._lines.feed(piece))
 
     def end(self, failure: str | None = None) -> None:
-        """Take note of how it ended: `failure` says why it did not end well."""
+        """Record the end of the call; `failure` is the error message if it failed."""
         self._take(self._lines.end())
         self.failure = failure
         ended = "ended" if failure is None else "failed"
         reason = "" if failure is None else f": {self._redact(failure)}"
         begun = "\n" if self._unfinished else ""
-        self._keeper.write(f"{begun}# {ended} after {self.seconds:.1f} s{reason}\n")
-        self._keeper.close()
+        self._log_file.write(f"{begun}# {ended} after {self.seconds:.1f} s{reason}\n")
+        self._log_file.close()
 
     def _take(self, text: str) -> None:
         if not text:
             return
-        self._keeper.write(without_colours(text))
+        self._log_file.write(without_colours(text))
         self._unfinished = not text.endswith("\n")
         for line in text.splitlines():
             self.cut += len(self.tail) == TAIL

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, SPDX, make_statement
 from doit_provenance.provenance.digest import digest_file
 from doit_provenance.provenance.record import file_names
-from doit_provenance.provenance.verify.artifact import Measured
+from doit_provenance.provenance.verify.evidence import Measured
 from doit_provenance.provenance.verify.verifier import verify_folder
 from doit_provenance.tasks.cargo.builder import CargoBuilder
 from doit_provenance.tasks.graph import open_session, tasks

@@ -439,7 +439,7 @@ def test_key_that_others_may_read(solo: Repository) -> None:
 
 @pytest.mark.parametrize("variable", ["CI", "GITHUB_ACTIONS"])
 def test_no_key_is_made_in_ci(solo: Repository, variable: str) -> None:
-    ran = solo.doit(env={variable: "true"}).failed(1, "none is made in CI", "DOIT_PROVENANCE_KEY")
+    ran = solo.doit(env={variable: "true"}).failed(1, "none is created in CI", "DOIT_PROVENANCE_KEY")
     assert "Compiling" not in ran.err
     assert not Path(solo.environ["DOIT_PROVENANCE_KEY"]).exists()
 

@@ -61,7 +61,7 @@ def test_images_of_two_machines_are_joined_on_a_third(machines: tuple[Repository
     second.run(*DOIT, ARM64).ok()
     _bring(first, third, "linux-amd64")
     _bring(second, third, "linux-arm64")
-    third.run(*DOIT, "run", "--single", INDEX).failed(1, "sealed with a key that is not trusted")
+    third.run(*DOIT, "run", "--single", INDEX).failed(1, "record signed with a key that is not trusted")
     assert not (third.root / "dist/docker/tea/index").exists()
     _trust(third, first, second)
     third.run(*DOIT, "run", "--single", INDEX).ok()

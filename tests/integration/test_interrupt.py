@@ -78,7 +78,7 @@ def _interrupted(folder: Path, command: tuple[str, ...], interrupt: Callable[[in
     said = process.communicate(timeout=30)[0].decode()
     assert process.returncode == code, said
     assert "Traceback" not in said
-    assert said.splitlines()[-1] == "interrupted; what the output folder held before is there as it was"
+    assert said.splitlines()[-1] == "interrupted; artifacts that were not finished keep their previous version"
     assert _ends(process.pid)
     assert repository.state() == before
     repository.run(*workspaces.DOIT, "verify").ok()

@@ -38,7 +38,7 @@ _LAYERS = (
     ("tasks.artifacts",),
     ("tasks.pipeline",),
     ("tasks.cargo", "tasks.command", "tasks.images", "tasks.nix"),
-    ("tasks.plan", "tasks.removal", "tasks.session", "tasks.waves"),
+    ("tasks.ci_matrix", "tasks.clean", "tasks.plan", "tasks.session"),
     ("tasks.graph", "tasks.reporter"),
     ("tasks.commands", "tasks.main"),
     ("tasks",),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.record import SCHEMA, Record, Seal, file_names, image_names
+from doit_provenance.provenance.record import SCHEMA, Record, RecordSignature, file_names, image_names
 
 RECORD = Record(
     artifact="cargo:wash@x86_64-unknown-linux-gnu",
@@ -29,7 +29,7 @@ IMAGE_RECORD = replace(
     media_type="application/vnd.oci.image.manifest.v1+json",
     evidence=dict.fromkeys(image_names("tools/wash").evidence, "1" * 64),
 )
-SEALED = replace(RECORD, seal=Seal(hint="the key's", signature=b"\x30\x00 and so on"))
+SEALED = replace(RECORD, seal=RecordSignature(hint="the key's", signature=b"\x30\x00 and so on"))
 
 
 @pytest.mark.parametrize("record", [RECORD, SEALED], ids=["without a seal", "sealed"])
@@ -101,7 +101,7 @@ def test_refuses_a_record_that_is_written_otherwise(write: Any) -> None:
 
 
 def test_refuses_base64_with_bits_that_say_nothing() -> None:
-    one = replace(RECORD, seal=Seal(hint="a", signature=b"\0")).to_json()
+    one = replace(RECORD, seal=RecordSignature(hint="a", signature=b"\0")).to_json()
     assert b'"AA=="' in one
     with pytest.raises(UnreadableError, match="not in the canonical form"):
         Record.from_json(one.replace(b'"AA=="', b'"AB=="'))

@@ -27,8 +27,8 @@ from doit_provenance.provenance.record import IMAGE
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.provenance.sign.key import load_or_create
+from doit_provenance.provenance.sign.keyfile import public_path
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
-from doit_provenance.provenance.sign.place import public_path
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks import graph
 from doit_provenance.tasks.builder import Artifact, Built, Declared, Form

@@ -266,7 +266,7 @@ def test_value_that_json_does_not_know(fresh: Callable[[], Database], capsys: py
     _succeed(found, "mine2")
     found.dump()
     assert fresh().tasks().keys() == {"mine2"}
-    assert capsys.readouterr().err.startswith("warning: what `mine` returned can't be kept")
+    assert capsys.readouterr().err.startswith("warning: what `mine` returned can't be stored")
 
 
 def test_in_a_folder_of_the_users(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_failing_discovery_is_remembered(kitchen: Any, builder: Any, kettle: Any
 def test_missing_key_costs_no_build(session: Session, kettle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOIT_PROVENANCE_KEY", str(kettle.folder / "none" / "key.pem"))
     monkeypatch.setenv("CI", "true")
-    with pytest.raises(KeyFileError, match="none is made in CI"):
+    with pytest.raises(KeyFileError, match="none is created in CI"):
         session.make(_artifact(session, "mug"))
     assert kettle.calls == []
 

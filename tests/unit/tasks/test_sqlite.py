@@ -79,7 +79,7 @@ def test_doits_database_is_put_aside_with_such_a_journal(
     path.with_name("doit.db-journal").write_bytes(_journal_naming(path, victim))
     assert _keep(path) is None
     assert victim.read_text() == "precious"
-    assert "is damaged and begins anew: a strange journal lies beside it" in capsys.readouterr().err
+    assert "is damaged and starts anew: there is a foreign journal beside it" in capsys.readouterr().err
     assert _keep(path) == "kept", "the new one is in use"
 
 
@@ -108,7 +108,7 @@ def test_state_reads_no_row_that_takes_up_the_memory(path: Path) -> None:
     connection.close()
     again = _state(path)
     assert again.inputs("0" * 64) is None
-    assert path.with_name("state.db").stat().st_size < 1 << 20, "it begins anew"
+    assert path.with_name("state.db").stat().st_size < 1 << 20, "it starts anew"
 
 
 @pytest.mark.parametrize("where", ["doit.db", "doit.db-journal"])
@@ -117,7 +117,7 @@ def test_nobody_waits_for_a_pipe(path: Path, where: str, capsys: pytest.CaptureF
     pipe.unlink(missing_ok=True)
     os.mkfifo(pipe)
     assert _keep(path) is None
-    assert "begins anew" in capsys.readouterr().err
+    assert "starts anew" in capsys.readouterr().err
     assert _keep(path) == "kept"
 
 
@@ -145,14 +145,14 @@ def test_schema_that_could_let_a_question_never_end(
         connection.executescript(schema)
     connection.close()
     assert _keep(path) is None
-    assert "is damaged and begins anew: it has more than doit's table" in capsys.readouterr().err
+    assert "is damaged and starts anew: it has more than doit's table" in capsys.readouterr().err
     assert _keep(path) == "kept"
 
 
 def test_file_of_another_mode(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.with_name("doit.db-wal").write_bytes(b"")
     assert _keep(path) is None
-    assert "it is not of doit's mode" in capsys.readouterr().err
+    assert "it is not in rollback journal mode" in capsys.readouterr().err
     assert _keep(path) == "kept"
 
 

@@ -148,7 +148,7 @@ def test_provenance_of_another_artifact_with_the_same_bytes_is_not_kept(chain: A
         (place / "leaf.record.json").unlink()
     elif record == "of another":
         other = replace(found, artifact="kettle:other@linux/amd64", evidence=evidence, seal=None)
-        (place / "leaf.record.json").write_bytes(key.seal(other).to_json())
+        (place / "leaf.record.json").write_bytes(key.sign_record(other).to_json())
     assert chain.run()["leaf"].done is Done.BUILT
     told = json.loads(Bundle.from_json(path.read_bytes()).envelope.payload)
     assert told["predicate"]["buildDefinition"]["externalParameters"] == parameters

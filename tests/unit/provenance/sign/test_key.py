@@ -23,11 +23,11 @@ from doit_provenance.provenance.attest.dsse import pae
 from doit_provenance.provenance.attest.statement import PAYLOAD_TYPE
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import KeyFileError, UnreadableError
-from doit_provenance.provenance.record import SEAL_TYPE, Record
+from doit_provenance.provenance.record import RECORD_PAYLOAD_TYPE, Record
 from doit_provenance.provenance.sign import keyfile
 from doit_provenance.provenance.sign.key import LocalKey, load_key, load_or_create
+from doit_provenance.provenance.sign.keyfile import default_key_path, is_ci, public_path
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
-from doit_provenance.provenance.sign.place import default_key_path, is_ci, public_path
 from doit_provenance.provenance.verify.trust import TrustedKey
 
 NOBODY = PassphraseSource(environ={}, prompt=None)
@@ -90,20 +90,20 @@ def test_seals_the_record_and_nothing_else_with_that(tmp_path: Path) -> None:
         evidence={},
         generator="0.1.0",
     )
-    sealed = key.seal(record)
+    sealed = key.sign_record(record)
     assert sealed.seal is not None
     assert sealed.seal.hint == key.hint
     assert sealed.payload() == record.payload()
     assert Record.from_json(sealed.to_json()) == sealed
     trusted = TrustedKey.from_pem(key.public_pem, origin="")
-    assert trusted.made(sealed.seal.signature, pae(SEAL_TYPE, record.payload()))
-    assert not trusted.made(sealed.seal.signature, pae(PAYLOAD_TYPE, record.payload()))
-    assert not trusted.made(sealed.seal.signature, record.payload())
+    assert trusted.verifies(sealed.seal.signature, pae(RECORD_PAYLOAD_TYPE, record.payload()))
+    assert not trusted.verifies(sealed.seal.signature, pae(PAYLOAD_TYPE, record.payload()))
+    assert not trusted.verifies(sealed.seal.signature, record.payload())
 
 
 def test_never_made_in_ci_but_used_there(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
-    with pytest.raises(KeyFileError, match="none is made in CI") as caught:
+    with pytest.raises(KeyFileError, match="none is created in CI") as caught:
         load_or_create(path, NOBODY, workspace=None, environ={"CI": "true"})
     assert "DOIT_PROVENANCE_KEY" in str(caught.value.hint)
     assert list(tmp_path.iterdir()) == []
@@ -142,7 +142,7 @@ def test_never_made_inside_the_repository(tmp_path: Path, where: str) -> None:
 
 def test_never_made_where_everybody_may_replace_it(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    with pytest.raises(KeyFileError, match="everybody may replace"):
+    with pytest.raises(KeyFileError, match="world-writable"):
         _create(tmp_path / "key.pem")
     tmp_path.chmod(0o1777)
     assert _create(tmp_path / "key.pem").path.exists()
@@ -227,7 +227,7 @@ def test_refuses_what_belongs_to_another_user(tmp_path: Path, monkeypatch: pytes
         (tmp_path / "link.pem").symlink_to(path)
         uid = os.geteuid()
         monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
-    with pytest.raises(KeyFileError, match="belongs to another user"):
+    with pytest.raises(KeyFileError, match="owned by another user"):
         load_key(path, NOBODY)
     with pytest.raises(KeyFileError, match="symbolic link of another user"):
         load_key(tmp_path / "link.pem", NOBODY)
@@ -238,13 +238,13 @@ def test_refuses_what_is_no_file(tmp_path: Path) -> None:
     for name in (".", "pipe"):
         with pytest.raises(KeyFileError, match="not a regular file"):
             load_key(tmp_path / name, NOBODY)
-    with pytest.raises(KeyFileError, match="there is no key"):
+    with pytest.raises(KeyFileError, match="no key at"):
         load_key(tmp_path / "nothing.pem", NOBODY)
 
 
 def test_a_dangling_link_is_not_filled(tmp_path: Path) -> None:
     (tmp_path / "key.pem").symlink_to(tmp_path / "elsewhere.pem")
-    with pytest.raises(KeyFileError, match="there is no key"):
+    with pytest.raises(KeyFileError, match="no key at"):
         _create(tmp_path / "key.pem")
     assert not (tmp_path / "elsewhere.pem").exists()
 
@@ -253,7 +253,7 @@ def test_a_dangling_link_is_not_filled(tmp_path: Path) -> None:
     "data", [b"", b"x" * 70_000, b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
 )
 def test_refuses_what_is_no_key(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(KeyFileError, match=r"no private key in PEM|too large"):
+    with pytest.raises(KeyFileError, match=r"not a private key in PEM|too large"):
         load_key(_private(tmp_path / "key.pem", data), NOBODY)
 
 

@@ -15,7 +15,7 @@ from doit_provenance.provenance.attest.statement import CYCLONEDX, PROVENANCE, S
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
 from doit_provenance.provenance.verify import evidence
-from doit_provenance.provenance.verify.artifact import Measured
+from doit_provenance.provenance.verify.evidence import Measured
 from doit_provenance.provenance.verify.verifier import verify_folder
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def test_nothing_else_may_stand_in_the_folder(folder: Any, trust: Trust, kind: s
             extra.mkdir()
         case "link":
             extra.symlink_to("nowhere")
-    assert _refused(folder.path, trust) == ["  `\\x1b[2Jextra`: nothing accounts for this file"]
+    assert _refused(folder.path, trust) == ["  `\\x1b[2Jextra`: not listed in the record"]
 
 
 def test_many_strangers_are_counted_not_listed(folder: Any, trust: Trust) -> None:
@@ -146,7 +146,7 @@ def test_many_strangers_are_counted_not_listed(folder: Any, trust: Trust) -> Non
         (path / f"x{number:02}").write_bytes(b"")
     lines = _refused(path, trust)
     assert len(lines) == 6
-    assert lines[-1] == "  nothing accounts for 15 more files"
+    assert lines[-1] == "  15 more files are not listed in the record"
 
 
 def test_two_records_are_one_too_many(folder: Any, trust: Trust) -> None:
@@ -200,7 +200,7 @@ def test_a_genuine_artifact_is_not_passed_off_under_another_name(folder: Any, tr
 @pytest.mark.parametrize("name", ["wash.spdx.json", "wash.cdx.json"])
 def test_an_sbom_is_what_was_signed_to_the_byte(folder: Any, trust: Trust, name: str) -> None:
     folder.files[name] = json.dumps(json.loads(folder.files[name]), indent=8).encode()
-    assert _refused(folder.write(), trust) == [f"  `{name}`: its bytes are not those that were signed"]
+    assert _refused(folder.write(), trust) == [f"  `{name}`: it differs from the signed document"]
 
 
 def test_an_sbom_signed_by_a_stranger_is_refused(folder: Any, trust: Trust, stranger: LocalKey) -> None:
@@ -221,7 +221,7 @@ def test_an_sbom_signed_by_a_stranger_is_refused(folder: Any, trust: Trust, stra
 def test_the_inventory_is_tied_to_what_is_signed(folder: Any, trust: Trust, properties: list[dict[str, str]]) -> None:
     folder.tie(*properties)
     (line,) = _refused(folder.write(), trust)
-    assert line.startswith("  `wash.inventory.json`: its sha256 is not the one")
+    assert line.startswith("  `wash.inventory.json`: its sha256 differs from the one")
 
 
 def test_an_inventory_that_is_named_twice_is_tied_to_nothing(folder: Any, trust: Trust) -> None:
@@ -231,19 +231,19 @@ def test_an_inventory_that_is_named_twice_is_tied_to_nothing(folder: Any, trust:
     verify_folder(folder.write(), trust=trust)
     folder.path.rename(folder.path.with_name("right"))
     folder.tie(right, {"name": "doit-provenance:inventory-sha256", "value": "0" * 64})
-    assert "its sha256 is not the one" in _refused(folder.write(), trust)[0]
+    assert "its sha256 differs from the one" in _refused(folder.write(), trust)[0]
 
 
 def test_another_inventory_is_refused(folder: Any, trust: Trust) -> None:
     folder.files["wash.inventory.json"] += b"\n"
     (line,) = _refused(folder.write(), trust)
-    assert line.startswith("  `wash.inventory.json`: its sha256 is not the one")
+    assert line.startswith("  `wash.inventory.json`: its sha256 differs from the one")
 
 
 @pytest.mark.parametrize(
     ("inventory", "reason"),
     [
-        ({"artifact": "cargo:other@x", "digest": {"sha256": "0" * 64}}, "it is of `cargo:other@x`"),
+        ({"artifact": "cargo:other@x", "digest": {"sha256": "0" * 64}}, "it describes `cargo:other@x`"),
         ({"digest": {}}, "`artifact` is missing"),
         ([], "not a JSON object"),
     ],
@@ -259,12 +259,12 @@ def test_the_inventory_is_of_these_bytes(folder: Any, trust: Trust) -> None:
     inventory = {"artifact": folder.record().artifact, "digest": {"sha256": "0" * 64}}
     folder.files["wash.inventory.json"] = json.dumps(inventory).encode()
     folder.tie()
-    assert _refused(folder.write(), trust) == ["  `wash.inventory.json`: it is of other bytes than the artifact's"]
+    assert _refused(folder.write(), trust) == ["  `wash.inventory.json`: it describes an artifact with another digest"]
 
 
 def test_the_records_id_is_bound_to_what_is_signed(folder: Any, trust: Trust) -> None:
     (line,) = _refused(folder.write(folder.record(artifact="cargo:wasmcloud@x86_64-unknown-linux-gnu")), trust)
-    assert "the record of `cargo:wasmcloud@x86_64-unknown-linux-gnu`" in line
+    assert "the record `cargo:wasmcloud@x86_64-unknown-linux-gnu`" in line
 
 
 @pytest.mark.parametrize(
@@ -273,9 +273,15 @@ def test_the_records_id_is_bound_to_what_is_signed(folder: Any, trust: Trust) ->
         (lambda _: {"file": "other"}, "it is the record of `other`"),
         (lambda _: {"digest": digest_bytes(b"other")}, "the record says sha256:"),
         (lambda record: {"digest": dataclasses.replace(record.digest, size=1)}, "the record says sha256:"),
-        (lambda _: {"evidence": {}}, "it does not list the evidence"),
-        (lambda record: {"evidence": record.evidence | {"x": "0" * 64}}, "it does not list the evidence"),
-        (lambda record: {"evidence": record.evidence | {"wash.spdx.json": "0" * 64}}, "not those of the record"),
+        (lambda _: {"evidence": {}}, "it does not list exactly the expected evidence"),
+        (
+            lambda record: {"evidence": record.evidence | {"x": "0" * 64}},
+            "it does not list exactly the expected evidence",
+        ),
+        (
+            lambda record: {"evidence": record.evidence | {"wash.spdx.json": "0" * 64}},
+            "differs from the one in the record",
+        ),
     ],
 )
 def test_the_record_is_compared_and_not_believed(

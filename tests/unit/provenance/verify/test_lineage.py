@@ -94,8 +94,8 @@ def test_index_to_image_to_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ("held", "problem"),
     [
         (None, "it is not in the output folder"),
-        (_Verified("cargo:wash@x86", "e" * 64), "the output folder holds another one, sha256:eee"),
-        (_Verified("cargo:wish@x86", "c" * 64), "the output folder holds another one, sha256:ccc"),
+        (_Verified("cargo:wash@x86", "e" * 64), "the output folder contains another version, sha256:eee"),
+        (_Verified("cargo:wish@x86", "c" * 64), "the output folder contains another version, sha256:ccc"),
     ],
 )
 def test_what_does_not_hold_is_named_and_goes_no_further(
@@ -107,7 +107,7 @@ def test_what_does_not_hold_is_named_and_goes_no_further(
         place.mkdir(parents=True)
     _fakes(monkeypatch, {place.as_posix(): held})
     _, line = _lines(image, tmp_path)
-    assert (line.id, line.sha256, line.found) == ("cargo:wash@x86", "c" * 64, None)
+    assert (line.id, line.sha256, line.verified) == ("cargo:wash@x86", "c" * 64, None)
     assert line.problem.startswith(problem)
 
 
@@ -115,7 +115,7 @@ def test_what_does_not_hold_is_named_and_goes_no_further(
 def test_no_id_leads_out_of_the_output_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, id_: str) -> None:
     _fakes(monkeypatch, {})
     _, line = _lines(_Verified("docker:wash@linux/amd64", "a" * 64, (id_, "c" * 64)), tmp_path)
-    assert line.problem == "its id names no folder"
+    assert line.problem == "its id is not a valid path in the output folder"
 
 
 def test_real_folders(folder: Any, trust: Any, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_real_folders(folder: Any, trust: Any, tmp_path: Path) -> None:
     target = tmp_path / "out" / builder / name / platform
     shutil.copytree(place, target)
     _, line = list(lineage(image, tmp_path / "out", trust))  # type: ignore[arg-type] # it is only walked from
-    assert line.found is not None
+    assert line.verified is not None
     (target / "wash").write_bytes(b"poison")
     _, line = list(lineage(image, tmp_path / "out", trust))  # type: ignore[arg-type] # likewise
-    assert (line.found, line.problem) == (None, f"`{record_id}` is not verified:")
+    assert (line.verified, line.problem) == (None, f"`{record_id}` is not verified:")

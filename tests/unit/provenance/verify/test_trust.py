@@ -72,7 +72,7 @@ def test_other_kinds_of_keys_are_refused(kind: str) -> None:
         "rsa": lambda: rsa.generate_private_key(65537, 2048),
     }[kind]()
     pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    with pytest.raises(UnreadableError, match="not ECDSA on P-256"):
+    with pytest.raises(UnreadableError, match="not an ECDSA key on P-256"):
         TrustedKey.from_pem(pem, origin="x")
 
 
@@ -84,10 +84,10 @@ def test_one_public_key_and_nothing_else(key: LocalKey, stranger: LocalKey) -> N
         (b"text\n" + pem, "not one public key"),
         (pem + stranger.public_pem, "not one public key"),
         (pem + b"x", "not one public key"),
-        (key.path.read_bytes(), "holds a private key"),
-        (pem + key.path.read_bytes(), "holds a private key"),
-        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "no public key that can be read"),
-        (b"-----BEGIN PUBLIC KEY-----\n\x00\xff\n-----END PUBLIC KEY-----\n", "no public key that can be read"),
+        (key.path.read_bytes(), "is a private key"),
+        (pem + key.path.read_bytes(), "is a private key"),
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "not a readable public key"),
+        (b"-----BEGIN PUBLIC KEY-----\n\x00\xff\n-----END PUBLIC KEY-----\n", "not a readable public key"),
     ):
         with pytest.raises(UnreadableError, match=reason):
             TrustedKey.from_pem(data, origin="x")
@@ -105,7 +105,7 @@ def test_a_point_off_the_curve_is_no_key(key: LocalKey) -> None:
     found = TrustedKey.from_pem(key.public_pem, origin="x")
     off = found.spki[:-1] + bytes([found.spki[-1] ^ 1])
     pem = b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(off) + b"-----END PUBLIC KEY-----\n"
-    with pytest.raises(UnreadableError, match="no public key that can be read"):
+    with pytest.raises(UnreadableError, match="not a readable public key"):
         TrustedKey.from_pem(pem, origin="x")
 
 

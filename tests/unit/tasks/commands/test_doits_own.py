@@ -128,7 +128,7 @@ def test_reset_dep_and_strace(run: Run, kettle: Any) -> None:
     assert run("dumpdb").out == ""
     ended = run("strace", TEA)
     assert ended.code == 3
-    assert f"`{TEA}` runs no shell command that could be traced" in ended.err
+    assert f"`{TEA}` runs no shell command to trace" in ended.err
     assert kettle.calls == []
 
 
@@ -152,11 +152,11 @@ def test_clean_keeps_what_is_not_ours(run: Run, built: Path) -> None:
     ended = run("clean")
     assert ended.out.splitlines() == [
         f"{TEA} - removing `dist/kettle/tea/linux-amd64`, 8 files",
-        f"{TEA} - keeping `dist/kettle/tea/linux-amd64/notes.txt`: no build made it",
+        f"{TEA} - keeping `dist/kettle/tea/linux-amd64/notes.txt`: not written by a build",
     ]
     assert [p.name for p in built.iterdir()] == ["notes.txt"]
     assert run("clean").out == (
-        f"{TEA} - keeping `dist/kettle/tea/linux-amd64`: it holds no record, so it may not be ours\n"
+        f"{TEA} - keeping `dist/kettle/tea/linux-amd64`: it contains no record, so no build may have written it\n"
     )
 
 

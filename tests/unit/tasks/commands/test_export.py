@@ -49,7 +49,7 @@ def test_by_its_folder_and_another_name(run: Run, image: str, root: Path, tmp_pa
         ([POT], "takes an image and a file"),
         (["kettle:tea", "x.tar"], "is a file and no image"),
         (["kettle", "x.tar"], "stands for"),
-        (["kettle:pat", "x.tar"], "is no artifact of this workspace"),
+        (["kettle:pat", "x.tar"], "is not an artifact of this workspace"),
         (["dist", "x.tar"], "is not the folder of one artifact"),
         ([POT, "x.tar", "--name", "UPPER"], "is not a reference to an image"),
         ([POT, "x.tar", "--name", "tea@sha256:" + 64 * "a"], "is no name with a tag alone"),

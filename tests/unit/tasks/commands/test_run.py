@@ -126,7 +126,7 @@ def test_unknown_name(run: Run, kettle: Any) -> None:
     ended = run("run", "kettle:toa")
     assert ended.code == 3
     assert ended.err.splitlines() == [
-        "ERROR: `kettle:toa` is no command, no task, and no file that a task makes; did you mean `kettle:tea`?",
+        "ERROR: `kettle:toa` is not a command, a task, or a target of a task; did you mean `kettle:tea`?",
         "hint: `doit-provenance list` shows the tasks",
     ]
     assert kettle.calls == []
@@ -163,7 +163,7 @@ def test_what_was_not_reached_is_said(run: Run, kettle: Any) -> None:
     ended = run("run")
     assert ended.code == 1
     first, second = ended.out.splitlines()
-    assert first == "2 artifacts were not reached; `doit run --continue` goes on after a failure"
+    assert first == "2 artifacts were not reached; `doit run --continue` continues after failures"
     assert second == "error: `kettle:tea@linux/amd64`: the kettle leaks"
 
 

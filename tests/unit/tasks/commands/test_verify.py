@@ -54,7 +54,7 @@ def test_what_to_do_is_said_once(run: Run, built: Path, stranger: Path) -> None:
         3,
         1,
     )
-    assert ended.out.endswith("another public key can be given with `--key`\n")
+    assert ended.out.endswith("pass another public key with `--key`\n")
 
 
 def test_bundle_for_a_file_that_is_not_there(run: Run, built: Path) -> None:
@@ -67,9 +67,7 @@ def test_configured_key_that_is_missing(run: Run, built: Path, root: Path) -> No
     (root / "provenance.toml").write_text('[signing]\npublic-keys = ["keys/team.pem"]\n')
     ended = run("verify")
     assert ended.code == 2
-    assert ended.err.startswith(
-        f"error: a key to verify with, `{root / 'keys/team.pem'}` ([signing] public-keys): can't"
-    )
+    assert ended.err.startswith(f"error: trusted key `{root / 'keys/team.pem'}` ([signing] public-keys): can't")
 
 
 @pytest.mark.parametrize("name", ["tea", "tea.spdx.json", "tea.cdx.json", "tea.inventory.json", "tea.record.json",
@@ -124,7 +122,8 @@ def test_artifact_that_lost_its_record_is_not_passed_over(run: Run, kettle: Any,
         ended = run(what, "dist")
         assert ended.code == 2
         assert (
-            "not verified  `dist/kettle/tea/linux-amd64` is not an artifact's folder: it holds no record" in ended.out
+            "not verified  `dist/kettle/tea/linux-amd64` is not an artifact's folder: it contains no record"
+            in ended.out
         )
         assert "kettle:mug@linux/amd64" in ended.out
 
@@ -265,7 +264,7 @@ def test_nobody_is_trusted(run: Run, built: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DOIT_PROVENANCE_KEY", str(tmp_path / "none" / "key.pem"))
     ended = run("verify")
     assert (ended.code, ended.out) == (2, "")
-    assert "there is no public key to verify with" in ended.err
+    assert "no public key to verify with" in ended.err
     assert not (tmp_path / "none").exists(), "verifying makes no key"
     assert built.is_dir()
 

@@ -150,7 +150,7 @@ def _resign(place: Path, key: LocalKey, *names: str, sealer: LocalKey) -> None:
         (place / name).write_bytes(key.sign_statement(payload))
     record = Record.from_json((place / NAMES.record).read_bytes())
     evidence = {n: hashlib.sha256((place / n).read_bytes()).hexdigest() for n in record.evidence}
-    (place / NAMES.record).write_bytes(sealer.seal(replace(record, evidence=evidence)).to_json())
+    (place / NAMES.record).write_bytes(sealer.sign_record(replace(record, evidence=evidence)).to_json())
 
 
 def test_provenance_of_a_key_that_is_not_trusted_is_lost_though_the_record_is_ours(

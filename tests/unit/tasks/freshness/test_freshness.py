@@ -250,7 +250,7 @@ CASES = {
     ),
     "the key is another, and the old one is not trusted": Case(
         do=lambda kitchen: kitchen.rotate_key(trust_the_old=False),
-        reasons=((Code.RECORD_INVALID, "sealed with a key that is not trusted"),),
+        reasons=((Code.RECORD_INVALID, "record signed with a key that is not trusted"),),
         changed=BUNDLES | RECORD,
         done=Done.BUILT,
     ),
@@ -518,7 +518,7 @@ def test_record_that_lies_is_never_fresh_and_never_attested(served: Any, tmp_pat
     forged = replace(record, **{field: lies[field]}, seal=record.seal if seal == "old" else None)
     if seal == "stranger's":
         nobody = PassphraseSource(environ={}, prompt=None)
-        forged = load_or_create(tmp_path / "s" / "key.pem", nobody, workspace=None, environ={}).seal(forged)
+        forged = load_or_create(tmp_path / "s" / "key.pem", nobody, workspace=None, environ={}).sign_record(forged)
     (served.place("tea") / NAMES.record).write_bytes(forged.to_json())
     answer = served.plan()["tea"]
     assert isinstance(answer, Stale)

@@ -16,7 +16,7 @@ from doit_provenance.provenance.errors import VerificationError
 from doit_provenance.provenance.record import file_names
 from doit_provenance.provenance.sign.key import LocalKey, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
-from doit_provenance.provenance.verify.artifact import Measured
+from doit_provenance.provenance.verify.evidence import Measured
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.pipeline.evidence import Draft, evidence_of, provenance_of

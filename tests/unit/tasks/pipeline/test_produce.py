@@ -16,7 +16,7 @@ from doit_provenance.provenance.fs import store
 from doit_provenance.provenance.record import Record, file_names
 from doit_provenance.provenance.sign.key import LocalKey, load_or_create
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
-from doit_provenance.provenance.verify.policy import trusted_sealer
+from doit_provenance.provenance.verify.policy import trusted_record_signer
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.provenance.verify.verifier import verify_folder
 from doit_provenance.tasks.freshness.evidence_check import read_record, signed_provenance
@@ -124,7 +124,7 @@ def test_first_build(make: Make, workspace: Any, signing: Any, place: Path) -> N
 
 def test_record_is_sealed_by_whoever_signs(make: Make, signing: Any, place: Path) -> None:
     make()
-    assert trusted_sealer(read_record(place), signing.trust).hint == signing.key.hint
+    assert trusted_record_signer(read_record(place), signing.trust).hint == signing.key.hint
 
 
 def test_provenance_says_how_and_of_what(make: Make, signing: Any, place: Path) -> None:
@@ -204,7 +204,7 @@ def test_lost_record_is_sealed_again(make: Make, signing: Any, place: Path, dama
     assert placed.made == ()
     assert placed.record.payload() == before.payload()
     assert _changed(files, _files(place)) == {NAMES.record}
-    trusted_sealer(read_record(place), signing.trust)
+    trusted_record_signer(read_record(place), signing.trust)
 
 
 def test_record_without_a_seal_is_sealed(make: Make, signing: Any, place: Path) -> None:
@@ -212,7 +212,7 @@ def test_record_without_a_seal_is_sealed(make: Make, signing: Any, place: Path) 
     placed = make()
     (place / NAMES.record).write_bytes(replace(placed.record, seal=None).to_json())
     make()
-    trusted_sealer(read_record(place), signing.trust)
+    trusted_record_signer(read_record(place), signing.trust)
 
 
 @pytest.mark.parametrize("name", [NAMES.spdx_bundle, NAMES.cyclonedx_bundle])
@@ -379,7 +379,7 @@ def test_rotated_key_countersigns_what_the_trusted_old_one_signed(
     assert {n: _payload(after[n]) for n in BUNDLES} == {n: _payload(before[n]) for n in BUNDLES}
     found = verify_folder(place, trust=_trusting(other_key))
     assert found.build.run_details.invocation_id == "urn:uuid:first"
-    assert trusted_sealer(found.record, _trusting(other_key)).hint == other_key.hint
+    assert trusted_record_signer(found.record, _trusting(other_key)).hint == other_key.hint
 
 
 @pytest.mark.parametrize("modes", [(BuilderId.CI, BuilderId.LOCAL), (BuilderId.LOCAL, BuilderId.CI)])

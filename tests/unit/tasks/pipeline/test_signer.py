@@ -118,7 +118,7 @@ def test_no_key_is_made_in_ci(sign: Any, keys: Path, monkeypatch: pytest.MonkeyP
     for path in keys.iterdir():
         path.unlink()
     monkeypatch.setenv("CI", "true")
-    with pytest.raises(KeyFileError, match="none is made in CI"):
+    with pytest.raises(KeyFileError, match="none is created in CI"):
         sign().signing()
     assert list(keys.iterdir()) == []
 

@@ -144,7 +144,7 @@ def test_logs_that_can_not_be_written_fail_no_build(progress: Progress, tmp_path
     assert told == [
         (
             "log.unwritable",
-            "warning: logs can't be written in `.provenance/logs`: Not a directory; the build goes on without",
+            "warning: can't write logs to `.provenance/logs`: Not a directory; the build continues without them",
             {"folder": ".provenance/logs"},
         )
     ]

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.provenance.redaction import Redactor
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.tasks.builder import Artifact
 from doit_provenance.tasks.pipeline.outcome import Done, Outcome
-from doit_provenance.tasks.progress.summary import not_built, not_reached, table
+from doit_provenance.tasks.progress.summary import Failure, not_built, not_reached, table
+from doit_provenance.tasks.progress.transcript import Transcript
 
 DIGEST = str(digest_bytes(b"tea"))
 
@@ -147,7 +149,7 @@ def test_digests_are_cut_where_there_is_no_room_for_them() -> None:
     ("count", "failed", "line"),
     [
         (0, True, ""),
-        (1, True, "1 artifact was not reached; `doit run --continue` goes on after a failure\n"),
+        (1, True, "1 artifact was not reached; `doit run --continue` continues after failures\n"),
         (2, False, "2 artifacts were not reached\n"),
     ],
 )
@@ -159,3 +161,34 @@ def test_what_was_not_built_for_want_of_others() -> None:
     assert not_built("docker:wash@any", "cargo:a cargo:b") == (
         "skipped: `docker:wash@any` (dependency `cargo:a`, `cargo:b` failed)\n"
     )
+
+
+def test_failure_ends_with_what_the_tool_said() -> None:
+    call = Transcript(["kettle:tea@any"], ["boil"], Redactor(), _Nowhere())
+    call.add(b"\x1b[31mit leaks\x1b[0m\n")
+    call.end("failed")
+    failure = Failure(text="`boil` failed\nhint: mend it\nlog: x.log", names=["kettle:tea@any"], call=call)
+    message = "error: `kettle:tea@any`: `boil` failed\nhint: mend it\nlog: x.log\n"
+    assert failure.shown(colours=False) == f"{message}\nit leaks\n"
+    assert failure.shown(colours=True) == f"{message}\n\x1b[31mit leaks\x1b[0m\n\x1b[0m"
+
+
+class _Nowhere:
+    def write(self, text: str) -> None:
+        """Forget it."""
+
+    def close(self) -> None:
+        """Forget it."""
+
+    def read(self) -> None:
+        """Return nothing."""
+
+
+def test_tool_that_said_nothing_adds_nothing() -> None:
+    failure = Failure(text="no", names=["a"], call=Transcript(["a"], ["boil"], Redactor(), _Nowhere()))
+    assert failure.shown(colours=True) == "error: `a`: no\n"
+
+
+def test_some_of_many_that_fail_by_the_same_are_named() -> None:
+    failure = Failure(text="no", names=[f"cup{i}" for i in range(8)])
+    assert failure.message() == "error: `cup0`, `cup1`, `cup2`, `cup3`, `cup4` and 3 more: no\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from doit_provenance.tasks.removal import removal_of, remove
+from doit_provenance.tasks.clean import removal_of, remove
 
 FOLDER = Path("kettle", "tea", "any")
 
@@ -79,9 +79,9 @@ def test_links_on_the_way(place: Path, tmp_path: Path, depth: int) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda place: (place / "tea.record.json").unlink(), "it holds no record, so it may not be ours"),
+        (lambda place: (place / "tea.record.json").unlink(), "it contains no record, so no build may have written it"),
         (lambda place: place.rename(place.with_name("away")), ""),
-        (lambda place: (place.rename(place.with_name("away")), place.write_text("a file")), "it is no folder"),
+        (lambda place: (place.rename(place.with_name("away")), place.write_text("a file")), "it is not a folder"),
     ],
 )
 def test_what_is_not_ours(place: Path, tmp_path: Path, change: object, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""The plan as jobs of a CI system: waves of groups, each after what it needs."""
+"""The plan as a CI job matrix: waves of groups in topological order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .plan import Step
 
 LARGEST = 256
-"""Jobs that a matrix of GitHub's may have: https://docs.github.com/actions/reference/limits."""
+"""Maximum number of jobs in a GitHub Actions matrix: https://docs.github.com/actions/reference/limits."""
 _LINUX, _LINUX_ARM = "ubuntu-24.04", "ubuntu-24.04-arm"
 _MAC_INTEL, _MAC = "macos-15-intel", "macos-15"
 _WINDOWS, _WINDOWS_ARM = "windows-2025", "windows-11-arm"
@@ -26,7 +26,7 @@ _ARM = ("aarch64", "arm64")
 
 
 class _Job(NamedTuple):
-    """A group of one platform, or the part of it that one entry of a wave builds."""
+    """One matrix entry: a group on one platform, or a part of it."""
 
     root: Path
     group: str
@@ -35,18 +35,18 @@ class _Job(NamedTuple):
 
 
 def to_github(steps: Sequence[Step]) -> str:
-    """Return the waves of all that is not fresh, as one line of JSON."""
+    """Return the waves of all artifacts that are not fresh, as one line of JSON."""
     stale = [step for step in steps if step.action is not Action.FRESH]
     waves: list[JSONValue] = [{"include": include} for include in _waves(stale)]
     return json.dumps({"waves": waves}, separators=(",", ":")) + "\n"
 
 
 def runner_for(platform: str, runners: Mapping[str, str]) -> str:
-    """Return the label of the runner that builds for a platform.
+    """Return the runner label for a platform.
 
     Args:
-        platform: as builders say it: `x86_64-unknown-linux-musl`, `linux/arm64`, `x86_64-linux`, `any`.
-        runners: pattern to label, as configured; the first that matches wins.
+        platform: as in artifact ids: `x86_64-unknown-linux-musl`, `linux/arm64`, `x86_64-linux`, `any`.
+        runners: configured patterns and labels; the first match wins.
     """
     for pattern, label in runners.items():
         if fnmatch.fnmatchcase(platform, pattern):
@@ -77,33 +77,33 @@ def _waves(steps: Sequence[Step]) -> Iterable[list[JSONValue]]:
 
 
 def _jobs(steps: Sequence[Step]) -> list[_Job]:
-    """Return the job of each step: its group, divided only where groups wait for each other."""
+    """Return the job of each step: its group, split only where groups depend on each other cyclically."""
     jobs = [_Job(s.workspace.root, s.artifact.group, s.artifact.platform) for s in steps]
     entangled = _entangled(_edges(steps, jobs))
     if not entangled:
         return jobs
-    # A part is built after lower parts: of another group's artifact one is a part higher, of the own group's none.
-    at = {(s.workspace.root, s.artifact.id): number for number, s in enumerate(steps)}
+    # Parts are built in ascending order; only a dependency on another group's artifact increases the part.
+    index = {(s.workspace.root, s.artifact.id): number for number, s in enumerate(steps)}
     for number, step in enumerate(steps):  # upstream comes first
         job = jobs[number]
         if job in entangled:
-            upstream = (jobs[at[key]] for u in step.artifact.upstream if (key := (job.root, u)) in at)
+            upstream = (jobs[index[key]] for u in step.artifact.upstream if (key := (job.root, u)) in index)
             part = max((u.part + (u[:3] != job[:3]) for u in upstream if u._replace(part=0) in entangled), default=0)
             jobs[number] = job._replace(part=part)
     return jobs
 
 
 def _edges(steps: Sequence[Step], jobs: Sequence[_Job]) -> dict[_Job, set[_Job]]:
-    """Return each job's upstream jobs, itself not among them."""
-    of = {(s.workspace.root, s.artifact.id): job for s, job in zip(steps, jobs, strict=True)}
+    """Return each job's upstream jobs, excluding itself."""
+    job_of = {(s.workspace.root, s.artifact.id): job for s, job in zip(steps, jobs, strict=True)}
     edges: dict[_Job, set[_Job]] = {job: set() for job in jobs}
     for step, job in zip(steps, jobs, strict=True):
-        edges[job] |= {of[key] for u in step.artifact.upstream if (key := (job.root, u)) in of} - {job}
+        edges[job] |= {job_of[key] for u in step.artifact.upstream if (key := (job.root, u)) in job_of} - {job}
     return edges
 
 
 def _entangled(edges: Mapping[_Job, set[_Job]]) -> set[_Job]:
-    """Return the jobs that wait for each other, and those between them."""
+    """Return the jobs on dependency cycles, and those between cycles."""
     backwards: dict[_Job, set[_Job]] = {job: set() for job in edges}
     for job, upstream in edges.items():
         for u in upstream:
@@ -112,7 +112,7 @@ def _entangled(edges: Mapping[_Job, set[_Job]]) -> set[_Job]:
 
 
 def _cyclic(edges: Mapping[_Job, set[_Job]]) -> set[_Job]:
-    """Return the jobs that can't be put into an order, or come after such."""
+    """Return the jobs on cycles and downstream of cycles (Kahn's algorithm)."""
     waiting = {job: len(upstream) for job, upstream in edges.items()}
     after: dict[_Job, list[_Job]] = defaultdict(list)
     for job, upstream in edges.items():
@@ -130,13 +130,13 @@ def _cyclic(edges: Mapping[_Job, set[_Job]]) -> set[_Job]:
 
 
 def _names(members: Mapping[_Job, Sequence[Step]]) -> dict[_Job, str]:
-    """Return a name for each job, no two alike: its group, and what tells it from the group's other jobs."""
-    alike: dict[str, list[_Job]] = defaultdict(list)
+    """Return a unique name for each job: its group, numbered if the group has several jobs."""
+    by_group: dict[str, list[_Job]] = defaultdict(list)
     for job in members:
-        alike[job.group].append(job)
+        by_group[job.group].append(job)
     return {
         job: job.group if len(jobs) == 1 else f"{job.group} ({number} of {len(jobs)})"
-        for jobs in alike.values()
+        for jobs in by_group.values()
         for number, job in enumerate(jobs, start=1)
     }
 

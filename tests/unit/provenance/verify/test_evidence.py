@@ -13,7 +13,7 @@ from doit_provenance.provenance.fs.folder import opened
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.record import IMAGE, file_names, image_names
-from doit_provenance.provenance.verify.artifact import Measured, measure, measure_image
+from doit_provenance.provenance.verify.evidence import Measured, measure, measure_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Removing an artifact from the output folder, and nothing that is not ours."""
+"""Removal of artifacts from the output folder, sparing all other files."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What would be removed of one artifact.
+    """What to remove of one artifact.
 
     Attributes:
         output: the output folder.
-        place: the artifact's folder in it.
-        ours: the files in it that a build leaves; empty: it holds no record, so nothing shows that it is ours.
-        others: what else lies there, and stays.
-        left: staging folders of runs that were killed.
-        reason: why nothing in `place` is touched, if so.
+        place: the artifact's folder.
+        ours: the files in it that a build writes; empty if there is no record, so the folder may be foreign.
+        others: other files in it, which are kept.
+        left: staging folders of killed runs.
+        reason: why `place` is not touched; otherwise empty.
     """
 
     output: Path
@@ -39,7 +39,7 @@ class Removal:
 
 
 def removal_of(output: Path, folder: Path) -> Removal:
-    """Find what there is to be removed of the artifact whose folder is `output / folder`.
+    """Find what to remove of the artifact in `output / folder`.
 
     Raises:
         StoreError: a folder can't be read.
@@ -52,13 +52,15 @@ def removal_of(output: Path, folder: Path) -> Removal:
         if not place.exists():
             return Removal(output=output, place=place, left=left)
         if not place.is_dir():
-            return Removal(output=output, place=place, left=left, reason="it is no folder")
+            return Removal(output=output, place=place, left=left, reason="it is not a folder")
         found = sorted(place.iterdir())
     except OSError as error:
         raise StoreError(f"can't read `{error.filename or place}`: {error.strerror}") from error
     records = [p.name for p in found if p.name.endswith(RECORD_SUFFIX)]
     if not records:
-        return Removal(output=output, place=place, left=left, reason="it holds no record, so it may not be ours")
+        return Removal(
+            output=output, place=place, left=left, reason="it contains no record, so no build may have written it"
+        )
     made = {name for record in records for name in _names(record.removesuffix(RECORD_SUFFIX))}
     if (place / IMAGE / LAYOUT_FILE).is_file():
         made.add(IMAGE)
@@ -72,7 +74,7 @@ def removal_of(output: Path, folder: Path) -> Removal:
 
 
 def remove(removal: Removal) -> None:
-    """Remove it, and the folders above that are empty then. Whoever reads meanwhile finds all of it or no record.
+    """Remove the artifact and parent folders that become empty; concurrent readers see all of it or no record.
 
     Raises:
         StoreError: something can't be removed.
@@ -98,7 +100,7 @@ def remove(removal: Removal) -> None:
     for parent in place.parents:
         if parent == removal.output:
             break
-        with contextlib.suppress(OSError):  # another artifact's lies there too
+        with contextlib.suppress(OSError):  # not empty: it contains other artifacts
             parent.rmdir()
 
 

@@ -13,7 +13,7 @@ from ...provenance.fs import copies
 from ..builder import Artifact, Built, Declared
 from ..freshness.inputs import LazyInputs, Meter
 from .discover import Binary, Group, discover
-from .metadata import find_manifests
+from .workspaces import find_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,9 +88,8 @@ class CargoBuilder:
     ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
         """Return the inventory of a binary that `build` made, and its packages and tools as SLSA materials."""
         from ...provenance.source import time_of
-        from .contents import read_contents
-        from .describe import Facts, describe
-        from .parameters import materials
+        from .describe import Facts, describe, materials
+        from .observe import read_contents
 
         binary = self._binaries[artifact]
         run = self._runs[artifact]
@@ -164,8 +163,8 @@ class CargoBuilder:
         return held
 
     def _built(self, run: Run, binary: Binary, path: Path) -> Built:
-        from .parameters import BUILD_TYPE, external, internal
-        from .recorded import recorded
+        from .describe import BUILD_TYPE, external, internal
+        from .run import recorded
 
         root = self.workspace.source.root
         meter = Meter(self.workspace.root, self.context.build_dirs)

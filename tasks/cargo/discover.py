@@ -12,18 +12,66 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import ConfigError, did_you_mean
 from ..builder import Artifact
-from .features import FeatureChoice, enabled
-from .ground import MANIFEST
-from .metadata import CargoWorkspace, Package, refuse_confusable
-from .workspaces import Asked, ask
+from .fingerprint import MANIFEST
+from .workspaces import Asked, CargoWorkspace, Package, ask, refuse_confusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...provenance.config import Cargo
     from ..context import Context
     from ..workspace import Workspace
     from .toolchain import Toolchain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureChoice:
+    """One choice of features for a cargo call.
+
+    Attributes:
+        name: of the feature set; empty for the one without a name.
+        include: globs over binary names that the set is built for.
+    """
+
+    name: str = ""
+    include: tuple[str, ...] = ("*",)
+    features: tuple[str, ...] = ()
+    all_features: bool = False
+    no_default_features: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """What the set adds to an artifact's name."""
+        return f"+{self.name}" if self.name else ""
+
+    def arguments(self) -> list[str]:
+        """Return cargo's arguments."""
+        found = ["--features", ",".join(self.features)] if self.features else []
+        found += ["--all-features"] if self.all_features else []
+        return found + (["--no-default-features"] if self.no_default_features else [])
+
+
+def enabled(choice: FeatureChoice, package: str, features: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    """Return which of `package`'s own features the choice enables (The Cargo Book, Features).
+
+    `features` is what each feature of the package enables: other features, `dep:NAME`, `NAME/FEATURE`, `NAME?/FEATURE`.
+    """
+    if choice.all_features:
+        return frozenset(features)
+    pending = [] if choice.no_default_features else ["default"]
+    for feature in choice.features:
+        owner, slash, name = feature.partition("/")
+        if not slash or owner == package:
+            pending.append(name if slash else feature)
+    found: set[str] = set()
+    while pending:
+        feature = pending.pop()
+        if feature in features and feature not in found:
+            found.add(feature)
+            # `NAME/FEATURE` also enables the feature NAME of an optional dependency; `NAME?/FEATURE` does not.
+            pending += [one.partition("/")[0] for one in features[feature]]
+    return frozenset(found)
+
 
 _HOST_TUPLE = "host-tuple"
 """Cargo's own word for the host as a target (The Cargo Book, `cargo build --target`)."""

@@ -15,8 +15,8 @@ from doit_provenance.provenance.config import load
 from doit_provenance.provenance.errors import ProvenanceError
 from doit_provenance.tasks.cargo import metadata, said, units
 from doit_provenance.tasks.cargo.builder import CargoBuilder
+from doit_provenance.tasks.cargo.declare import UNKNOWN
 from doit_provenance.tasks.cargo.discover import discover
-from doit_provenance.tasks.cargo.resolve import UNKNOWN
 from doit_provenance.tasks.context import Context, ShortMemory
 from doit_provenance.tasks.workspace import Workspace
 
@@ -243,7 +243,7 @@ def steered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steered:
 
 
 def _rustup_home() -> Path:
-    from doit_provenance.tasks.cargo.configuration import rustup_home
+    from doit_provenance.tasks.cargo.manifest_scan import rustup_home
 
     return rustup_home()
 

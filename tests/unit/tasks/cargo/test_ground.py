@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doit_provenance.tasks.cargo.ground import Ground, Subject, look, members, subject
+from doit_provenance.tasks.cargo.fingerprint import Ground, Subject, look, members, subject
 
 if TYPE_CHECKING:
     from pathlib import Path

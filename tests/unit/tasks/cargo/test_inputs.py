@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from doit_provenance.provenance.errors import InputChangedError, ToolError
-from doit_provenance.tasks.cargo.inputs import Inputs, input_files, moment, package_files
+from doit_provenance.tasks.cargo.unit_inputs import Inputs, input_files, moment, package_files
 
 
 def _files(root: Path, *names: str) -> None:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo.messages import Messages, read_messages
+from doit_provenance.tasks.cargo.invoke import Messages, read_messages
 from doit_provenance.tasks.cargo.observe import Loaded, observe
-from doit_provenance.tasks.cargo.said import Said
-from doit_provenance.tasks.cargo.toolchain import Toolchain
+from doit_provenance.tasks.cargo.toolchain import Said, Toolchain
 from doit_provenance.tasks.cargo.units import UnitGraph, read_units
 
 if TYPE_CHECKING:

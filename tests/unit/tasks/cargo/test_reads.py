@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doit_provenance.tasks.cargo.messages import Compiled, Messages, ScriptRun, UnitKey
+from doit_provenance.tasks.cargo.invoke import Compiled, Messages, ScriptRun
 from doit_provenance.tasks.cargo.observe import Loaded
-from doit_provenance.tasks.cargo.reads import Reads, counting
-from doit_provenance.tasks.cargo.units import Unit, UnitGraph
+from doit_provenance.tasks.cargo.unit_inputs import Reads, counting
+from doit_provenance.tasks.cargo.units import Unit, UnitGraph, UnitKey
 from doit_provenance.tasks.freshness.inputs import LazyInputs
 
 if TYPE_CHECKING:

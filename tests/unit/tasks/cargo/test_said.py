@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.tasks.cargo import said
-from doit_provenance.tasks.cargo.said import Said
+from doit_provenance.tasks.cargo import toolchain
+from doit_provenance.tasks.cargo.toolchain import Said
 from doit_provenance.tasks.context import ShortMemory
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(" ".join(argv))
         return f"{len(found)}\n".encode()
 
-    monkeypatch.setattr(said, "capture", capture)
+    monkeypatch.setattr(toolchain, "capture", capture)
     return found
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.tasks.cargo.ground import Subject, subject
-from doit_provenance.tasks.cargo.survey import package_settings, survey
+from doit_provenance.tasks.cargo.fingerprint import Subject, subject
+from doit_provenance.tasks.cargo.manifest_scan import package_settings, survey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

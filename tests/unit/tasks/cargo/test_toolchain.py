@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo.said import Said
-from doit_provenance.tasks.cargo.toolchain import Toolchain
+from doit_provenance.tasks.cargo.toolchain import Said, Toolchain
 from doit_provenance.tasks.context import ShortMemory
 from doit_provenance.tasks.programs import Programs
 

@@ -8,8 +8,7 @@ import pytest
 
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.cargo import units
-from doit_provenance.tasks.cargo.said import Said
-from doit_provenance.tasks.cargo.toolchain import Toolchain
+from doit_provenance.tasks.cargo.toolchain import Said, Toolchain
 from doit_provenance.tasks.cargo.units import UnitGraph, read_units
 
 PROFILE = {"opt_level": "3", "panic": "abort", "debug_assertions": False, "overflow_checks": True, "lto": "false"}

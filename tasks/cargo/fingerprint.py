@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ...provenance.json import JSONValue
 
+
 MANIFEST = "Cargo.toml"
 _WILD = frozenset("*?[")
 

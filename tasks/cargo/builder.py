@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..freshness.snapshot import Snapshot
     from .declare import Declarations
     from .observe import Loaded
-    from .run import Run, Runner
+    from .run import BuildRunner, CargoBuild
 
 
 class CargoBuilder:
@@ -44,7 +44,7 @@ class CargoBuilder:
         self.workspace = context.workspace
         self._groups: dict[str, Group] = {}
         self._binaries: dict[Artifact, Binary] = {}
-        self._runs: dict[Artifact, Run] = {}
+        self._runs: dict[Artifact, CargoBuild] = {}
         self._building: dict[Path, threading.Lock] = {}
         self._describing = threading.Lock()
 
@@ -132,10 +132,10 @@ class CargoBuilder:
         return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="cargo")
 
     @cached_property
-    def _runner(self) -> Runner:
-        from .run import Runner
+    def _runner(self) -> BuildRunner:
+        from .run import BuildRunner
 
-        return Runner(self.context, self._declarations, self._pool, self._tables)
+        return BuildRunner(self.context, self._declarations, self._pool, self._tables)
 
     @cached_property
     def _tables(self) -> Manifests:
@@ -156,13 +156,13 @@ class CargoBuilder:
     def _held(self, artifact: Artifact) -> Path:
         return self._scratch / "built" / artifact.folder / artifact.file
 
-    def _hold(self, run: Run, binary: Binary) -> Path:
+    def _hold(self, run: CargoBuild, binary: Binary) -> Path:
         executable = run.call.executable(binary)
         held = self._held(binary.artifact)
         copies.hold(executable, held)
         return held
 
-    def _built(self, run: Run, binary: Binary, path: Path) -> Built:
+    def _built(self, run: CargoBuild, binary: Binary, path: Path) -> Built:
         from .describe import BUILD_TYPE, external, internal
         from .run import recorded
 

@@ -19,7 +19,7 @@ from ...provenance.errors import ToolError, UnreadableError
 from ..builder import Declared
 from ..freshness.inputs import ABSENT, Kind, Known, Meter, key, measure_file
 from ..programs import find_program
-from .fingerprint import MANIFEST, Subject, subject
+from .fingerprint import MANIFEST, Probe, probe_key
 from .manifest_scan import cargo_home, configuration_files, toolchain_files
 from .toolchain import compiler_files
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..context import Context, Memory
     from ..programs import Programs
     from .discover import Binary, Group
-    from .fingerprint import Ground
+    from .fingerprint import Fingerprint
     from .toolchain import Toolchain
     from .units import UnitGraph
 
@@ -58,21 +58,21 @@ class Resolved:
 class Basis:
     """All that the unit graph of a group rests on, at one moment."""
 
-    ground: Ground
+    fingerprint: Fingerprint
     lock: Known | None
     request: str
 
     @property
     def digest(self) -> str:
         """One sha256 of it."""
-        text = "\0".join((self.ground.digest, self.lock.sha256 if self.lock else ABSENT, self.request))
+        text = "\0".join((self.fingerprint.digest, self.lock.sha256 if self.lock else ABSENT, self.request))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def moved(self, since: Basis, lock: Path) -> str | None:
+    def changed_since(self, since: Basis, lock: Path) -> str | None:
         """Return the path of what is different; `None`: nothing."""
         if (self.lock and self.lock.sha256) != (since.lock and since.lock.sha256):
             return str(lock)
-        return self.ground.moved(since.ground)
+        return self.fingerprint.changed_since(since.fingerprint)
 
 
 def lock_file(group: Group) -> Path:
@@ -101,7 +101,7 @@ class Resolver:
         self._graphs: dict[str, tuple[str, UnitGraph]] = {}
         self._resolved: dict[str, tuple[str, Mapping[str, Resolved]]] = {}
 
-    def basis(self, group: Group, ground: Ground) -> Basis:
+    def basis(self, group: Group, fingerprint: Fingerprint) -> Basis:
         """Return what a group's graph rests on now, with what was looked at just before.
 
         Raises:
@@ -110,7 +110,7 @@ class Resolver:
         entry = self._memory.get(_key("resolved", group))
         known = Known.from_json(entry.get("lock")) if isinstance(entry, dict) else None
         lock = measure_file(str(lock_file(group)), known)
-        return Basis(ground=ground, lock=lock, request="\0".join(request(group)))
+        return Basis(fingerprint=fingerprint, lock=lock, request="\0".join(request(group)))
 
     def graph(self, group: Group, basis: Basis, scratch: Path | None) -> UnitGraph:
         """Return the unit graph of all of a group.
@@ -127,7 +127,7 @@ class Resolver:
         with self._lock:
             digest, graph = self._graphs.get(group.id, ("", None))
             if graph is None or digest != basis.digest:
-                graph = self._recalled_graph(group, basis) or _ask(group, scratch)
+                graph = self._recalled_graph(group, basis) or _query_graph(group, scratch)
                 self._graphs[group.id] = basis.digest, graph
             return graph
 
@@ -159,13 +159,15 @@ class Resolver:
     def _resolve(self, group: Group, graph: UnitGraph, lock: Mapping[PackageId, Locked] | None) -> dict[str, Resolved]:
         # Where nothing has changed, none of this is needed, and so not even imported.
         from ...provenance.sbom.cargo import local_folder, read_lock
-        from .manifest_scan import package_settings, survey
+        from .manifest_scan import package_settings, scan_manifests
         from .units import Resolutions
 
         resolutions = Resolutions(graph, read_lock(lock_file(group)) if lock is None else lock)
         settings: dict[Path, str] = {}
         folders = {p: f for p in graph.packages(range(len(graph.units))) if (f := local_folder(p)) is not None}
-        documents = survey([group.root / MANIFEST, *(folder / MANIFEST for folder in folders.values())]).manifests
+        documents = scan_manifests(
+            [group.root / MANIFEST, *(folder / MANIFEST for folder in folders.values())]
+        ).manifests
         for folder in folders.values():
             text = json.dumps(package_settings(folder / MANIFEST, documents), sort_keys=True, default=str)
             settings[folder] = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
@@ -183,8 +185,8 @@ class Resolver:
         from ...provenance.sbom.cargo import local_folder
 
         packages = (folder for p in graph.packages(range(len(graph.units))) if (folder := local_folder(p)) is not None)
-        watched = basis.ground.values
-        if not (group.asked.certain and all(subject(Subject.FILE, p / MANIFEST) in watched for p in packages)):
+        watched = basis.fingerprint.values
+        if not (group.info.certain and all(probe_key(Probe.FILE, p / MANIFEST) in watched for p in packages)):
             return  # it rests on more than is looked at
         binaries: dict[str, JSONValue] = {
             name: {"digest": one.digest, "manifests": dict(one.manifests)} for name, one in found.items()
@@ -194,7 +196,7 @@ class Resolver:
         self._memory.put(_key("graph", group), {"basis": basis.digest, "graph": graph.to_json()})
 
     def _recalled(self, group: Group) -> tuple[str, Mapping[str, Resolved]]:
-        entry: Any = self._memory.get(_key("resolved", group)) if group.asked.certain else None
+        entry: Any = self._memory.get(_key("resolved", group)) if group.info.certain else None
         try:
             binaries = entry["binaries"].items()
             found = {n: Resolved(digest=one["digest"], manifests=one["manifests"]) for n, one in binaries}
@@ -205,14 +207,14 @@ class Resolver:
     def _recalled_graph(self, group: Group, basis: Basis) -> UnitGraph | None:
         from .units import UnitGraph
 
-        entry: Any = self._memory.get(_key("graph", group)) if group.asked.certain else None
+        entry: Any = self._memory.get(_key("graph", group)) if group.info.certain else None
         try:
             return UnitGraph.from_json(entry["graph"]) if entry["basis"] == basis.digest else None
         except (KeyError, TypeError, ValueError):
             return None
 
 
-def _ask(group: Group, scratch: Path | None) -> UnitGraph:
+def _query_graph(group: Group, scratch: Path | None) -> UnitGraph:
     from .units import read_units
 
     if scratch is not None:
@@ -249,7 +251,7 @@ class Declarations:
         self.programs = context.programs
         self._tool = context.workspace.config.cargo.tool
         self._meter = Meter(context.workspace.root, context.build_dirs)
-        self._look: Callable[[Group], Ground] = lambda group: group.asked.look_again(
+        self._measure: Callable[[Group], Fingerprint] = lambda group: group.info.remeasure(
             context.workspace.root, context.workspace.config.cargo.manifests
         )
         self._resolver = Resolver(context.memory, self._meter.name)
@@ -269,7 +271,7 @@ class Declarations:
         """
         with self._lock:
             if group.id not in self._bases:
-                self._bases[group.id] = self._resolver.basis(group, group.asked.ground)
+                self._bases[group.id] = self._resolver.basis(group, group.info.fingerprint)
             basis = self._bases[group.id]
             if group.id not in self._unresolved:
                 try:
@@ -284,7 +286,7 @@ class Declarations:
         Raises:
             ToolError: a file can't be read.
         """
-        basis = self._resolver.basis(group, self._look(group))
+        basis = self._resolver.basis(group, self._measure(group))
         with self._lock:
             self._bases[group.id] = basis
             self._unresolved.discard(group.id)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import ConfigError, did_you_mean
 from ..builder import Artifact
 from .fingerprint import MANIFEST
-from .workspaces import Asked, CargoWorkspace, Package, ask, refuse_confusable
+from .workspaces import CargoInfo, CargoWorkspace, Package, read_cargo_info, refuse_confusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ class Group:
 
     id: str
     toolchain: Toolchain
-    asked: Asked
+    info: CargoInfo
     target_directory: Path
     build_directory: Path
     triple: str | None
@@ -143,15 +143,15 @@ def discover(context: Context) -> tuple[Group, ...]:
     choices = _feature_choices(config)
     groups: list[Group] = []
     known: list[Package] = []
-    asked = ask(context.workspace.root, config.manifests, context.memory)
-    refuse_confusable(asked.workspaces)
-    for cargo_workspace in asked.workspaces:
+    info = read_cargo_info(context.workspace.root, config.manifests, context.memory)
+    refuse_confusable(info.workspaces)
+    for cargo_workspace in info.workspaces:
         known += cargo_workspace.members
-        toolchain = asked.toolchains[cargo_workspace.root]
+        toolchain = info.toolchains[cargo_workspace.root]
         for choice in choices:
             shipped = list(_shipped(cargo_workspace, config, choice, choices))
             for triple in _triples(config, toolchain):
-                groups += _groups(context.workspace, cargo_workspace, asked, choice, triple, shipped)
+                groups += _groups(context.workspace, cargo_workspace, info, choice, triple, shipped)
     _refuse_unmatched(context.workspace, known)
     _refuse_doubles(groups)
     return tuple(groups)
@@ -215,13 +215,13 @@ def _missing(choice: FeatureChoice, package: Package, target: str) -> list[str]:
 def _groups(
     workspace: Workspace,
     cargo_workspace: CargoWorkspace,
-    asked: Asked,
+    info: CargoInfo,
     choice: FeatureChoice,
     triple: str | None,
     shipped: Sequence[tuple[Package, str]],
 ) -> Iterator[Group]:
     config = workspace.config.cargo
-    toolchain = asked.toolchains[cargo_workspace.root]
+    toolchain = info.toolchains[cargo_workspace.root]
     glibc = _GLIBC.fullmatch(triple or "")
     platform = glibc["triple"] if glibc else triple or toolchain.host
     place = "" if cargo_workspace.root == workspace.root else f"/{_relative(cargo_workspace.root, workspace.root)}"
@@ -244,7 +244,7 @@ def _groups(
         yield Group(
             id=group,
             toolchain=toolchain,
-            asked=asked,
+            info=info,
             target_directory=cargo_workspace.target_directory,
             build_directory=cargo_workspace.build_directory,
             triple=triple,

@@ -154,7 +154,7 @@ _NO_LOCK = "there is no Cargo.lock, and `--locked` lets cargo make none: run `ca
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class Invocation:
     """What one call that ended well said, and the graph of what it was asked for.
 
     Attributes:
@@ -191,7 +191,7 @@ def build(
     progress: Progress,
     pool: Executor,
     graph: Callable[[], UnitGraph],
-) -> Call:
+) -> Invocation:
     """Build `binaries`, all of `group`; what the tool says goes to `progress`.
 
     The unit graph of the whole group is found out meanwhile, by `graph` in `pool`.
@@ -223,10 +223,10 @@ def build(
             )
     finished = datetime.now(UTC)
     known = known or pool.submit(graph)
-    return Call(messages=messages, graph=known.result(), started=started, finished=finished)
+    return Invocation(messages=messages, graph=known.result(), started=started, finished=finished)
 
 
-def likely_executable(group: Group, binary: Binary) -> Path:
+def expected_executable(group: Group, binary: Binary) -> Path:
     """Return where an earlier build left a binary, if there was one (The Cargo Book, Build cache)."""
     folder = {"dev": "debug", "test": "debug", "bench": "release"}.get(group.profile, group.profile)
     return group.target_directory / (group.platform if group.triple else "") / folder / binary.artifact.file

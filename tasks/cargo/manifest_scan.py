@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...provenance.digest import read_limited
 from ...provenance.errors import ToolError, UnreadableError
-from .fingerprint import MANIFEST, Subject, is_pattern, members, subject
+from .fingerprint import MANIFEST, Probe, is_pattern, members, probe_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -104,7 +104,7 @@ _TARGETS = (SCRIPT, "src/lib.rs", "src/main.rs")
 
 
 @dataclass(slots=True)
-class Survey:
+class ManifestScan:
     """What was found.
 
     Attributes:
@@ -113,24 +113,24 @@ class Survey:
         certain: everything was understood; else an answer may rest on more.
     """
 
-    subjects: set[str] = field(default_factory=set)
+    probes: set[str] = field(default_factory=set)
     manifests: dict[Path, Table] = field(default_factory=dict)
     certain: bool = True
 
 
-def survey(manifests: Iterable[Path]) -> Survey:
+def scan_manifests(manifests: Iterable[Path]) -> ManifestScan:
     """Survey the workspaces that `manifests`, absolute paths, belong to.
 
     Raises:
         ToolError: cargo's configuration can't be read.
     """
-    found = Survey()
+    found = ManifestScan()
     pending = list(manifests)
     for cwd in {path.parent for path in pending}:
         pending += _settings(cwd, found)
     home = rustup_home()
-    found.subjects.add(subject(Subject.LINKS, home / "toolchains"))
-    found.subjects |= {subject(Subject.FILE, path) for path in (home / "settings.toml", "/etc/rustup/settings.toml")}
+    found.probes.add(probe_key(Probe.LINKS, home / "toolchains"))
+    found.probes |= {probe_key(Probe.FILE, path) for path in (home / "settings.toml", "/etc/rustup/settings.toml")}
     known: set[Path] = set()
     while pending:
         path = pending.pop()
@@ -140,10 +140,10 @@ def survey(manifests: Iterable[Path]) -> Survey:
     return found
 
 
-def _settings(cwd: Path, found: Survey) -> Iterator[Path]:
+def _settings(cwd: Path, found: ManifestScan) -> Iterator[Path]:
     """Note what configures cargo in `cwd`; yield the manifests that it names."""
     for path in (*configuration_files(cwd), *toolchain_files(cwd)):
-        found.subjects.add(subject(Subject.FILE, path))
+        found.probes.add(probe_key(Probe.FILE, path))
         if path.parent.name != ".cargo" and path.name.startswith("rust-toolchain"):
             continue
         tables = read_configuration(path)
@@ -154,9 +154,9 @@ def _settings(cwd: Path, found: Survey) -> Iterator[Path]:
             yield from (Path(os.path.normpath(base / str(one)), MANIFEST) for one in overrides)
 
 
-def _manifest(path: Path, found: Survey) -> Iterator[Path]:
+def _manifest(path: Path, found: ManifestScan) -> Iterator[Path]:
     """Note a manifest and what lies around it; yield those that it leads to."""
-    found.subjects.add(subject(Subject.FILE, path))
+    found.probes.add(probe_key(Probe.FILE, path))
     try:
         tables = tomllib.loads(read_limited(path, _LIMIT).decode("utf-8-sig"))
     except UnreadableError:
@@ -170,8 +170,8 @@ def _manifest(path: Path, found: Survey) -> Iterator[Path]:
     # Cargo goes up until it finds the root of the workspace: what may come to lie on that way counts.
     yield from (above / MANIFEST for above in folder.parents)
     if isinstance(package := tables.get("package"), dict):
-        found.subjects |= {subject(Subject.PRESENCE, folder / name) for name in (*_TARGETS, *READMES)}
-        found.subjects.add(subject(Subject.PROGRAMS, folder / "src" / "bin"))
+        found.probes |= {probe_key(Probe.PRESENCE, folder / name) for name in (*_TARGETS, *READMES)}
+        found.probes.add(probe_key(Probe.PROGRAMS, folder / "src" / "bin"))
         if isinstance(root := package.get("workspace"), str):
             yield Path(os.path.normpath(folder / root), MANIFEST)
     for owner in (tables, *_tables(tables.get("target")), _table(tables.get("workspace"))):
@@ -180,7 +180,7 @@ def _manifest(path: Path, found: Survey) -> Iterator[Path]:
     yield from _members(_table(tables.get("workspace")), folder, found)
 
 
-def _members(workspace: Table, folder: Path, found: Survey) -> Iterator[Path]:
+def _members(workspace: Table, folder: Path, found: ManifestScan) -> Iterator[Path]:
     for key in ("members", "default-members"):
         patterns = workspace.get(key)
         for one in patterns if isinstance(patterns, list) else []:
@@ -188,7 +188,7 @@ def _members(workspace: Table, folder: Path, found: Survey) -> Iterator[Path]:
             if "**" in pattern or (is_pattern(str(folder)) and is_pattern(str(one))):
                 found.certain = False  # a whole tree, or a folder whose own name looks like a pattern
             elif is_pattern(str(one)):
-                found.subjects.add(subject(Subject.MEMBERS, pattern))
+                found.probes.add(probe_key(Probe.MEMBERS, pattern))
                 yield from (Path(member, MANIFEST) for member in members(pattern))
             else:
                 yield Path(pattern, MANIFEST)

@@ -45,7 +45,7 @@ def compiler_files(sysroot: Path, targets: Iterable[str]) -> list[Path]:
     return [sysroot / "bin" / "rustc", *sorted((sysroot / "lib").glob(_COMPILER)), *libraries]
 
 
-class Said:
+class ToolQueries:
     """The answers that hold in `cwd`, by what was asked.
 
     They are kept for later runs once `keep` says what they rest on; until then for this run alone. Asked are only
@@ -56,7 +56,7 @@ class Said:
         self.cwd = cwd
         self._answers: dict[str, str] = {}
         self._memory: Memory | None = None
-        self._ground = ""
+        self._fingerprint = ""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,13 +76,17 @@ class Said:
             self._put()
         return self._answers[question]
 
-    def keep(self, memory: Memory, ground: str) -> None:
+    def keep(self, memory: Memory, fingerprint: str) -> None:
         """Take up what was answered on the same ground, a digest, and let what is answered from now on be kept."""
-        self._memory, self._ground = memory, ground
+        self._memory, self._fingerprint = memory, fingerprint
         found = memory.get(self._key)
-        if isinstance(found, dict) and found.get("ground") == ground and isinstance(said := found.get("said"), dict):
-            new = self._answers.keys() - said.keys()
-            self._answers = {question: str(answer) for question, answer in said.items()} | self._answers
+        if (
+            isinstance(found, dict)
+            and found.get("ground") == fingerprint
+            and isinstance(queries := found.get("said"), dict)
+        ):
+            new = self._answers.keys() - queries.keys()
+            self._answers = {question: str(answer) for question, answer in queries.items()} | self._answers
             if not new:
                 return
         self._put()
@@ -93,7 +97,7 @@ class Said:
 
     def _put(self) -> None:
         if self._memory is not None:
-            self._memory.put(self._key, {"ground": self._ground, "said": dict(self._answers)})
+            self._memory.put(self._key, {"ground": self._fingerprint, "said": dict(self._answers)})
 
 
 _TOKEN = re.compile(r'\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|"(?P<text>[^"]*)"|(?P<mark>[(),=]))')
@@ -167,17 +171,17 @@ class Toolchain:
         said: what they have answered there.
     """
 
-    said: Said
+    queries: ToolQueries
 
     @property
     def cwd(self) -> Path:
         """The cargo workspace's root, from where cargo looks for its configuration."""
-        return self.said.cwd
+        return self.queries.cwd
 
     @property
     def environment(self) -> dict[str, str]:
         """For our own questions to cargo and rustc. RUSTC_BOOTSTRAP is for them alone, never for a build."""
-        return self.said.environment
+        return self.queries.environment
 
     @cached_property
     def version(self) -> Mapping[str, str]:
@@ -186,7 +190,7 @@ class Toolchain:
         Raises:
             ToolError: there is no rustc, or it answers something else.
         """
-        output = self.said.ask([self.rustc, "-vV"])
+        output = self.queries.ask([self.rustc, "-vV"])
         version = dict(re.findall(r"^([a-zA-Z-]+): (.*)$", output, re.MULTILINE))
         if not {"release", "host"} <= version.keys():
             raise ToolError(f"`rustc -vV` answered what was not understood in `{self.cwd}`:\n{output.strip()}")
@@ -200,7 +204,7 @@ class Toolchain:
     @cached_property
     def config(self) -> Mapping[str, JSONValue]:
         """Cargo's merged configuration files, as cargo itself reads them."""
-        output = self.said.ask(["cargo", "config", "get", "-Zunstable-options", "--format", "json"])
+        output = self.queries.ask(["cargo", "config", "get", "-Zunstable-options", "--format", "json"])
         try:
             config = read_json(output.encode())
         except ValueError as error:
@@ -226,7 +230,7 @@ class Toolchain:
     @cached_property
     def sysroot(self) -> Path:
         """Where the toolchain and its standard library lie."""
-        return Path(self.said.ask([self.rustc, "--print", "sysroot"]).strip())
+        return Path(self.queries.ask([self.rustc, "--print", "sysroot"]).strip())
 
     @property
     def default_targets(self) -> tuple[str | None, ...]:
@@ -241,7 +245,7 @@ class Toolchain:
     @property
     def cargo_version(self) -> str:
         """Cargo's version."""
-        words = self.said.ask(["cargo", "--version"]).split()
+        words = self.queries.ask(["cargo", "--version"]).split()
         return words[1] if len(words) > 1 else "unknown"
 
     def programs(self, digests: Programs) -> Mapping[str, tuple[str, str]]:
@@ -299,7 +303,7 @@ class Toolchain:
         return "cc" if target == self.host and "windows" not in target else None
 
     def _cfg(self, target: str) -> frozenset[str]:
-        return frozenset(self.said.ask([self.rustc, "--print", "cfg", "--target", target]).splitlines())
+        return frozenset(self.queries.ask([self.rustc, "--print", "cfg", "--target", target]).splitlines())
 
     def script_override(self, links: str, target: str) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return the cfgs and variables that cargo's configuration sets for the library `links`, if it does.

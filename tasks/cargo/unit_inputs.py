@@ -37,7 +37,7 @@ _SAYS_WHAT_IT_READS = re.compile(rb"^cargo::?rerun-if-(?:env-)?changed=", re.MUL
 
 
 def input_files(
-    executable: Path, further: Iterable[Path], *, workspace: Path, made: Collection[Path], repository: Path
+    executable: Path, further: Iterable[Path], *, workspace: Path, build_dirs: Collection[Path], repository: Path
 ) -> tuple[Path, ...]:
     """Return the files that went into the binary that cargo left at `executable`, sorted.
 
@@ -49,18 +49,18 @@ def input_files(
         executable: as cargo's message names it.
         further: what counts besides, as manifests (`further_files`).
         workspace: the cargo workspace's folder.
-        made: folders; what lies in them was made by a build, ours or cargo's.
+        build_dirs: folders; what lies in them was made by a build, ours or cargo's.
         repository: up to where settings are looked for.
     """
     found = {workspace / MANIFEST, workspace / "Cargo.lock", *further, *_settings(workspace, repository)}
     for path in named(executable):
-        found |= set(files_of(path, made))
-    return tuple(sorted(without_made(found, made)))
+        found |= set(files_of(path, build_dirs))
+    return tuple(sorted(outside_build_dirs(found, build_dirs)))
 
 
-def without_made(paths: Iterable[Path], made: Collection[Path]) -> Iterator[Path]:
+def outside_build_dirs(paths: Iterable[Path], build_dirs: Collection[Path]) -> Iterator[Path]:
     """Yield the paths that are neither one of the folders `made` nor lie in one."""
-    folders = frozenset(map(str, made))
+    folders = frozenset(map(str, build_dirs))
     beginnings = tuple(f"{folder}{os.sep}" for folder in folders)
     for path in paths:
         if not (text := str(path)).startswith(beginnings) and text not in folders:
@@ -83,7 +83,7 @@ def dependency_file(executable: Path) -> Path:
 
 
 def further_files(
-    graph: UnitGraph, root: int, messages: Messages, *, workspace: Path, made: Collection[Path]
+    graph: UnitGraph, root: int, messages: Messages, *, workspace: Path, build_dirs: Collection[Path]
 ) -> Iterator[Path]:
     """Yield the files that count for the binary at `root` of the graph, though its dependency file may not name them.
 
@@ -99,22 +99,22 @@ def further_files(
         if folder is None:
             continue
         yield from _manifests(folder, workspace)
-        if package in reached and is_silent(messages, package):
-            yield from package_files(folder, made)
+        if package in reached and declares_no_inputs(messages, package):
+            yield from package_files(folder, build_dirs)
     for one in messages.compiled:
         digests = one.manifest.with_name(CHECKSUMS)
         if one.key.package in reached and digests.is_file():
             yield digests
 
 
-def is_silent(messages: Messages, package: str) -> bool:
+def declares_no_inputs(messages: Messages, package: str) -> bool:
     """Tell whether a build script of a package does not say what it reads."""
     return any(_watches_its_package(run) for run in messages.scripts.get(package, ()))
 
 
-def package_files(folder: Path, made: Collection[Path]) -> Iterator[Path]:
+def package_files(folder: Path, build_dirs: Collection[Path]) -> Iterator[Path]:
     """Yield the files of a package, without those of packages below it."""
-    return _walk(folder, lambda inner: inner in made or (inner / MANIFEST).is_file())
+    return _walk(folder, lambda inner: inner in build_dirs or (inner / MANIFEST).is_file())
 
 
 def _manifests(package: Path, workspace: Path) -> Iterator[Path]:
@@ -127,8 +127,8 @@ def _manifests(package: Path, workspace: Path) -> Iterator[Path]:
 
 
 def _watches_its_package(run: ScriptRun) -> bool:
-    said = script_output(run)
-    return said is None or _SAYS_WHAT_IT_READS.search(said) is None
+    output = script_output(run)
+    return output is None or _SAYS_WHAT_IT_READS.search(output) is None
 
 
 def script_output(run: ScriptRun) -> bytes | None:
@@ -139,10 +139,10 @@ def script_output(run: ScriptRun) -> bytes | None:
         return None
 
 
-def files_of(path: Path, made: Collection[Path]) -> Iterator[Path]:
+def files_of(path: Path, build_dirs: Collection[Path]) -> Iterator[Path]:
     """Yield `path`, or the files of a folder that a build script watches, without what was made."""
     if path.is_dir():
-        yield from _walk(path, lambda inner: inner in made)
+        yield from _walk(path, lambda inner: inner in build_dirs)
     else:
         yield path
 
@@ -172,13 +172,13 @@ def _settings(workspace: Path, repository: Path) -> Iterator[Path]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
+class FileDigests:
     """The input files of one build as they were at one moment: path to sha256."""
 
     digests: Mapping[Path, str]
 
     @classmethod
-    def read(cls, files: Iterable[Path], digests: dict[Path, str] | None = None) -> Inputs:
+    def read(cls, files: Iterable[Path], digests: dict[Path, str] | None = None) -> FileDigests:
         """Digest `files`; one that vanished or may not be read is an error of the build.
 
         `digests` are those of the same moment that are known; it takes up the others.
@@ -195,7 +195,7 @@ class Inputs:
                 raise ToolError(f"an input can't be read: `{path}`: {error.strerror}") from error
         return cls(digests=found)
 
-    def refuse_changes_since(self, before: Inputs) -> None:
+    def refuse_changes_since(self, before: FileDigests) -> None:
         """Compare with the same inputs before the build.
 
         Raises:
@@ -207,7 +207,7 @@ class Inputs:
                     f"an input changed while it was being built: `{path}`", hint="run again when it holds still"
                 )
 
-    def unsettled(self, before: Inputs, since_ns: int) -> tuple[Path, ...]:
+    def unsettled(self, before: FileDigests, since_ns: int) -> tuple[Path, ...]:
         """Return the files that were not known before and that were changed after `since_ns` (a time in nanoseconds).
 
         What they held when the compiler read them is not known.
@@ -219,7 +219,7 @@ class Inputs:
         return {Path(os.path.relpath(path, root)).as_posix(): sha256 for path, sha256 in self.digests.items()}
 
 
-def moment(folder: Path) -> int:
+def filesystem_time(folder: Path) -> int:
     """Return the time, in nanoseconds, as a file in `folder` gets it now.
 
     The clock of files may be some milliseconds coarse, and so behind the system's: by the latter, a file that is
@@ -268,7 +268,7 @@ alone, as `DEP_…`, is not set around it as a rule, and so is an input that nev
 """
 
 
-def counting(graph: UnitGraph, root: int, loaded: Loaded | None) -> frozenset[int]:
+def contributing_units(graph: UnitGraph, root: int, loaded: Loaded | None) -> frozenset[int]:
     """Return the units whose sources can change the binary at `root`; where nothing was observed, all that it reaches.
 
     They are the crates that rustc loaded, the proc-macros and build scripts of these with all that they use, and every
@@ -304,7 +304,7 @@ class Read:
 
 
 @dataclass(slots=True)
-class Reads:
+class UnitReads:
     """What each unit of one call of cargo read; each is looked up once."""
 
     group: Group
@@ -356,10 +356,10 @@ class Reads:
         variables: set[str] = set()
         manifests = {one.manifest for one in self.messages.compiled if one.key.package == package}
         for run in self.messages.scripts.get(package, ()):
-            said = (script_output(run) or b"").decode(errors="surrogateescape")
-            variables.update(name.strip() for name in _ASKED.findall(said))
+            output = (script_output(run) or b"").decode(errors="surrogateescape")
+            variables.update(name.strip() for name in _ASKED.findall(output))
             for manifest in manifests:
-                watched.update(Path(os.path.normpath(manifest.parent / path)) for path in _WATCHED.findall(said))
+                watched.update(Path(os.path.normpath(manifest.parent / path)) for path in _WATCHED.findall(output))
         variables -= _SET_FOR_SCRIPTS | self.group.toolchain.forced_variables()
         kept = frozenset(variables - _SET_FOR_ALL)
         if local_folder(package) is None:  # what lies in a package of a registry never changes

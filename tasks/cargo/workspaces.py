@@ -12,14 +12,14 @@ from ...provenance.errors import ConfigError, ToolError
 from ...provenance.json import JSONValue, read_json
 from ...provenance.process import capture, clean_environment
 from ..programs import find_program
-from .fingerprint import MANIFEST, Ground, Subject, look, subject
-from .toolchain import Said, Toolchain, is_understood
+from .fingerprint import MANIFEST, Fingerprint, Probe, measure, probe_key
+from .toolchain import Toolchain, ToolQueries, is_understood
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..context import Memory
-    from .manifest_scan import Survey
+    from .manifest_scan import ManifestScan
 
 
 _FILLED = {"target", "node_modules", "vendor", "dist"}
@@ -242,7 +242,7 @@ _CARGO = "cargo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CargoInfo:
     """What cargo said of a repository.
 
     Attributes:
@@ -253,19 +253,19 @@ class Asked:
 
     workspaces: tuple[CargoWorkspace, ...]
     toolchains: Mapping[Path, Toolchain]
-    ground: Ground
+    fingerprint: Fingerprint
     certain: bool
 
-    def look_again(self, root: Path, patterns: Sequence[str]) -> Ground:
+    def remeasure(self, root: Path, patterns: Sequence[str]) -> Fingerprint:
         """Return the same ground as it is now.
 
         Raises:
             ToolError: a file is there and can't be read.
         """
-        return look(self.ground.values, facts(root, matches(root, patterns)), self.ground.known)
+        return measure(self.fingerprint.values, facts(root, matches(root, patterns)), self.fingerprint.known)
 
 
-def ask(root: Path, patterns: Sequence[str], memory: Memory) -> Asked:
+def read_cargo_info(root: Path, patterns: Sequence[str], memory: Memory) -> CargoInfo:
     """Return what cargo says of the workspaces that `patterns` reach from `root`, each once.
 
     Raises:
@@ -274,9 +274,9 @@ def ask(root: Path, patterns: Sequence[str], memory: Memory) -> Asked:
     """
     manifests = matches(root, patterns)
     if not manifests:
-        return Asked(workspaces=(), toolchains={}, ground=Ground(values={}, known={}), certain=False)
+        return CargoInfo(workspaces=(), toolchains={}, fingerprint=Fingerprint(values={}, known={}), certain=False)
     known = facts(root, manifests)
-    return _recall(known, memory) or _ask(manifests, known, memory)
+    return _recall(known, memory) or _query(manifests, known, memory)
 
 
 def matches(root: Path, patterns: Iterable[str]) -> tuple[Path, ...]:
@@ -310,53 +310,56 @@ def facts(root: Path, manifests: Iterable[Path]) -> dict[str, str]:
     }
 
 
-def _recall(known: Mapping[str, str], memory: Memory) -> Asked | None:
+def _recall(known: Mapping[str, str], memory: Memory) -> CargoInfo | None:
     entry = memory.get(_KEY)
-    if not isinstance(entry, dict) or (ground := Ground.from_json(entry.get("ground"))) is None:
+    if not isinstance(entry, dict) or (fingerprint := Fingerprint.from_json(entry.get("ground"))) is None:
         return None
-    now = look(ground.values, known, ground.known)
-    if now.values != ground.values:
+    now = measure(fingerprint.values, known, fingerprint.known)
+    if now.values != fingerprint.values:
         return None
     try:
         documents = entry["workspaces"]
         workspaces = tuple(CargoWorkspace.from_json(w) for w in documents) if isinstance(documents, list) else ()
     except (KeyError, TypeError, ValueError, AttributeError):
         return None  # another version of this program wrote it
-    if now.known != ground.known:
+    if now.known != fingerprint.known:
         memory.put(_KEY, {**entry, "ground": now.to_json()})
-    return _asked(workspaces, {w.root: Toolchain(said=Said(w.root)) for w in workspaces}, now, memory)
+    return _remembered(workspaces, {w.root: Toolchain(queries=ToolQueries(w.root)) for w in workspaces}, now, memory)
 
 
-def _ask(manifests: Sequence[Path], known: Mapping[str, str], memory: Memory) -> Asked:
-    from .manifest_scan import survey
+def _query(manifests: Sequence[Path], known: Mapping[str, str], memory: Memory) -> CargoInfo:
+    from .manifest_scan import scan_manifests
 
-    surveyed = survey(manifests)
-    before = look(surveyed.subjects, known)
+    scan = scan_manifests(manifests)
+    before = measure(scan.probes, known)
     workspaces = tuple(_workspaces(manifests))
-    if any(w.root / MANIFEST not in surveyed.manifests for w in workspaces):  # a root that lies elsewhere
-        surveyed = survey((*manifests, *(w.root / MANIFEST for w in workspaces)))
-        before = look(surveyed.subjects, known)
+    if any(w.root / MANIFEST not in scan.manifests for w in workspaces):  # a root that lies elsewhere
+        scan = scan_manifests((*manifests, *(w.root / MANIFEST for w in workspaces)))
+        before = measure(scan.probes, known)
         workspaces = tuple(_workspaces(manifests))
-    toolchains = {w.root: Toolchain(said=Said(w.root)) for w in workspaces}
-    subjects, certain = _programs(toolchains.values(), surveyed)
-    certain = certain and all(m.manifest in surveyed.manifests for w in workspaces for m in w.members)
-    between = look(subjects, known, before.known)
+    toolchains = {w.root: Toolchain(queries=ToolQueries(w.root)) for w in workspaces}
+    probes, certain = _programs(toolchains.values(), scan)
+    certain = certain and all(m.manifest in scan.manifests for w in workspaces for m in w.members)
+    between = measure(probes, known, before.known)
     for toolchain in toolchains.values():  # what every run asks
         _ = toolchain.version, toolchain.config
-    after = look(subjects, known, between.known)
+    after = measure(probes, known, between.known)
     stood = after.values == between.values and before.values.items() <= after.values.items()
     if not (certain and stood) or after.racy:
-        return Asked(workspaces=workspaces, toolchains=toolchains, ground=after, certain=False)
+        return CargoInfo(workspaces=workspaces, toolchains=toolchains, fingerprint=after, certain=False)
     memory.put(_KEY, {"ground": after.to_json(), "workspaces": [w.to_json() for w in workspaces]})
-    return _asked(workspaces, toolchains, after, memory)
+    return _remembered(workspaces, toolchains, after, memory)
 
 
-def _asked(
-    workspaces: tuple[CargoWorkspace, ...], toolchains: Mapping[Path, Toolchain], ground: Ground, memory: Memory
-) -> Asked:
+def _remembered(
+    workspaces: tuple[CargoWorkspace, ...],
+    toolchains: Mapping[Path, Toolchain],
+    fingerprint: Fingerprint,
+    memory: Memory,
+) -> CargoInfo:
     for toolchain in toolchains.values():
-        toolchain.said.keep(memory, ground.digest)
-    return Asked(workspaces=workspaces, toolchains=toolchains, ground=ground, certain=True)
+        toolchain.queries.keep(memory, fingerprint.digest)
+    return CargoInfo(workspaces=workspaces, toolchains=toolchains, fingerprint=fingerprint, certain=True)
 
 
 def _workspaces(manifests: Iterable[Path]) -> Iterator[CargoWorkspace]:
@@ -370,16 +373,16 @@ def _workspaces(manifests: Iterable[Path]) -> Iterator[CargoWorkspace]:
         known |= {path, cargo_workspace.root / MANIFEST, *(m.manifest for m in cargo_workspace.members)}
 
 
-def _programs(toolchains: Iterable[Toolchain], surveyed: Survey) -> tuple[set[str], bool]:
+def _programs(toolchains: Iterable[Toolchain], scan: ManifestScan) -> tuple[set[str], bool]:
     """Return what the answers rest on with the programs that give them, and whether that is all."""
-    subjects, certain = set(surveyed.subjects), surveyed.certain
+    probes, certain = set(scan.probes), scan.certain
     for toolchain in toolchains:
         sysroot = toolchain.sysroot
-        subjects |= {subject(Subject.STATUS, sysroot / "bin" / name) for name in (_CARGO, "rustc")}
-        subjects |= {subject(Subject.STATUS, path) for path in (sysroot / "lib").glob("librustc_driver-*")}
+        probes |= {probe_key(Probe.STATUS, sysroot / "bin" / name) for name in (_CARGO, "rustc")}
+        probes |= {probe_key(Probe.STATUS, path) for path in (sysroot / "lib").glob("librustc_driver-*")}
         for name in (_CARGO, toolchain.rustc):
             program = find_program(name, toolchain.cwd)
             certain = certain and program is not None and is_understood(program, sysroot)
             if program is not None:
-                subjects |= {subject(Subject.LINK, program), subject(Subject.STATUS, program)}
-    return subjects, certain
+                probes |= {probe_key(Probe.LINK, program), probe_key(Probe.STATUS, program)}
+    return probes, certain

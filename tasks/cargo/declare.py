@@ -41,6 +41,19 @@ UNKNOWN = "unknown"
 """Instead of a resolution's digest: cargo can't resolve."""
 
 
+_WRAPPERS = {
+    "rustc-wrapper": ("RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"),
+    "rustc-workspace-wrapper": ("RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER"),
+}
+"""Key in cargo's `build` table to the variables that go before it (The Cargo Book, Configuration)."""
+_UNSTABLE = ("CARGO_UNSTABLE_", "__CARGO_")
+_LINKING = ("COMPILER_PATH", "GCC_EXEC_PREFIX", "LD_RUN_PATH", "LIBRARY_PATH")
+"""What the linker of a Unix looks at (GCC manual, Environment Variables Affecting GCC; ld manual)."""
+_APPLE = ("DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET", "IPHONEOS_DEPLOYMENT_TARGET", "SDKROOT")
+_ZIG = ("CARGO_ZIGBUILD_ZIG_PATH", "CARGO_ZIGBUILD_PYTHON_PATH")
+_CROSS = ("CROSS_CONFIG", "CROSS_CONTAINER_ENGINE", "CROSS_BUILD_OPTS")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
     """What one binary is made of, before it is built.
@@ -229,19 +242,6 @@ def _key(what: str, group: Group) -> str:
 
 def _name(binary: Binary) -> str:
     return f"{binary.package.id} {binary.target}"
-
-
-_WRAPPERS = {
-    "rustc-wrapper": ("RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"),
-    "rustc-workspace-wrapper": ("RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER"),
-}
-"""Key in cargo's `build` table to the variables that go before it (The Cargo Book, Configuration)."""
-_UNSTABLE = ("CARGO_UNSTABLE_", "__CARGO_")
-_LINKING = ("COMPILER_PATH", "GCC_EXEC_PREFIX", "LD_RUN_PATH", "LIBRARY_PATH")
-"""What the linker of a Unix looks at (GCC manual, Environment Variables Affecting GCC; ld manual)."""
-_APPLE = ("DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET", "IPHONEOS_DEPLOYMENT_TARGET", "SDKROOT")
-_ZIG = ("CARGO_ZIGBUILD_ZIG_PATH", "CARGO_ZIGBUILD_PYTHON_PATH")
-_CROSS = ("CROSS_CONFIG", "CROSS_CONTAINER_ENGINE", "CROSS_BUILD_OPTS")
 
 
 class Declarations:

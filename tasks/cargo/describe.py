@@ -39,6 +39,11 @@ _TELLING = (
 """Variables, by how their names begin, that the user sets to change what cargo builds. No credential is among them."""
 
 
+_RUST = Party(name="The Rust Project", url="https://www.rust-lang.org")
+_RUST_LICENCE = "MIT OR Apache-2.0"
+_STD = "rust-std"
+
+
 def external(binary: Binary, group: Group, *, tool: CargoTool, repository: Path) -> dict[str, JSONValue]:
     """Return what the user chose (SLSA v1, externalParameters); paths are from the repository's root."""
     choice = group.features
@@ -84,11 +89,6 @@ def materials(inventory: Inventory) -> list[ResourceDescriptor]:
         if digest and material.purl:
             found[material.purl] = ResourceDescriptor(uri=material.purl, digest=digest)
     return [found[uri] for uri in sorted(found)]
-
-
-_RUST = Party(name="The Rust Project", url="https://www.rust-lang.org")
-_RUST_LICENCE = "MIT OR Apache-2.0"
-_STD = "rust-std"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from .toolchain import Toolchain
 
 
+_HOST_TUPLE = "host-tuple"
+"""Cargo's own word for the host as a target (The Cargo Book, `cargo build --target`)."""
+_GLIBC = re.compile(r"(?P<triple>.*-gnu[a-z0-9]*)\.[0-9.]+")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureChoice:
     """One choice of features for a cargo call.
@@ -71,11 +76,6 @@ def enabled(choice: FeatureChoice, package: str, features: Mapping[str, tuple[st
             # `NAME/FEATURE` also enables the feature NAME of an optional dependency; `NAME?/FEATURE` does not.
             pending += [one.partition("/")[0] for one in features[feature]]
     return frozenset(found)
-
-
-_HOST_TUPLE = "host-tuple"
-"""Cargo's own word for the host as a target (The Cargo Book, `cargo build --target`)."""
-_GLIBC = re.compile(r"(?P<triple>.*-gnu[a-z0-9]*)\.[0-9.]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

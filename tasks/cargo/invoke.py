@@ -32,6 +32,14 @@ _BEGINNING = b'{"reason":'
 """How each of cargo's messages begins: it writes this key first, so that lines of others can be told apart."""
 
 
+_SUBCOMMANDS = {
+    CargoTool.CARGO: ("cargo", "build"),
+    CargoTool.CARGO_ZIGBUILD: ("cargo", "zigbuild"),
+    CargoTool.CROSS: ("cross", "build"),
+}
+_NO_LOCK = "there is no Cargo.lock, and `--locked` lets cargo make none: run `cargo generate-lockfile`, and commit it"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
     """One `compiler-artifact` message.
@@ -143,14 +151,6 @@ def _texts(value: JSONValue) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise TypeError(f"expected a list, found {value!r}")
     return tuple(str(v) for v in value)
-
-
-_SUBCOMMANDS = {
-    CargoTool.CARGO: ("cargo", "build"),
-    CargoTool.CARGO_ZIGBUILD: ("cargo", "zigbuild"),
-    CargoTool.CROSS: ("cross", "build"),
-}
-_NO_LOCK = "there is no Cargo.lock, and `--locked` lets cargo make none: run `cargo generate-lockfile`, and commit it"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,20 @@ _LEADING = re.compile(rb"\b(?:include|patch|paths)\b")
 """What in a configuration leads to further files."""
 
 
+Table = dict[str, Any]
+_DEPENDENCIES = ("dependencies", "dev-dependencies", "dev_dependencies", "build-dependencies", "build_dependencies")
+READMES = ("README.md", "README.txt", "README")
+"""The files that cargo takes for a package's readme by themselves (The Cargo Book, the `readme` field)."""
+SCRIPT = "build.rs"
+"""The file that is a package's build script by itself."""
+_TARGETS = (SCRIPT, "src/lib.rs", "src/main.rs")
+_RESOLVED = frozenset(
+    {*_DEPENDENCIES, "target", "features", "profile", "patch", "replace", "workspace", "lints", "badges"}
+    | {"lib", "bin", "test", "bench", "example"}
+)
+"""Tables of a manifest whose whole effect on a binary cargo's unit graph shows, or that have none."""
+
+
 def cargo_home() -> Path:
     """Return cargo's own folder (The Cargo Book, Cargo Home)."""
     return Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo").absolute()
@@ -91,16 +105,6 @@ def _included(path: Path, tables: dict[str, Any]) -> Iterator[Path]:
         name = one.get("path") if isinstance(one, dict) else one
         if isinstance(name, str):
             yield Path(os.path.normpath(path.parent / name))
-
-
-Table = dict[str, Any]
-
-_DEPENDENCIES = ("dependencies", "dev-dependencies", "dev_dependencies", "build-dependencies", "build_dependencies")
-READMES = ("README.md", "README.txt", "README")
-"""The files that cargo takes for a package's readme by themselves (The Cargo Book, the `readme` field)."""
-SCRIPT = "build.rs"
-"""The file that is a package's build script by itself."""
-_TARGETS = (SCRIPT, "src/lib.rs", "src/main.rs")
 
 
 @dataclass(slots=True)
@@ -207,13 +211,6 @@ def _table(value: object) -> Table:
 
 def _tables(value: object) -> list[Table]:
     return [one for one in _table(value).values() if isinstance(one, dict)]
-
-
-_RESOLVED = frozenset(
-    {*_DEPENDENCIES, "target", "features", "profile", "patch", "replace", "workspace", "lints", "badges"}
-    | {"lib", "bin", "test", "bench", "example"}
-)
-"""Tables of a manifest whose whole effect on a binary cargo's unit graph shows, or that have none."""
 
 
 def package_settings(path: Path, manifests: Mapping[Path, Table]) -> Table:

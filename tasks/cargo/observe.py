@@ -30,6 +30,12 @@ _WORD = re.compile(r"(?:\\[ #\\]|[^ ])+")
 _ESCAPED = re.compile(r"\\([ #])")
 
 
+_LIMIT = 120.0
+"""Seconds that rustc may take to resolve one crate; a proc-macro in it may hang."""
+_CRATE_FILE = re.compile(r"lib(?P<crate>[A-Za-z0-9_]+)-[0-9a-f]+\.(?:rlib|rmeta|so|dylib|dll)\Z")
+_PROC_MACRO = "proc-macro"
+
+
 def base(text: str, target: Path) -> Path:
     """Return the folder that names in the first rule start from, if they are no whole paths.
 
@@ -57,11 +63,6 @@ def prerequisites(text: str) -> Iterator[Path]:
     _, _, rest = rule.partition(": ")
     for word in _WORD.findall(rest):
         yield Path(_ESCAPED.sub(r"\1", word))
-
-
-_LIMIT = 120.0
-"""Seconds that rustc may take to resolve one crate; a proc-macro in it may hang."""
-_CRATE_FILE = re.compile(r"lib(?P<crate>[A-Za-z0-9_]+)-[0-9a-f]+\.(?:rlib|rmeta|so|dylib|dll)\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,9 +205,6 @@ def _stem(path: Path) -> str:
 
 def _crate_name(target: str) -> str:
     return target.replace("-", "_")
-
-
-_PROC_MACRO = "proc-macro"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

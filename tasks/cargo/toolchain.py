@@ -25,6 +25,12 @@ _COMPILER = "librustc_driver-*"
 _RUSTUP = "rustup"
 
 
+_TOKEN = re.compile(r'\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|"(?P<text>[^"]*)"|(?P<mark>[(),=]))')
+_UNIT_SEPARATOR = "\x1f"
+_LINKER = re.compile(r"(?:\A|\x1f)(?:-C\x1f?|--codegen[=\x1f])linker=([^\x1f]+)")
+"""rustc's own option, in flags with unit separators between them."""
+
+
 def is_understood(program: Path, sysroot: Path) -> bool:
     """Tell whether a `cargo` or `rustc` is the one below `sysroot`, or rustup's proxy, which leads there.
 
@@ -100,9 +106,6 @@ class ToolQueries:
             self._memory.put(self._key, {"ground": self._fingerprint, "said": dict(self._answers)})
 
 
-_TOKEN = re.compile(r'\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|"(?P<text>[^"]*)"|(?P<mark>[(),=]))')
-
-
 def matches(expression: str, facts: frozenset[str]) -> bool:
     """Tell whether `expression` holds for `facts`, lines as `rustc --print cfg` prints them.
 
@@ -156,11 +159,6 @@ def _predicate(tokens: list[str], facts: frozenset[str]) -> tuple[bool, list[str
     if name not in outcomes or (name == "not" and len(values) != 1):
         raise ValueError(name)
     return outcomes[name], rest[1:]
-
-
-_UNIT_SEPARATOR = "\x1f"
-_LINKER = re.compile(r"(?:\A|\x1f)(?:-C\x1f?|--codegen[=\x1f])linker=([^\x1f]+)")
-"""rustc's own option, in flags with unit separators between them."""
 
 
 @dataclass(frozen=True, kw_only=True)

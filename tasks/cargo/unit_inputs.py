@@ -36,6 +36,30 @@ _SETTINGS = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust
 _SAYS_WHAT_IT_READS = re.compile(rb"^cargo::?rerun-if-(?:env-)?changed=", re.MULTILINE)
 
 
+_PROC_MACRO = "proc-macro"
+_MARK = "# env-dep:"
+_VARIABLE = re.compile(rf"^{_MARK}([^=\n]+)", re.MULTILINE)
+_ASKED = re.compile(r"^cargo::?rerun-if-env-changed=(.+)$", re.MULTILINE)
+_WATCHED = re.compile(r"^cargo::?rerun-if-changed=(.+)$", re.MULTILINE)
+_SET_FOR_ALL = {
+    *("CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_PKG_VERSION_MAJOR", "CARGO_PKG_VERSION_MINOR"),
+    *("CARGO_PKG_VERSION_PATCH", "CARGO_PKG_VERSION_PRE", "CARGO_PKG_AUTHORS", "CARGO_PKG_DESCRIPTION"),
+    *("CARGO_PKG_HOMEPAGE", "CARGO_PKG_REPOSITORY", "CARGO_PKG_LICENSE", "CARGO_PKG_LICENSE_FILE"),
+    *("CARGO_PKG_RUST_VERSION", "CARGO_PKG_README", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"),
+    *("CARGO_MANIFEST_LINKS", "CARGO_BIN_NAME"),
+}
+_SET_FOR_CRATES = {"CARGO", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"}
+_SET_FOR_SCRIPTS = {
+    *("CARGO", "CARGO_ENCODED_RUSTFLAGS", "CARGO_MAKEFLAGS", "DEBUG", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR"),
+    *("PROFILE", "RUSTC", "RUSTC_LINKER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTDOC", "TARGET"),
+}
+"""What cargo sets itself (The Cargo Book, Environment Variables): it follows from other inputs.
+
+Only whole names: any other that begins alike is the user's, and cargo passes it on. What cargo sets for some packages
+alone, as `DEP_…`, is not set around it as a rule, and so is an input that never changes.
+"""
+
+
 def input_files(
     executable: Path, further: Iterable[Path], *, workspace: Path, build_dirs: Collection[Path], repository: Path
 ) -> tuple[Path, ...]:
@@ -242,30 +266,6 @@ def _changed_ns(path: Path) -> int:
         return path.stat().st_ctime_ns
     except OSError:
         return 0
-
-
-_PROC_MACRO = "proc-macro"
-_MARK = "# env-dep:"
-_VARIABLE = re.compile(rf"^{_MARK}([^=\n]+)", re.MULTILINE)
-_ASKED = re.compile(r"^cargo::?rerun-if-env-changed=(.+)$", re.MULTILINE)
-_WATCHED = re.compile(r"^cargo::?rerun-if-changed=(.+)$", re.MULTILINE)
-_SET_FOR_ALL = {
-    *("CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_PKG_VERSION_MAJOR", "CARGO_PKG_VERSION_MINOR"),
-    *("CARGO_PKG_VERSION_PATCH", "CARGO_PKG_VERSION_PRE", "CARGO_PKG_AUTHORS", "CARGO_PKG_DESCRIPTION"),
-    *("CARGO_PKG_HOMEPAGE", "CARGO_PKG_REPOSITORY", "CARGO_PKG_LICENSE", "CARGO_PKG_LICENSE_FILE"),
-    *("CARGO_PKG_RUST_VERSION", "CARGO_PKG_README", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"),
-    *("CARGO_MANIFEST_LINKS", "CARGO_BIN_NAME"),
-}
-_SET_FOR_CRATES = {"CARGO", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"}
-_SET_FOR_SCRIPTS = {
-    *("CARGO", "CARGO_ENCODED_RUSTFLAGS", "CARGO_MAKEFLAGS", "DEBUG", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR"),
-    *("PROFILE", "RUSTC", "RUSTC_LINKER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTDOC", "TARGET"),
-}
-"""What cargo sets itself (The Cargo Book, Environment Variables): it follows from other inputs.
-
-Only whole names: any other that begins alike is the user's, and cargo passes it on. What cargo sets for some packages
-alone, as `DEP_…`, is not set around it as a rule, and so is an input that never changes.
-"""
 
 
 def contributing_units(graph: UnitGraph, root: int, loaded: Loaded | None) -> frozenset[int]:

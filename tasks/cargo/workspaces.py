@@ -26,6 +26,12 @@ _FILLED = {"target", "node_modules", "vendor", "dist"}
 """Folders with manifests that are not the repository's own."""
 
 
+_KEY = "cargo.workspaces"
+_STEERING = ("CARGO", "RUST", "__CARGO")
+"""How the names of variables begin that cargo, rustc and rustup look at."""
+_CARGO = "cargo"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """One member of a cargo workspace, as `cargo metadata --no-deps` says.
@@ -233,12 +239,6 @@ def _environment(document: Mapping[str, JSONValue]) -> Mapping[str, str]:
 
 def _texts(value: JSONValue) -> tuple[str, ...]:
     return tuple(str(v) for v in value) if isinstance(value, list) else ()
-
-
-_KEY = "cargo.workspaces"
-_STEERING = ("CARGO", "RUST", "__CARGO")
-"""How the names of variables begin that cargo, rustc and rustup look at."""
-_CARGO = "cargo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import pytest
 
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.errors import ProvenanceError
-from doit_provenance.tasks.cargo import metadata, said, units
+from doit_provenance.tasks.cargo import toolchain, units, workspaces
 from doit_provenance.tasks.cargo.builder import CargoBuilder
 from doit_provenance.tasks.cargo.declare import UNKNOWN
 from doit_provenance.tasks.cargo.discover import discover
@@ -63,7 +63,7 @@ class Steered:
         self.top = made.root.parent
         self.monkeypatch = monkeypatch
         self.asked: list[Sequence[str]] = []
-        for module in (metadata, said, units):
+        for module in (workspaces, toolchain, units):
             monkeypatch.setattr(module, "capture", self._counting(module.capture))
 
     def _counting(self, capture: Callable[..., bytes]) -> Callable[..., bytes]:

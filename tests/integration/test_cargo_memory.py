@@ -228,8 +228,8 @@ def steered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steered:
     rustup = tmp_path / "rustup"
     shared = [p for p in (_rustup_home() / "toolchains").iterdir() if p.name.endswith(host())]
     (rustup / "toolchains").mkdir(parents=True)
-    for toolchain in shared:
-        (rustup / "toolchains" / toolchain.name).symlink_to(toolchain.resolve())
+    for installed in shared:
+        (rustup / "toolchains" / installed.name).symlink_to(installed.resolve())
     (rustup / "settings.toml").write_text(f'version = "12"\ndefault_toolchain = "stable-{host()}"\n')
     for name in set(os.environ) - made.environ.keys():
         monkeypatch.delenv(name)

@@ -32,7 +32,7 @@ class Programs:
         """Return the absolute path of the program that `word` starts in the folder `root` (execvp(3)), or `None`."""
         with self._lock:
             if (word, root) not in self._found:
-                self._found[word, root] = _find(word, root)
+                self._found[word, root] = find_program(word, root)
             return self._found[word, root]
 
     def digest(self, path: Path) -> str:
@@ -86,7 +86,8 @@ class Programs:
         return self._known
 
 
-def _find(word: str, root: Path) -> Path | None:
+def find_program(word: str, root: Path) -> Path | None:
+    """Return the absolute path of the program that `word` starts in the folder `root` (execvp(3)), or `None`."""
     folders = [""] if os.sep in word else os.environ.get("PATH", os.defpath).split(os.pathsep)
     for folder in folders:
         path = Path(os.path.normpath(root / folder / word))

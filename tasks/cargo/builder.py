@@ -13,7 +13,7 @@ from ...provenance.fs import copies
 from ..builder import Artifact, Built, Declared
 from ..freshness.inputs import LazyInputs, Meter
 from .discover import Binary, Group, discover
-from .metadata import find_manifests
+from .workspaces import find_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..freshness.snapshot import Snapshot
     from .declare import Declarations
     from .observe import Loaded
-    from .run import Run, Runner
+    from .run import BuildRunner, CargoBuild
 
 
 class CargoBuilder:
@@ -44,7 +44,7 @@ class CargoBuilder:
         self.workspace = context.workspace
         self._groups: dict[str, Group] = {}
         self._binaries: dict[Artifact, Binary] = {}
-        self._runs: dict[Artifact, Run] = {}
+        self._runs: dict[Artifact, CargoBuild] = {}
         self._building: dict[Path, threading.Lock] = {}
         self._describing = threading.Lock()
 
@@ -88,9 +88,8 @@ class CargoBuilder:
     ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
         """Return the inventory of a binary that `build` made, and its packages and tools as SLSA materials."""
         from ...provenance.source import time_of
-        from .contents import read_contents
-        from .describe import Facts, describe
-        from .parameters import materials
+        from .describe import Facts, describe, materials
+        from .observe import read_contents
 
         binary = self._binaries[artifact]
         run = self._runs[artifact]
@@ -133,10 +132,10 @@ class CargoBuilder:
         return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="cargo")
 
     @cached_property
-    def _runner(self) -> Runner:
-        from .run import Runner
+    def _runner(self) -> BuildRunner:
+        from .run import BuildRunner
 
-        return Runner(self.context, self._declarations, self._pool, self._tables)
+        return BuildRunner(self.context, self._declarations, self._pool, self._tables)
 
     @cached_property
     def _tables(self) -> Manifests:
@@ -157,15 +156,15 @@ class CargoBuilder:
     def _held(self, artifact: Artifact) -> Path:
         return self._scratch / "built" / artifact.folder / artifact.file
 
-    def _hold(self, run: Run, binary: Binary) -> Path:
+    def _hold(self, run: CargoBuild, binary: Binary) -> Path:
         executable = run.call.executable(binary)
         held = self._held(binary.artifact)
         copies.hold(executable, held)
         return held
 
-    def _built(self, run: Run, binary: Binary, path: Path) -> Built:
-        from .parameters import BUILD_TYPE, external, internal
-        from .recorded import recorded
+    def _built(self, run: CargoBuild, binary: Binary, path: Path) -> Built:
+        from .describe import BUILD_TYPE, external, internal
+        from .run import recorded
 
         root = self.workspace.source.root
         meter = Meter(self.workspace.root, self.context.build_dirs)

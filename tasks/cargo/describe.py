@@ -1,11 +1,17 @@
-"""The inventory of one cargo binary, from what its build used."""
+"""The inventory of one cargo binary, and the parameters and materials of its provenance.
+
+`docs/build-types/cargo.v1.md` explains each parameter to those who verify.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance import VERSION
+from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.sbom.cargo import Locked, PackageId, component, package_url, parse_package_id
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from ...provenance.sbom.party import Party
@@ -14,16 +20,75 @@ from ...provenance.sbom.program.elf import Needed, needed_libraries
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
+    from ...provenance.config import CargoTool
     from ...provenance.digest import Digest
+    from ...provenance.json import JSONValue
     from ...provenance.sbom.manifest import Manifests
-    from .contents import Contents, Node
     from .discover import Binary, Group
+    from .invoke import Messages
+    from .observe import Contents, Node
+
+
+BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/cargo.v1.md"
+
+_TELLING = (
+    "CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_INCREMENTAL", "CARGO_ENCODED_RUSTFLAGS",
+    "RUSTFLAGS", "RUSTC", "RUSTUP_TOOLCHAIN", "SOURCE_DATE_EPOCH",
+)  # fmt: skip
+"""Variables, by how their names begin, that the user sets to change what cargo builds. No credential is among them."""
+
 
 _RUST = Party(name="The Rust Project", url="https://www.rust-lang.org")
 _RUST_LICENCE = "MIT OR Apache-2.0"
 _STD = "rust-std"
+
+
+def external(binary: Binary, group: Group, *, tool: CargoTool, repository: Path) -> dict[str, JSONValue]:
+    """Return what the user chose (SLSA v1, externalParameters); paths are from the repository's root."""
+    choice = group.features
+    return {
+        "builder": "cargo",
+        "tool": tool,
+        "workspace": Path(os.path.relpath(group.root, repository)).as_posix(),
+        "package": binary.package.name,
+        "binary": binary.target,
+        "target": group.triple,
+        "profile": group.profile,
+        "features": list(choice.features),
+        "allFeatures": choice.all_features,
+        "noDefaultFeatures": choice.no_default_features,
+        "groupPackages": [p.name for p in group.packages],
+    }
+
+
+def internal(group: Group, messages: Messages) -> dict[str, JSONValue]:
+    """Return what the environment gave (SLSA v1, internalParameters)."""
+    toolchain = group.toolchain
+    fresh = sum(1 for one in messages.compiled if one.fresh)
+    environment: dict[str, JSONValue] = {
+        name: value for name, value in sorted(os.environ.items()) if name.startswith(_TELLING)
+    }
+    return {
+        "platform": group.platform,
+        "host": toolchain.host,
+        "rustc": toolchain.version["release"],
+        "rustflags": list(toolchain.rustflags(group.platform)),
+        "environment": environment,
+        "unitsCompiled": len(messages.compiled) - fresh,
+        "unitsReused": fresh,
+    }
+
+
+def materials(inventory: Inventory) -> list[ResourceDescriptor]:
+    """Return the components that came from elsewhere and whose bytes are known, once each."""
+    found: dict[str, ResourceDescriptor] = {}
+    for material in inventory.components:
+        commit = material.properties.get("cargo:commit")
+        digest = dict(material.hashes) or ({"gitCommit": commit} if commit else {})
+        if digest and material.purl:
+            found[material.purl] = ResourceDescriptor(uri=material.purl, digest=digest)
+    return [found[uri] for uri in sorted(found)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,22 +12,70 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import ConfigError, did_you_mean
 from ..builder import Artifact
-from .features import FeatureChoice, enabled
-from .ground import MANIFEST
-from .metadata import CargoWorkspace, Package, refuse_confusable
-from .workspaces import Asked, ask
+from .fingerprint import MANIFEST
+from .workspaces import CargoInfo, CargoWorkspace, Package, read_cargo_info, refuse_confusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...provenance.config import Cargo
     from ..context import Context
     from ..workspace import Workspace
     from .toolchain import Toolchain
 
+
 _HOST_TUPLE = "host-tuple"
 """Cargo's own word for the host as a target (The Cargo Book, `cargo build --target`)."""
 _GLIBC = re.compile(r"(?P<triple>.*-gnu[a-z0-9]*)\.[0-9.]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureChoice:
+    """One choice of features for a cargo call.
+
+    Attributes:
+        name: of the feature set; empty for the one without a name.
+        include: globs over binary names that the set is built for.
+    """
+
+    name: str = ""
+    include: tuple[str, ...] = ("*",)
+    features: tuple[str, ...] = ()
+    all_features: bool = False
+    no_default_features: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """What the set adds to an artifact's name."""
+        return f"+{self.name}" if self.name else ""
+
+    def arguments(self) -> list[str]:
+        """Return cargo's arguments."""
+        found = ["--features", ",".join(self.features)] if self.features else []
+        found += ["--all-features"] if self.all_features else []
+        return found + (["--no-default-features"] if self.no_default_features else [])
+
+
+def enabled(choice: FeatureChoice, package: str, features: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    """Return which of `package`'s own features the choice enables (The Cargo Book, Features).
+
+    `features` is what each feature of the package enables: other features, `dep:NAME`, `NAME/FEATURE`, `NAME?/FEATURE`.
+    """
+    if choice.all_features:
+        return frozenset(features)
+    pending = [] if choice.no_default_features else ["default"]
+    for feature in choice.features:
+        owner, slash, name = feature.partition("/")
+        if not slash or owner == package:
+            pending.append(name if slash else feature)
+    found: set[str] = set()
+    while pending:
+        feature = pending.pop()
+        if feature in features and feature not in found:
+            found.add(feature)
+            # `NAME/FEATURE` also enables the feature NAME of an optional dependency; `NAME?/FEATURE` does not.
+            pending += [one.partition("/")[0] for one in features[feature]]
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +104,7 @@ class Group:
 
     id: str
     toolchain: Toolchain
-    asked: Asked
+    info: CargoInfo
     target_directory: Path
     build_directory: Path
     triple: str | None
@@ -95,15 +143,15 @@ def discover(context: Context) -> tuple[Group, ...]:
     choices = _feature_choices(config)
     groups: list[Group] = []
     known: list[Package] = []
-    asked = ask(context.workspace.root, config.manifests, context.memory)
-    refuse_confusable(asked.workspaces)
-    for cargo_workspace in asked.workspaces:
+    info = read_cargo_info(context.workspace.root, config.manifests, context.memory)
+    refuse_confusable(info.workspaces)
+    for cargo_workspace in info.workspaces:
         known += cargo_workspace.members
-        toolchain = asked.toolchains[cargo_workspace.root]
+        toolchain = info.toolchains[cargo_workspace.root]
         for choice in choices:
             shipped = list(_shipped(cargo_workspace, config, choice, choices))
             for triple in _triples(config, toolchain):
-                groups += _groups(context.workspace, cargo_workspace, asked, choice, triple, shipped)
+                groups += _groups(context.workspace, cargo_workspace, info, choice, triple, shipped)
     _refuse_unmatched(context.workspace, known)
     _refuse_doubles(groups)
     return tuple(groups)
@@ -167,13 +215,13 @@ def _missing(choice: FeatureChoice, package: Package, target: str) -> list[str]:
 def _groups(
     workspace: Workspace,
     cargo_workspace: CargoWorkspace,
-    asked: Asked,
+    info: CargoInfo,
     choice: FeatureChoice,
     triple: str | None,
     shipped: Sequence[tuple[Package, str]],
 ) -> Iterator[Group]:
     config = workspace.config.cargo
-    toolchain = asked.toolchains[cargo_workspace.root]
+    toolchain = info.toolchains[cargo_workspace.root]
     glibc = _GLIBC.fullmatch(triple or "")
     platform = glibc["triple"] if glibc else triple or toolchain.host
     place = "" if cargo_workspace.root == workspace.root else f"/{_relative(cargo_workspace.root, workspace.root)}"
@@ -196,7 +244,7 @@ def _groups(
         yield Group(
             id=group,
             toolchain=toolchain,
-            asked=asked,
+            info=info,
             target_directory=cargo_workspace.target_directory,
             build_directory=cargo_workspace.build_directory,
             triple=triple,

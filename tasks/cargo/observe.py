@@ -1,9 +1,9 @@
-"""What is really in one binary: the crates that rustc loaded for it.
+"""What is really in one binary: the crates that rustc loaded for it, and the packages that follow from them.
 
-After the build, rustc is asked once more about the binary's own crate, to the point where it has resolved every name
-and no further: `--emit=dep-info -Zbinary-dep-depinfo`, into a scratch folder. It lists each crate file that it loaded,
-which is what it gives to the linker, or under LTO takes in by itself. The shipped bytes are made by the user's own
-`cargo build`, which knows nothing of this (docs/decisions/0001-observe-after-the-build.md).
+After the build, rustc is run once more on the binary's own crate, up to name resolution and no further:
+`--emit=dep-info -Zbinary-dep-depinfo`, into a scratch folder. It lists each crate file that it loaded, which is what it
+gives to the linker, or under LTO takes in by itself. The shipped bytes are made by the user's own `cargo build`, which
+is not affected (docs/decisions/0001-observe-after-the-build.md).
 """
 
 from __future__ import annotations
@@ -11,23 +11,58 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError
 from ...provenance.process import capture
-from .depinfo import prerequisites
+from ...provenance.sbom.inventory import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from .messages import Compiled, Messages, ScriptRun, UnitKey
+    from .invoke import Compiled, Messages, ScriptRun
     from .toolchain import Toolchain
-    from .units import Unit, UnitGraph
+    from .units import Unit, UnitGraph, UnitKey
+
+
+_WORD = re.compile(r"(?:\\[ #\\]|[^ ])+")
+_ESCAPED = re.compile(r"\\([ #])")
+
 
 _LIMIT = 120.0
 """Seconds that rustc may take to resolve one crate; a proc-macro in it may hang."""
 _CRATE_FILE = re.compile(r"lib(?P<crate>[A-Za-z0-9_]+)-[0-9a-f]+\.(?:rlib|rmeta|so|dylib|dll)\Z")
+_PROC_MACRO = "proc-macro"
+
+
+def base(text: str, target: Path) -> Path:
+    """Return the folder that names in the first rule start from, if they are no whole paths.
+
+    Cargo may be told to leave out the beginning of every path (`build.dep-info-basedir`). What it left out of the
+    rule's target is known where that is `target`, an absolute path.
+
+    Raises:
+        ToolError: it is not.
+    """
+    name = Path(_ESCAPED.sub(r"\1", text.partition("\n")[0].partition(": ")[0].removesuffix(":")))
+    if name.is_absolute() or target.parts[-len(name.parts) :] != name.parts:
+        raise ToolError(
+            f"cargo's dependency file of `{target.name}` has paths that start nowhere",
+            hint="unset `build.dep-info-basedir` in cargo's configuration, or let it hold the target folder too",
+        )
+    return target.parents[len(name.parts) - 1]
+
+
+def prerequisites(text: str) -> Iterator[Path]:
+    """Yield the prerequisites of the first rule of a dependency file (rustc escapes spaces by a backslash).
+
+    The rule's target may have spaces and colons of its own; it ends at the first unescaped colon before a space.
+    """
+    rule = text.partition("\n")[0]
+    _, _, rest = rule.partition(": ")
+    for word in _WORD.findall(rest):
+        yield Path(_ESCAPED.sub(r"\1", word))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,3 +205,85 @@ def _stem(path: Path) -> str:
 
 def _crate_name(target: str) -> str:
     return target.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Node:
+    """A package in one role; the same package may be linked and, built for the host, also be a build tool."""
+
+    package: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """The packages of one binary.
+
+    Attributes:
+        features: each node to the features that it was compiled with.
+        edges: each node to those that it uses; the binary itself is the node of role `subject`.
+    """
+
+    features: Mapping[Node, tuple[str, ...]]
+    edges: Mapping[Node, frozenset[Node]]
+    subject: Node
+
+
+def read_contents(graph: UnitGraph, root: int, loaded: Loaded | None) -> Contents:
+    """Walk the graph from the binary at `root`.
+
+    Of the libraries that a unit declares, only those that rustc loaded are followed; `loaded` is `None` where that
+    could not be observed, and then all are. Proc-macros, build scripts and what they use become nodes of role `build`.
+    """
+    walk = _Walk(graph, loaded)
+    subject = Node(package=graph.units[root].key.package, role=Role.SUBJECT)
+    walk.visit(root, subject)
+    return Contents(
+        features=walk.features, edges={node: frozenset(used) for node, used in walk.edges.items()}, subject=subject
+    )
+
+
+class _Walk:
+    def __init__(self, graph: UnitGraph, loaded: Loaded | None) -> None:
+        self.graph = graph
+        self.loaded = loaded
+        self.features: dict[Node, tuple[str, ...]] = {}
+        self.edges: dict[Node, set[Node]] = {}
+        self._seen: set[tuple[int, Node]] = set()
+
+    def visit(self, start: int, subject: Node) -> None:
+        """Follow every unit once in each role; without recursion, as graphs can be deep."""
+        pending = [(start, subject)]
+        self.edges[subject] = set()
+        while pending:
+            index, node = pending.pop()
+            if (index, node) in self._seen:
+                continue
+            self._seen.add((index, node))
+            unit = self.graph.units[index]
+            for _, used_index in unit.uses:
+                used = self.graph.units[used_index]
+                target = self._target(unit, node, used)
+                if target is None:
+                    continue
+                if target != node:
+                    self.edges[node].add(target)
+                    self.edges.setdefault(target, set())
+                    self._note_features(target, used)
+                pending.append((used_index, target))
+
+    def _target(self, unit: Unit, node: Node, used: Unit) -> Node | None:
+        """Return the node that an edge leads to, or `None` for one that does not end in this binary."""
+        if used.is_script:
+            # Its own build script is a part of the package; another package's has its own edges.
+            return node if used.key.package == unit.key.package else None
+        if unit.is_script or node.role is Role.BUILD or used.key.kind == _PROC_MACRO:
+            return Node(package=used.key.package, role=Role.BUILD)
+        if self.loaded is not None and used.key not in self.loaded.units:
+            return None
+        shared = self.loaded is not None and used.key in self.loaded.shared
+        return Node(package=used.key.package, role=Role.DYNAMIC if shared else Role.LINKED)
+
+    def _note_features(self, node: Node, unit: Unit) -> None:
+        known = set(self.features.get(node, ()))
+        self.features[node] = tuple(sorted(known | set(unit.key.features)))

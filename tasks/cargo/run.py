@@ -1,4 +1,4 @@
-"""One call of cargo during which no input changed, and what else is known of it."""
+"""One call of cargo during which no input changed, and the inputs to record for each binary."""
 
 from __future__ import annotations
 
@@ -9,15 +9,30 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import InputChangedError, ProvenanceError, ToolError
-from ...provenance.sbom.cargo import read_lock
-from .call import Call, build, likely_executable
-from .inputs import Inputs, dependency_file, further_files, input_files, moment
+from ...provenance.sbom.cargo import local_folder, read_lock
+from ..freshness.inputs import ABSENT, Kind, Meter, key, variable
+from .declare import lock_file
+from .invoke import Invocation, build, expected_executable
+from .manifest_scan import SCRIPT
 from .observe import Loaded, observe
-from .reads import Reads
-from .resolve import lock_file
+from .unit_inputs import (
+    CHECKSUMS,
+    FileDigests,
+    UnitReads,
+    contributing_units,
+    declares_no_inputs,
+    dependency_file,
+    files_of,
+    filesystem_time,
+    further_files,
+    input_files,
+    named,
+    outside_build_dirs,
+    package_files,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor, Future
     from pathlib import Path
 
@@ -25,17 +40,17 @@ if TYPE_CHECKING:
     from ...provenance.sbom.manifest import Manifests
     from ..builder import Artifact, Declared
     from ..context import Context
-    from .declare import Declarations
+    from .declare import Basis, Declarations
     from .discover import Binary, Group
-    from .messages import Messages
-    from .resolve import Basis
+    from .invoke import Messages
     from .units import UnitGraph
+
 
 _ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ahead:
+class Prefetched:
     """What can be read while cargo builds. Should the lock file change meanwhile, the inputs say so."""
 
     lock: Mapping[PackageId, Locked]
@@ -43,7 +58,7 @@ class Ahead:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class CargoBuild:
     """One finished call.
 
     Attributes:
@@ -54,10 +69,10 @@ class Run:
     """
 
     group: Group
-    call: Call
-    inputs: Mapping[str, Inputs]
+    call: Invocation
+    inputs: Mapping[str, FileDigests]
     declared: Mapping[str, Declared]
-    ahead: Future[Ahead]
+    prefetched: Future[Prefetched]
     observed: Mapping[str, Future[Loaded]]
 
     @property
@@ -73,7 +88,7 @@ class Run:
     @property
     def lock(self) -> Mapping[PackageId, Locked]:
         """The packages of the lock file."""
-        return self.ahead.result().lock
+        return self.prefetched.result().lock
 
     @property
     def manifests(self) -> Mapping[str, Path]:
@@ -89,19 +104,19 @@ class Run:
     @property
     def programs(self) -> Mapping[str, tuple[str, str]]:
         """The compiler and cargo, with version and digest."""
-        return self.ahead.result().programs
+        return self.prefetched.result().programs
 
     @cached_property
-    def reads(self) -> Reads:
+    def reads(self) -> UnitReads:
         """What its units read."""
-        return Reads(group=self.group, messages=self.messages)
+        return UnitReads(group=self.group, messages=self.messages)
 
     def root(self, binary: Binary) -> int:
         """Return a binary's index in the graph."""
         return self.graph.binary(binary.package.id, binary.target)
 
 
-class Runner:
+class BuildRunner:
     """Calls cargo for one workspace.
 
     Args:
@@ -118,7 +133,7 @@ class Runner:
         self._pool = pool
         self._tables = tables
 
-    def run(self, group: Group, binaries: Sequence[Binary]) -> Run:
+    def run(self, group: Group, binaries: Sequence[Binary]) -> CargoBuild:
         """Build until no input changed meanwhile; a file first met in this build may take one call more.
 
         Raises:
@@ -129,12 +144,12 @@ class Runner:
         unsettled: tuple[Path, ...] = ()
         for _ in range(_ATTEMPTS):
             basis = self._declarations.basis(group)
-            self._refuse(basis.ground.moved(group.asked.ground))
-            known = self._inputs(group, {b.artifact: likely_executable(group, b) for b in binaries}, {})
-            ahead = self._pool.submit(self._ahead, group)  # only now, so that a change of the lock file is seen
-            since = moment(self._workspace.state / "cargo")
+            self._refuse(basis.fingerprint.changed_since(group.info.fingerprint))
+            known = self._inputs(group, {b.artifact: expected_executable(group, b) for b in binaries}, {})
+            prefetched = self._pool.submit(self._prefetch, group)  # only now, so that a change of the lock file is seen
+            since = filesystem_time(self._workspace.state / "cargo")
             declared: dict[str, Declared] = {}
-            call = self._call(group, binaries, basis, ahead, declared)
+            call = self._call(group, binaries, basis, prefetched, declared)
             observed = {b.artifact.id: self._pool.submit(self._observe, group, call, b) for b in binaries}
             after = self._inputs(
                 group,
@@ -143,10 +158,12 @@ class Runner:
             )
             for name, inputs in after.items():
                 inputs.refuse_changes_since(known[name])
-            self._refuse(self._declarations.basis(group).moved(basis, lock_file(group)))
+            self._refuse(self._declarations.basis(group).changed_since(basis, lock_file(group)))
             unsettled = tuple(p for name, inputs in after.items() for p in inputs.unsettled(known[name], since))
             if not unsettled:
-                return Run(group=group, call=call, inputs=after, declared=declared, ahead=ahead, observed=observed)
+                return CargoBuild(
+                    group=group, call=call, inputs=after, declared=declared, prefetched=prefetched, observed=observed
+                )
             wait(observed.values())
         self._refuse(str(unsettled[0]))
         raise AssertionError("unreachable: what is unsettled is refused")
@@ -156,19 +173,19 @@ class Runner:
         group: Group,
         binaries: Sequence[Binary],
         basis: Basis,
-        ahead: Future[Ahead],
+        prefetched: Future[Prefetched],
         declared: dict[str, Declared],
-    ) -> Call:
+    ) -> Invocation:
         def graph() -> UnitGraph:
             found = self._declarations.graph(group, basis, self._workspace.state / "cargo" / "units")
-            lock = ahead.result().lock
+            lock = prefetched.result().lock
             declared.update({b.artifact.id: self._declarations.declare(group, b, basis, lock) for b in binaries})
             return found
 
         tool = self._workspace.config.cargo.tool
         return build(group, binaries, tool, progress=self._context.progress, pool=self._pool, graph=graph)
 
-    def _observe(self, group: Group, call: Call, binary: Binary) -> Loaded:
+    def _observe(self, group: Group, call: Invocation, binary: Binary) -> Loaded:
         scratch = self._workspace.state / "cargo" / "observed" / binary.artifact.folder
         root = call.graph.binary(binary.package.id, binary.target)
         loaded = observe(group.toolchain, call.graph, root, call.messages, binary.package.environment, scratch)
@@ -177,12 +194,14 @@ class Runner:
                 self._tables.package(call.manifests[key.package])
         return loaded
 
-    def _ahead(self, group: Group) -> Ahead:
-        return Ahead(lock=read_lock(lock_file(group)), programs=group.toolchain.programs(self._declarations.programs))
+    def _prefetch(self, group: Group) -> Prefetched:
+        return Prefetched(
+            lock=read_lock(lock_file(group)), programs=group.toolchain.programs(self._declarations.programs)
+        )
 
     def _inputs(
         self, group: Group, executables: Mapping[Artifact, Path], further: Mapping[Artifact, Iterable[Path]]
-    ) -> dict[str, Inputs]:
+    ) -> dict[str, FileDigests]:
         """Return the inputs of each binary as they are now, by its artifact's id; each file is digested once."""
         digests: dict[Path, str] = {}
         manifests = {b.artifact: b.package.manifest for b in group.binaries}
@@ -192,20 +211,20 @@ class Runner:
                 executable,
                 (manifests[artifact], *further.get(artifact, ())),
                 workspace=group.root,
-                made=self._context.build_dirs,
+                build_dirs=self._context.build_dirs,
                 repository=self._workspace.source.root,
             )
-            found[artifact.id] = Inputs.read((p for p in files if p.is_file()), digests)
+            found[artifact.id] = FileDigests.read((p for p in files if p.is_file()), digests)
         return found
 
-    def _further(self, group: Group, call: Call, binary: Binary) -> Iterator[Path]:
+    def _further(self, group: Group, call: Invocation, binary: Binary) -> Iterator[Path]:
         if not dependency_file(call.executable(binary)).is_file():
             raise ToolError(
                 f"cargo left no dependency file beside `{binary.target}`, so its sources are not known",
                 hint="if a wrapper of rustc's drops them (`--emit=dep-info`), build without it",
             )
         root = call.graph.binary(binary.package.id, binary.target)
-        return further_files(call.graph, root, call.messages, workspace=group.root, made=self._context.build_dirs)
+        return further_files(call.graph, root, call.messages, workspace=group.root, build_dirs=self._context.build_dirs)
 
     @staticmethod
     def _refuse(path: str | None) -> None:
@@ -213,3 +232,92 @@ class Runner:
             raise InputChangedError(
                 f"an input changed while it was being built: `{path}`", hint="run again when it holds still"
             )
+
+
+def recorded(run: CargoBuild, binary: Binary, loaded: Callable[[], Loaded | None], meter: Meter) -> dict[str, str]:
+    """Return a binary's inputs: declared ones and those that the build told of.
+
+    Files have the digests that they had before and after cargo ran. The lock file and manifests are not among them
+    unless something reads them: what they come to for this binary is declared.
+
+    Args:
+        run: what built it.
+        binary: the one.
+        loaded: waits for the crates that rustc loaded; `None`: unknown, so that every declared one counts.
+        meter: measures what cargo looks at besides; it must not remember the time before the build.
+
+    Raises:
+        ToolError: an input can't be read.
+        InputChangedError: the binary's own source changed before rustc had told what it loads for it.
+    """
+    parts = _Parts(run, binary, loaded, meter)
+    digests = run.inputs[binary.artifact.id].digests
+    declared = run.declared[binary.artifact.id]
+    found = dict(declared.values)
+    found |= {name: meter.measure(name) for name in declared.measured}
+    found |= {key(Kind.VARIABLE, name): variable(name) for name in parts.own.variables}
+    found |= {(name := key(Kind.FOLDER, meter.name(path))): meter.measure(name) for path in parts.folders()}
+    for path in parts.files():
+        found[key(Kind.FILE, meter.name(path))] = digests.get(path) or meter.measure(key(Kind.FILE, meter.name(path)))
+    found |= {key(Kind.FILE, meter.name(path)): ABSENT for path in parts.scripts_that_could_be()}
+    return dict(sorted(found.items()))
+
+
+def _refuse_changes(run: CargoBuild, binary: Binary, sources: Iterable[Path]) -> None:
+    """Hold that what rustc looked at after the build is what was built."""
+    built = run.inputs[binary.artifact.id]
+    FileDigests.read(path for path in sources if path in built.digests).refuse_changes_since(built)
+
+
+class _Parts:
+    """The files and folders of one binary."""
+
+    def __init__(self, run: CargoBuild, binary: Binary, loaded: Callable[[], Loaded | None], meter: Meter) -> None:
+        graph = run.graph
+        root = run.root(binary)
+        reached = graph.reached(root)
+        run.reads.of(frozenset(graph.units[i].key for i in reached))  # while rustc is still busy
+        counted = contributing_units(graph, root, loaded())
+        _refuse_changes(run, binary, run.reads.of(frozenset({graph.units[root].key})).sources)
+        self._run = run
+        self._build_dirs = meter.made
+        self._named = named(run.call.executable(binary))
+        self._counted = graph.packages(counted)
+        self._scripts = {graph.units[i].key.package for i in reached if graph.units[i].is_script}
+        self._reached = graph.packages(reached)
+        self.own = run.reads.of(frozenset(graph.units[i].key for i in counted))
+        others = frozenset(graph.units[i].key for i in reached) - {graph.units[i].key for i in counted}
+        self._foreign = run.reads.of(others).sources - self.own.sources
+
+    def files(self) -> Iterator[Path]:
+        """Yield the files that count, whether they are there or not."""
+        yield from self._kept(self.own.sources)
+        for path in self._kept((*self._named, *self.own.watched)):
+            if path not in self._foreign or path in self.own.watched:
+                yield from self._kept(files_of(path, self._build_dirs))
+        for folder in self._silent():
+            yield from self._kept(package_files(folder, self._build_dirs))
+        for one in self._run.messages.compiled:
+            if one.key.package in self._counted and (digests := one.manifest.with_name(CHECKSUMS)).is_file():
+                yield digests
+
+    def folders(self) -> Iterator[Path]:
+        """Yield the folders of which each new file counts: those that build scripts watch."""
+        yield from (path for path in self._kept({*self._named, *self.own.watched}) if path.is_dir())
+        yield from self._silent()
+
+    def scripts_that_could_be(self) -> Iterator[Path]:
+        """Yield the paths at which a file would be the build script of a package that has none."""
+        for package in self._reached - self._scripts:
+            folder = local_folder(package)
+            if folder is not None and not (script := folder / SCRIPT).exists():
+                yield script
+
+    def _silent(self) -> Iterator[Path]:
+        for package in self._scripts:
+            folder = local_folder(package)
+            if folder is not None and declares_no_inputs(self._run.messages, package):
+                yield folder
+
+    def _kept(self, paths: Iterable[Path]) -> Iterator[Path]:
+        return outside_build_dirs(paths, self._build_dirs)

@@ -11,16 +11,154 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
+from ...provenance.process import capture, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from ..context import Memory
     from ..programs import Programs
-    from .said import Said
 
+
+_COMPILER = "librustc_driver-*"
+"""The compiler proper, which `rustc` only starts."""
+_RUSTUP = "rustup"
+
+
+_TOKEN = re.compile(r'\s*(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|"(?P<text>[^"]*)"|(?P<mark>[(),=]))')
 _UNIT_SEPARATOR = "\x1f"
 _LINKER = re.compile(r"(?:\A|\x1f)(?:-C\x1f?|--codegen[=\x1f])linker=([^\x1f]+)")
 """rustc's own option, in flags with unit separators between them."""
+
+
+def is_understood(program: Path, sysroot: Path) -> bool:
+    """Tell whether a `cargo` or `rustc` is the one below `sysroot`, or rustup's proxy, which leads there.
+
+    Of anything else, as a script or the shim of a version manager, nobody knows what it looks at before it answers.
+    """
+    try:
+        if program.resolve() == (sysroot / "bin" / program.name).resolve():
+            return True
+        return program.resolve().name == _RUSTUP or program.samefile(program.with_name(_RUSTUP))
+    except OSError:
+        return False
+
+
+def compiler_files(sysroot: Path, targets: Iterable[str]) -> list[Path]:
+    """Return the files of a toolchain that decide what it makes: rustc, and the standard libraries of `targets`."""
+    folders = (sysroot / "lib" / "rustlib" / target / "lib" for target in sorted(set(targets)))
+    libraries = sorted(path for folder in folders for path in folder.glob("*.rlib"))
+    return [sysroot / "bin" / "rustc", *sorted((sysroot / "lib").glob(_COMPILER)), *libraries]
+
+
+class ToolQueries:
+    """The answers that hold in `cwd`, by what was asked.
+
+    They are kept for later runs once `keep` says what they rest on; until then for this run alone. Asked are only
+    things that follow from it: versions, configuration, flags.
+    """
+
+    def __init__(self, cwd: Path) -> None:
+        self.cwd = cwd
+        self._answers: dict[str, str] = {}
+        self._memory: Memory | None = None
+        self._fingerprint = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For our own questions to cargo and rustc. RUSTC_BOOTSTRAP is for them alone, never for a build."""
+        return clean_environment({"RUSTC_BOOTSTRAP": "1"})
+
+    def ask(self, argv: Sequence[str]) -> str:
+        """Return what a command writes to standard output.
+
+        Raises:
+            ToolError: it is missing, or fails.
+        """
+        question = "\0".join(argv)
+        if question not in self._answers:
+            output = capture(argv, cwd=self.cwd, env=self.environment)
+            self._answers[question] = output.decode(errors="replace")
+            self._put()
+        return self._answers[question]
+
+    def keep(self, memory: Memory, fingerprint: str) -> None:
+        """Take up what was answered on the same ground, a digest, and let what is answered from now on be kept."""
+        self._memory, self._fingerprint = memory, fingerprint
+        found = memory.get(self._key)
+        if (
+            isinstance(found, dict)
+            and found.get("ground") == fingerprint
+            and isinstance(queries := found.get("said"), dict)
+        ):
+            new = self._answers.keys() - queries.keys()
+            self._answers = {question: str(answer) for question, answer in queries.items()} | self._answers
+            if not new:
+                return
+        self._put()
+
+    @property
+    def _key(self) -> str:
+        return f"cargo.said:{self.cwd}"
+
+    def _put(self) -> None:
+        if self._memory is not None:
+            self._memory.put(self._key, {"ground": self._fingerprint, "said": dict(self._answers)})
+
+
+def matches(expression: str, facts: frozenset[str]) -> bool:
+    """Tell whether `expression` holds for `facts`, lines as `rustc --print cfg` prints them.
+
+    The grammar is the Rust reference's (Conditional compilation): `all()`, `any()`, `not()`, a name, `name = "value"`.
+
+    Raises:
+        ToolError: it is no such expression.
+
+    >>> matches('cfg(all(unix, not(target_os = "macos")))', frozenset({"unix", 'target_os="linux"'}))
+    True
+    """
+    tokens = list(_tokens(expression))
+    try:
+        value, rest = _predicate(tokens[2:], facts)
+        if tokens[:2] != ["cfg", "("] or rest != [")"]:
+            raise ValueError(rest)
+    except (ValueError, IndexError, RecursionError) as error:
+        raise ToolError(f"`{expression}` in cargo's configuration is no cfg expression") from error
+    return value
+
+
+def _tokens(expression: str) -> Iterator[str]:
+    position, text = 0, expression.strip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise ToolError(f"`{expression}` in cargo's configuration is no cfg expression")
+        yield match["word"] or match["mark"] or f'"{match["text"]}"'
+        position = match.end()
+
+
+def _predicate(tokens: list[str], facts: frozenset[str]) -> tuple[bool, list[str]]:
+    name, rest = tokens[0], tokens[1:]
+    if not name.isidentifier():
+        raise ValueError(name)
+    if rest[:1] == ["="]:
+        if not rest[1].startswith('"'):
+            raise ValueError(rest[1])
+        return f"{name}={rest[1]}" in facts, rest[2:]
+    if rest[:1] != ["("]:
+        return name == "true" or name in facts, rest
+    values, rest = [], rest[1:]
+    while rest[0] != ")":
+        value, rest = _predicate(rest, facts)
+        values.append(value)
+        if rest[0] == ",":
+            rest = rest[1:]
+        elif rest[0] != ")":
+            raise ValueError(rest[0])
+    outcomes = {"all": all(values), "any": any(values), "not": not all(values)}
+    if name not in outcomes or (name == "not" and len(values) != 1):
+        raise ValueError(name)
+    return outcomes[name], rest[1:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +169,17 @@ class Toolchain:
         said: what they have answered there.
     """
 
-    said: Said
+    queries: ToolQueries
 
     @property
     def cwd(self) -> Path:
         """The cargo workspace's root, from where cargo looks for its configuration."""
-        return self.said.cwd
+        return self.queries.cwd
 
     @property
     def environment(self) -> dict[str, str]:
         """For our own questions to cargo and rustc. RUSTC_BOOTSTRAP is for them alone, never for a build."""
-        return self.said.environment
+        return self.queries.environment
 
     @cached_property
     def version(self) -> Mapping[str, str]:
@@ -50,7 +188,7 @@ class Toolchain:
         Raises:
             ToolError: there is no rustc, or it answers something else.
         """
-        output = self.said.ask([self.rustc, "-vV"])
+        output = self.queries.ask([self.rustc, "-vV"])
         version = dict(re.findall(r"^([a-zA-Z-]+): (.*)$", output, re.MULTILINE))
         if not {"release", "host"} <= version.keys():
             raise ToolError(f"`rustc -vV` answered what was not understood in `{self.cwd}`:\n{output.strip()}")
@@ -64,7 +202,7 @@ class Toolchain:
     @cached_property
     def config(self) -> Mapping[str, JSONValue]:
         """Cargo's merged configuration files, as cargo itself reads them."""
-        output = self.said.ask(["cargo", "config", "get", "-Zunstable-options", "--format", "json"])
+        output = self.queries.ask(["cargo", "config", "get", "-Zunstable-options", "--format", "json"])
         try:
             config = read_json(output.encode())
         except ValueError as error:
@@ -90,7 +228,7 @@ class Toolchain:
     @cached_property
     def sysroot(self) -> Path:
         """Where the toolchain and its standard library lie."""
-        return Path(self.said.ask([self.rustc, "--print", "sysroot"]).strip())
+        return Path(self.queries.ask([self.rustc, "--print", "sysroot"]).strip())
 
     @property
     def default_targets(self) -> tuple[str | None, ...]:
@@ -105,7 +243,7 @@ class Toolchain:
     @property
     def cargo_version(self) -> str:
         """Cargo's version."""
-        words = self.said.ask(["cargo", "--version"]).split()
+        words = self.queries.ask(["cargo", "--version"]).split()
         return words[1] if len(words) > 1 else "unknown"
 
     def programs(self, digests: Programs) -> Mapping[str, tuple[str, str]]:
@@ -143,7 +281,6 @@ class Toolchain:
         conditional = [k for k in tables if k.startswith("cfg(")]
         if not conditional:
             return [own if isinstance(own := tables.get(target), dict) else {}]
-        from .cfg import matches
 
         facts = self._cfg(target)
         every = [tables.get(target), *(tables[k] for k in conditional if matches(k, facts))]
@@ -164,7 +301,7 @@ class Toolchain:
         return "cc" if target == self.host and "windows" not in target else None
 
     def _cfg(self, target: str) -> frozenset[str]:
-        return frozenset(self.said.ask([self.rustc, "--print", "cfg", "--target", target]).splitlines())
+        return frozenset(self.queries.ask([self.rustc, "--print", "cfg", "--target", target]).splitlines())
 
     def script_override(self, links: str, target: str) -> tuple[tuple[str, ...], dict[str, str]]:
         """Return the cfgs and variables that cargo's configuration sets for the library `links`, if it does.

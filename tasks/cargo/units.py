@@ -15,12 +15,45 @@ from typing import TYPE_CHECKING, Any
 from ...provenance.errors import ToolError
 from ...provenance.json import JSONValue, read_json
 from ...provenance.process import capture
-from .messages import UnitKey, unit_key
+from ...provenance.sbom.cargo import parse_package_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ...provenance.sbom.cargo import Locked, PackageId
     from .toolchain import Toolchain
+
+
+_PROFILE = ("opt_level", "debug_assertions", "overflow_checks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitKey:
+    """What names one unit alike in cargo's messages and in its unit graph.
+
+    `profile` holds `opt_level`, `debug_assertions` and `overflow_checks` as text: the settings both of them give.
+    """
+
+    package: str
+    kind: str
+    target: str
+    features: tuple[str, ...]
+    profile: tuple[str, ...]
+
+
+def unit_key(document: Mapping[str, JSONValue], package: str) -> UnitKey:
+    """Read the key from a `compiler-artifact` message or a unit of the unit graph."""
+    target, profile, features = document["target"], document["profile"], document["features"]
+    if not (isinstance(target, dict) and isinstance(profile, dict) and isinstance(features, list)):
+        raise ToolError("cargo's answer has another shape than expected: target, profile or features")
+    kinds = target["kind"]
+    return UnitKey(
+        package=package,
+        kind="+".join(str(k) for k in kinds) if isinstance(kinds, list) else str(kinds),
+        target=str(target["name"]),
+        features=tuple(str(f) for f in features),
+        profile=tuple(str(profile.get(name)) for name in _PROFILE),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,3 +231,51 @@ def _use(document: JSONValue) -> tuple[str, int]:
         raise TypeError("a dependency is a table")
     fields: Mapping[str, JSONValue] = document
     return str(fields["extern_crate_name"]), int(str(fields["index"]))
+
+
+class Resolutions:
+    """Digests of parts of one unit graph; what binaries share is digested once."""
+
+    def __init__(self, graph: UnitGraph, lock: Mapping[PackageId, Locked]) -> None:
+        self._graph = graph
+        self._lock = lock
+        self._packages: dict[str, str] = {}
+        self._digests: dict[int, str] = {}
+
+    def digest(self, root: int) -> str:
+        """Return the sha256 of all that the unit at `root` is made of: units, how they are used, locked packages.
+
+        Without recursion, as graphs can be deep. It does not depend on the rest of the graph.
+
+        Raises:
+            ToolError: a unit uses itself.
+        """
+        pending = [(root, False)]
+        open_units: set[int] = set()
+        while pending:
+            index, is_done = pending.pop()
+            if index in self._digests:
+                continue
+            uses = self._graph.units[index].uses
+            if is_done:
+                self._digests[index] = self._combine(index)
+                open_units.discard(index)
+                continue
+            if index in open_units:
+                raise ToolError(f"cargo's unit graph goes round in a circle at `{self._graph.units[index].key.target}`")
+            open_units.add(index)
+            pending.append((index, True))
+            pending += [(used, False) for _, used in uses if used not in self._digests]
+        return self._digests[root]
+
+    def _combine(self, index: int) -> str:
+        unit = self._graph.units[index]
+        used = sorted(f"{name} {self._digests[other]}" for name, other in unit.uses)
+        text = "\n".join((unit.identity, self._locked(unit.key.package), *used))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _locked(self, package: str) -> str:
+        if package not in self._packages:
+            locked = self._lock.get(parse_package_id(package))
+            self._packages[package] = f"{locked.checksum} {locked.commit}" if locked else ""
+        return self._packages[package]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from doit_provenance.tasks.cargo.parameters import BUILD_TYPE
+from doit_provenance.tasks.cargo.describe import BUILD_TYPE
 
 from . import workspaces
 from .pages import Page

@@ -13,10 +13,10 @@ import pytest
 
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.errors import ProvenanceError
-from doit_provenance.tasks.cargo import metadata, said, units
+from doit_provenance.tasks.cargo import toolchain, units, workspaces
 from doit_provenance.tasks.cargo.builder import CargoBuilder
+from doit_provenance.tasks.cargo.declare import UNKNOWN
 from doit_provenance.tasks.cargo.discover import discover
-from doit_provenance.tasks.cargo.resolve import UNKNOWN
 from doit_provenance.tasks.context import Context, ShortMemory
 from doit_provenance.tasks.workspace import Workspace
 
@@ -63,7 +63,7 @@ class Steered:
         self.top = made.root.parent
         self.monkeypatch = monkeypatch
         self.asked: list[Sequence[str]] = []
-        for module in (metadata, said, units):
+        for module in (workspaces, toolchain, units):
             monkeypatch.setattr(module, "capture", self._counting(module.capture))
 
     def _counting(self, capture: Callable[..., bytes]) -> Callable[..., bytes]:
@@ -228,8 +228,8 @@ def steered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steered:
     rustup = tmp_path / "rustup"
     shared = [p for p in (_rustup_home() / "toolchains").iterdir() if p.name.endswith(host())]
     (rustup / "toolchains").mkdir(parents=True)
-    for toolchain in shared:
-        (rustup / "toolchains" / toolchain.name).symlink_to(toolchain.resolve())
+    for installed in shared:
+        (rustup / "toolchains" / installed.name).symlink_to(installed.resolve())
     (rustup / "settings.toml").write_text(f'version = "12"\ndefault_toolchain = "stable-{host()}"\n')
     for name in set(os.environ) - made.environ.keys():
         monkeypatch.delenv(name)
@@ -243,7 +243,7 @@ def steered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steered:
 
 
 def _rustup_home() -> Path:
-    from doit_provenance.tasks.cargo.configuration import rustup_home
+    from doit_provenance.tasks.cargo.manifest_scan import rustup_home
 
     return rustup_home()
 

@@ -13,7 +13,7 @@ import pytest
 
 from doit_provenance.provenance.config import load
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo import call, metadata, observe, said, units
+from doit_provenance.tasks.cargo import invoke, observe, toolchain, units, workspaces
 from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.workspace import Workspace
 
@@ -136,9 +136,9 @@ def cargo(root: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCargo:
                  "CARGO_BUILD_RUSTC"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     fake = FakeCargo(root=root)
-    for module in (metadata, observe, said, units):
+    for module in (workspaces, observe, toolchain, units):
         monkeypatch.setattr(module, "capture", fake.capture)
-    monkeypatch.setattr(call, "lines", fake.lines)
+    monkeypatch.setattr(invoke, "lines", fake.lines)
     return fake
 
 

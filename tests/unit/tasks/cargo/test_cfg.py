@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo.cfg import matches
+from doit_provenance.tasks.cargo.toolchain import matches
 
 FACTS = frozenset({"unix", "debug_assertions", 'target_os="linux"', 'target_arch="x86_64"', 'target_feature="sse2"'})
 

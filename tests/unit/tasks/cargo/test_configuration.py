@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo.configuration import (
+from doit_provenance.tasks.cargo.manifest_scan import (
     cargo_home,
     configuration_files,
     read_configuration,

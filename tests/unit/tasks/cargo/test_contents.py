@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from doit_provenance.provenance.sbom.inventory import Role
-from doit_provenance.tasks.cargo.contents import Contents, Node, read_contents
-from doit_provenance.tasks.cargo.messages import UnitKey
-from doit_provenance.tasks.cargo.observe import Loaded
-from doit_provenance.tasks.cargo.units import Unit, UnitGraph
+from doit_provenance.tasks.cargo.observe import Contents, Loaded, Node, read_contents
+from doit_provenance.tasks.cargo.units import Unit, UnitGraph, UnitKey
 
 
 def _unit(name: str, *uses: int, kind: str = "lib", mode: str = "build", features: tuple[str, ...] = ()) -> Unit:

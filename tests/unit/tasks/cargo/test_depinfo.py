@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo.depinfo import base, prerequisites
+from doit_provenance.tasks.cargo.observe import base, prerequisites
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from doit_provenance.tasks.cargo.features import FeatureChoice, enabled
+from doit_provenance.tasks.cargo.discover import FeatureChoice, enabled
 
 FEATURES = {
     "default": ("std",),

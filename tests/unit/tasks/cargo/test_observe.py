@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo.messages import Messages, read_messages
+from doit_provenance.tasks.cargo.invoke import Messages, read_messages
 from doit_provenance.tasks.cargo.observe import Loaded, observe
-from doit_provenance.tasks.cargo.said import Said
-from doit_provenance.tasks.cargo.toolchain import Toolchain
+from doit_provenance.tasks.cargo.toolchain import Toolchain, ToolQueries
 from doit_provenance.tasks.cargo.units import UnitGraph, read_units
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def look(cargo: Any, tmp_path: Path) -> Any:
 
         cargo.rustc = answer
         cargo.units = {"version": 1, "units": UNITS, "roots": [0]}
-        toolchain = Toolchain(said=Said(cargo.root))
+        toolchain = Toolchain(queries=ToolQueries(cargo.root))
         found = observe(
             toolchain, _graph(toolchain, tmp_path), 0, _messages(messages), {"CARGO_PKG_NAME": "my-tea"}, tmp_path / "o"
         )
@@ -183,7 +182,7 @@ def test_failing_rustc_tells_no_path(look: Any, cargo: Any) -> None:
     look()
     cargo.calls.clear()
     cargo.rustc = fail
-    toolchain = Toolchain(said=Said(cargo.root))
+    toolchain = Toolchain(queries=ToolQueries(cargo.root))
     with pytest.raises(ToolError) as caught:
         observe(toolchain, _graph(toolchain, cargo.root), 0, _messages(MESSAGES), {}, cargo.root / "o")
     assert str(cargo.root) not in caught.value.message
@@ -192,6 +191,6 @@ def test_failing_rustc_tells_no_path(look: Any, cargo: Any) -> None:
 def test_rustc_that_leaves_nothing(cargo: Any, look: Any) -> None:
     look()
     cargo.rustc = lambda _argv: None
-    toolchain = Toolchain(said=Said(cargo.root))
+    toolchain = Toolchain(queries=ToolQueries(cargo.root))
     with pytest.raises(ToolError, match="rustc left no dependency information: No such file"):
         observe(toolchain, _graph(toolchain, cargo.root), 0, _messages(MESSAGES), {}, cargo.root / "o")

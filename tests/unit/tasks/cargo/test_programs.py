@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from doit_provenance.tasks.cargo.programs import compiler_files, is_understood, which
+from doit_provenance.tasks.cargo.toolchain import compiler_files, is_understood
+from doit_provenance.tasks.programs import find_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,15 +27,15 @@ def test_first_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "tea").write_text("not executable")
     monkeypatch.setenv("PATH", os.pathsep.join(str(tmp_path / name) for name in "acb"))
-    assert which("tea", tmp_path) == second
-    assert which("pot", tmp_path) is None
+    assert find_program("tea", tmp_path) == second
+    assert find_program("pot", tmp_path) is None
 
 
 def test_path_starts_from_the_base(tmp_path: Path) -> None:
     made = _program(tmp_path / "tools" / "tea")
-    assert which("tools/tea", tmp_path) == made
-    assert which(str(made), tmp_path / "elsewhere") == made
-    assert which("tools/pot", tmp_path) is None
+    assert find_program("tools/tea", tmp_path) == made
+    assert find_program(str(made), tmp_path / "elsewhere") == made
+    assert find_program("tools/pot", tmp_path) is None
 
 
 def test_understood_are_the_toolchains_own_and_rustups(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doit_provenance.tasks.cargo.messages import Compiled, Messages, ScriptRun, UnitKey
+from doit_provenance.tasks.cargo.invoke import Compiled, Messages, ScriptRun
 from doit_provenance.tasks.cargo.observe import Loaded
-from doit_provenance.tasks.cargo.reads import Reads, counting
-from doit_provenance.tasks.cargo.units import Unit, UnitGraph
+from doit_provenance.tasks.cargo.unit_inputs import UnitReads, contributing_units
+from doit_provenance.tasks.cargo.units import Unit, UnitGraph, UnitKey
 from doit_provenance.tasks.freshness.inputs import LazyInputs
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ GRAPH = UnitGraph(
 
 def _counted(*loaded: str, observed: bool = True) -> set[str]:
     found = Loaded(units=frozenset(_key(name) for name in loaded), standard=(), shared=frozenset())
-    indices = counting(GRAPH, 0, found if observed else None)
+    indices = contributing_units(GRAPH, 0, found if observed else None)
     return {f"{GRAPH.units[i].key.package} {GRAPH.units[i].key.kind}" for i in indices}
 
 
@@ -88,14 +88,14 @@ class Bench:
         self.messages = Messages()
         self.forced: frozenset[str] = frozenset()
 
-    def reads(self) -> Reads:
+    def reads(self) -> UnitReads:
         group: Any = SimpleNamespace(
             root=self.root,
             target_directory=self.root / "target",
             build_directory=self.root / "target",
             toolchain=SimpleNamespace(forced_variables=lambda: self.forced),
         )
-        return Reads(group=group, messages=self.messages)
+        return UnitReads(group=group, messages=self.messages)
 
     def unit(self, key: UnitKey, *files: str, dependencies: Mapping[str, str], executable: str | None = None) -> None:
         for name, text in dependencies.items():

@@ -9,9 +9,7 @@ import pytest
 
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.provenance.sbom.cargo import Locked, PackageId
-from doit_provenance.tasks.cargo.messages import UnitKey
-from doit_provenance.tasks.cargo.resolution import Resolutions
-from doit_provenance.tasks.cargo.units import Unit, UnitGraph
+from doit_provenance.tasks.cargo.units import Resolutions, Unit, UnitGraph, UnitKey
 
 REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
 

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo.said import Said
-from doit_provenance.tasks.cargo.toolchain import Toolchain
+from doit_provenance.tasks.cargo.toolchain import Toolchain, ToolQueries
 from doit_provenance.tasks.context import ShortMemory
 from doit_provenance.tasks.programs import Programs
 
@@ -22,7 +21,7 @@ SOURCES = {
 
 @pytest.fixture
 def toolchain(cargo: Any) -> Toolchain:
-    return Toolchain(said=Said(cargo.root))
+    return Toolchain(queries=ToolQueries(cargo.root))
 
 
 @pytest.mark.parametrize("first", list(SOURCES))
@@ -109,15 +108,15 @@ def test_environment_of_the_configuration(cargo: Any, toolchain: Toolchain, monk
 
 
 def test_compiler_is_the_one_that_cargo_calls(cargo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Toolchain(said=Said(cargo.root)).rustc == "rustc"
+    assert Toolchain(queries=ToolQueries(cargo.root)).rustc == "rustc"
     cargo.config = {"build": {"rustc": "/opt/rustc", "rustc-wrapper": "sccache"}}
-    found = Toolchain(said=Said(cargo.root))
+    found = Toolchain(queries=ToolQueries(cargo.root))
     assert (found.rustc, found.host) == ("/opt/rustc", HOST)
     assert cargo.calls[-1][0] == ["/opt/rustc", "-vV"]
     monkeypatch.setenv("CARGO_BUILD_RUSTC", "two")
-    assert Toolchain(said=Said(cargo.root)).rustc == "two"
+    assert Toolchain(queries=ToolQueries(cargo.root)).rustc == "two"
     monkeypatch.setenv("RUSTC", "one")
-    assert Toolchain(said=Said(cargo.root)).rustc == "one"
+    assert Toolchain(queries=ToolQueries(cargo.root)).rustc == "one"
 
 
 def test_version(toolchain: Toolchain) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.cargo import units
-from doit_provenance.tasks.cargo.said import Said
-from doit_provenance.tasks.cargo.toolchain import Toolchain
+from doit_provenance.tasks.cargo.toolchain import Toolchain, ToolQueries
 from doit_provenance.tasks.cargo.units import UnitGraph, read_units
 
 PROFILE = {"opt_level": "3", "panic": "abort", "debug_assertions": False, "overflow_checks": True, "lto": "false"}
@@ -41,7 +40,7 @@ DOCUMENT = {
 
 def _read(monkeypatch: pytest.MonkeyPatch, output: bytes) -> UnitGraph:
     monkeypatch.setattr(units, "capture", lambda *_, **__: output)
-    return read_units(Toolchain(said=Said(Path("/s"))), [], Path("/scratch"))
+    return read_units(Toolchain(queries=ToolQueries(Path("/s"))), [], Path("/scratch"))
 
 
 def test_reads_units_and_roots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +64,7 @@ def test_asks_for_the_graph_of_the_same_call_in_a_folder_of_its_own(monkeypatch:
         return json.dumps(DOCUMENT).encode()
 
     monkeypatch.setattr(units, "capture", capture)
-    read_units(Toolchain(said=Said(Path("/s"))), ["--locked", "--bin", "tea"], Path("/scratch"))
+    read_units(Toolchain(queries=ToolQueries(Path("/s"))), ["--locked", "--bin", "tea"], Path("/scratch"))
     ((argv, settings),) = seen
     assert argv[:2] == ["cargo", "build"]
     assert "--unit-graph" in argv

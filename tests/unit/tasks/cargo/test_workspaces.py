@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.tasks.cargo import workspaces
-from doit_provenance.tasks.cargo.workspaces import Asked, ask
+from doit_provenance.tasks.cargo.workspaces import CargoInfo, read_cargo_info
 from doit_provenance.tasks.context import ShortMemory
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def tools(cargo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _ask(cargo: Any, memory: ShortMemory) -> tuple[Asked, int]:
+def _ask(cargo: Any, memory: ShortMemory) -> tuple[CargoInfo, int]:
     before = len(cargo.calls)
-    asked = ask(cargo.root, ("Cargo.toml",), memory)
+    asked = read_cargo_info(cargo.root, ("Cargo.toml",), memory)
     return asked, len(cargo.calls) - before
 
 
@@ -45,7 +45,7 @@ def test_second_time_nobody_is_asked(cargo: Any, tools: Path) -> None:
     second, calls = _ask(cargo, memory)
     assert calls == 0
     assert second.workspaces == first.workspaces
-    assert second.ground.digest == first.ground.digest
+    assert second.fingerprint.digest == first.fingerprint.digest
     (toolchain,) = second.toolchains.values()
     assert (toolchain.host, toolchain.config) == ("x86_64-unknown-linux-gnu", {})
     assert len(cargo.calls) == 4

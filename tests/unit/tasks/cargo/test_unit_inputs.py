@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from doit_provenance.provenance.errors import InputChangedError, ToolError
-from doit_provenance.tasks.cargo.inputs import Inputs, input_files, moment, package_files
+from doit_provenance.tasks.cargo.unit_inputs import FileDigests, filesystem_time, input_files, package_files
 
 
 def _files(root: Path, *names: str) -> None:
@@ -26,7 +26,7 @@ def _inputs(root: Path, depinfo: str | None, *, workspace: str = ".") -> list[st
         executable,
         [place / "crate" / "Cargo.toml"],
         workspace=Path(os.path.normpath(place)),
-        made=(place / "target", root / "dist", root / ".provenance"),
+        build_dirs=(place / "target", root / "dist", root / ".provenance"),
         repository=root,
     )
     assert list(found) == sorted(set(found))
@@ -82,7 +82,7 @@ def test_workspace_outside_the_repository_looks_in_itself_alone(tmp_path: Path) 
     _files(tmp_path, "rust-toolchain", "elsewhere/rust-toolchain")
     (tmp_path / "repository").mkdir()
     found = input_files(
-        tmp_path / "tea", [], workspace=tmp_path / "elsewhere", made=(), repository=tmp_path / "repository"
+        tmp_path / "tea", [], workspace=tmp_path / "elsewhere", build_dirs=(), repository=tmp_path / "repository"
     )
     assert tmp_path / "elsewhere" / "rust-toolchain" in found
     assert tmp_path / "rust-toolchain" not in found
@@ -90,24 +90,24 @@ def test_workspace_outside_the_repository_looks_in_itself_alone(tmp_path: Path) 
 
 def test_change_is_refused_by_content(tmp_path: Path) -> None:
     _files(tmp_path, "a", "b")
-    before = Inputs.read([tmp_path / "a", tmp_path / "b"])
+    before = FileDigests.read([tmp_path / "a", tmp_path / "b"])
     (tmp_path / "a").touch()
-    Inputs.read([tmp_path / "a", tmp_path / "b"]).refuse_changes_since(before)
+    FileDigests.read([tmp_path / "a", tmp_path / "b"]).refuse_changes_since(before)
     (tmp_path / "b").write_text("changed")
     with pytest.raises(InputChangedError, match=r"an input changed while it was being built: `.*/b`"):
-        Inputs.read([tmp_path / "a", tmp_path / "b"]).refuse_changes_since(before)
+        FileDigests.read([tmp_path / "a", tmp_path / "b"]).refuse_changes_since(before)
 
 
 def test_file_that_was_not_known_is_no_change(tmp_path: Path) -> None:
     _files(tmp_path, "a", "b")
-    Inputs.read([tmp_path / "a", tmp_path / "b"]).refuse_changes_since(Inputs.read([tmp_path / "a"]))
+    FileDigests.read([tmp_path / "a", tmp_path / "b"]).refuse_changes_since(FileDigests.read([tmp_path / "a"]))
 
 
 def test_unsettled_is_what_was_not_known_and_changed_meanwhile(tmp_path: Path) -> None:
     _files(tmp_path, "a", "b", "c")
-    before = Inputs.read([tmp_path / "a"])
+    before = FileDigests.read([tmp_path / "a"])
     os.utime(tmp_path / "c", (1, 1))
-    after = Inputs.read([tmp_path / name for name in "abc"])
+    after = FileDigests.read([tmp_path / name for name in "abc"])
     since = min((tmp_path / name).stat().st_ctime_ns for name in "bc")
     assert after.unsettled(before, since) == (tmp_path / "b", tmp_path / "c"), "a time that was set back is no excuse"
     assert after.unsettled(before, time.time_ns() + 10**9) == ()
@@ -116,20 +116,20 @@ def test_unsettled_is_what_was_not_known_and_changed_meanwhile(tmp_path: Path) -
 def test_file_that_is_written_at_once_is_not_older_than_the_moment(tmp_path: Path) -> None:
     """By the system's clock it may be."""
     for turn in range(50):
-        since = moment(tmp_path / "scratch")
+        since = filesystem_time(tmp_path / "scratch")
         (tmp_path / "a").write_text(str(turn))
-        assert Inputs.read([tmp_path / "a"]).unsettled(Inputs(digests={}), since) == (tmp_path / "a",)
+        assert FileDigests.read([tmp_path / "a"]).unsettled(FileDigests(digests={}), since) == (tmp_path / "a",)
     assert [p.name for p in (tmp_path / "scratch").iterdir()] == [".gitignore"]
 
 
 def test_file_that_can_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"an input can't be read: `.*gone`: No such file"):
-        Inputs.read([tmp_path / "gone"])
+        FileDigests.read([tmp_path / "gone"])
 
 
 def test_paths_from_the_repository(tmp_path: Path) -> None:
     _files(tmp_path, "inner/a", "b")
-    found = Inputs.read([tmp_path / "inner" / "a", tmp_path / "b"]).relative_to(tmp_path / "inner")
+    found = FileDigests.read([tmp_path / "inner" / "a", tmp_path / "b"]).relative_to(tmp_path / "inner")
     assert list(found) == ["a", "../b"]
 
 

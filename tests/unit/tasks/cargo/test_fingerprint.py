@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doit_provenance.tasks.cargo.ground import Ground, Subject, look, members, subject
+from doit_provenance.tasks.cargo.fingerprint import Fingerprint, Probe, measure, members, probe_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 AGO = time.time_ns() - 10**10
 
 
-def _values(*subjects: str) -> dict[str, str]:
-    return dict(look(subjects, {}).values)
+def _values(*probes: str) -> dict[str, str]:
+    return dict(measure(probes, {}).values)
 
 
 def _old(path: Path, text: str = "") -> Path:
@@ -29,12 +29,12 @@ def _old(path: Path, text: str = "") -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", [Subject.FILE, Subject.STATUS, Subject.PRESENCE])
-def test_file_that_comes_and_goes(tmp_path: Path, kind: Subject) -> None:
-    of = subject(kind, tmp_path / "a")
+@pytest.mark.parametrize("kind", [Probe.FILE, Probe.STATUS, Probe.PRESENCE])
+def test_file_that_comes_and_goes(tmp_path: Path, kind: Probe) -> None:
+    of = probe_key(kind, tmp_path / "a")
     absent = _values(of)
     (tmp_path / "a").mkdir()
-    if kind is not Subject.STATUS:
+    if kind is not Probe.STATUS:
         assert _values(of) == absent, "a folder is no file"
     (tmp_path / "a").rmdir()
     _old(tmp_path / "a")
@@ -44,7 +44,7 @@ def test_file_that_comes_and_goes(tmp_path: Path, kind: Subject) -> None:
 
 
 def test_file_is_known_by_its_bytes(tmp_path: Path) -> None:
-    of = subject(Subject.FILE, _old(tmp_path / "a", "one"))
+    of = probe_key(Probe.FILE, _old(tmp_path / "a", "one"))
     before = _values(of)
     (tmp_path / "a").touch()
     assert _values(of) == before
@@ -53,24 +53,24 @@ def test_file_is_known_by_its_bytes(tmp_path: Path) -> None:
 
 
 def test_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of = subject(Subject.FILE, tmp_path / "a")
+    of = probe_key(Probe.FILE, tmp_path / "a")
     _old(tmp_path / "a", "one")
     time.sleep(0.03)  # until its time proves something
-    first = look([of], {})
+    first = measure([of], {})
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("it is read again"))
-    assert look([of], {}, first.known).values == first.values
+    assert measure([of], {}, first.known).values == first.values
 
 
 def test_program_that_has_just_changed_is_racy(tmp_path: Path) -> None:
     """It may change once more within the same tick of the clock."""
     (tmp_path / "a").write_text("")
-    assert look([subject(Subject.STATUS, tmp_path / "a")], {}).racy
+    assert measure([probe_key(Probe.STATUS, tmp_path / "a")], {}).racy
     time.sleep(0.03)
-    assert not look([subject(Subject.STATUS, tmp_path / "a")], {}).racy
+    assert not measure([probe_key(Probe.STATUS, tmp_path / "a")], {}).racy
 
 
 def test_link_leads_elsewhere(tmp_path: Path) -> None:
-    of = subject(Subject.LINK, tmp_path / "link")
+    of = probe_key(Probe.LINK, tmp_path / "link")
     (tmp_path / "link").symlink_to("a")
     before = _values(of)
     (tmp_path / "link").unlink()
@@ -79,7 +79,7 @@ def test_link_leads_elsewhere(tmp_path: Path) -> None:
 
 
 def test_toolchain_is_linked_elsewhere(tmp_path: Path) -> None:
-    of = subject(Subject.LINKS, tmp_path)
+    of = probe_key(Probe.LINKS, tmp_path)
     seen = [_values(of)]
     (tmp_path / "stable").symlink_to("a")
     seen.append(_values(of))
@@ -90,7 +90,7 @@ def test_toolchain_is_linked_elsewhere(tmp_path: Path) -> None:
 
 
 def test_programs_of_a_package(tmp_path: Path) -> None:
-    of = subject(Subject.PROGRAMS, tmp_path)
+    of = probe_key(Probe.PROGRAMS, tmp_path)
     nothing = _values(of)
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "parts").mkdir()
@@ -102,8 +102,8 @@ def test_programs_of_a_package(tmp_path: Path) -> None:
 
 
 def test_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
-    for kind in (Subject.LINKS, Subject.PROGRAMS):
-        assert _values(subject(kind, tmp_path / "gone")) == {f"{kind}:{tmp_path}/gone": ""}
+    for kind in (Probe.LINKS, Probe.PROGRAMS):
+        assert _values(probe_key(kind, tmp_path / "gone")) == {f"{kind}:{tmp_path}/gone": ""}
 
 
 def test_members_are_the_folders_with_a_manifest(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_members_are_the_folders_with_a_manifest(tmp_path: Path) -> None:
 
 def test_a_new_member_is_seen_and_a_new_file_is_not(tmp_path: Path) -> None:
     _old(tmp_path / "apps/a/Cargo.toml")
-    of = subject(Subject.MEMBERS, tmp_path / "apps" / "*")
+    of = probe_key(Probe.MEMBERS, tmp_path / "apps" / "*")
     before = _values(of)
     _old(tmp_path / "apps/target/x")
     assert _values(of) == before
@@ -132,20 +132,20 @@ def test_a_new_member_is_seen_and_a_new_file_is_not(tmp_path: Path) -> None:
 
 
 def test_what_moved_is_named(tmp_path: Path) -> None:
-    subjects = [subject(Subject.FILE, tmp_path / name) for name in ("a", "b")]
-    before = look(subjects, {"environment": "1"})
-    assert look(subjects, {"environment": "1"}).moved(before) is None
-    assert look(subjects, {"environment": "2"}).moved(before) == "environment"
+    probes = [probe_key(Probe.FILE, tmp_path / name) for name in ("a", "b")]
+    before = measure(probes, {"environment": "1"})
+    assert measure(probes, {"environment": "1"}).changed_since(before) is None
+    assert measure(probes, {"environment": "2"}).changed_since(before) == "environment"
     _old(tmp_path / "b")
-    assert look(subjects, {"environment": "1"}).moved(before) == str(tmp_path / "b")
+    assert measure(probes, {"environment": "1"}).changed_since(before) == str(tmp_path / "b")
 
 
 def test_remembered_is_the_same(tmp_path: Path) -> None:
-    ground = look([subject(Subject.FILE, _old(tmp_path / "a", "one"))], {"home": "x"})
-    assert Ground.from_json(ground.to_json()) in (ground, Ground(values=ground.values, known={}))
+    ground = measure([probe_key(Probe.FILE, _old(tmp_path / "a", "one"))], {"home": "x"})
+    assert Fingerprint.from_json(ground.to_json()) in (ground, Fingerprint(values=ground.values, known={}))
     time.sleep(0.03)
-    ground = look(ground.values, {"home": "x"})
-    again = Ground.from_json(ground.to_json())
+    ground = measure(ground.values, {"home": "x"})
+    again = Fingerprint.from_json(ground.to_json())
     assert again == ground
     assert again is not None
     assert again.digest == ground.digest
@@ -155,12 +155,12 @@ def test_remembered_is_the_same(tmp_path: Path) -> None:
     "found", [None, [], {}, {"values": {}}, {"values": 1, "known": {}}, {"values": {}, "known": []}]
 )
 def test_remembered_is_something_else(found: object) -> None:
-    assert Ground.from_json(found) is None
+    assert Fingerprint.from_json(found) is None
 
 
 @given(st.dictionaries(st.text(), st.text(), max_size=4), st.dictionaries(st.text(), st.text(), max_size=4))
 def test_digest_is_of_all_values(one: dict[str, str], other: dict[str, str]) -> None:
-    grounds = [Ground(values=values, known={}) for values in (one, other)]
+    grounds = [Fingerprint(values=values, known={}) for values in (one, other)]
     joined = any("\0" in text for values in (one, other) for pair in values.items() for text in pair)
     if not joined:
         assert (grounds[0].digest == grounds[1].digest) == (one == other)

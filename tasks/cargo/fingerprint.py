@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from ...provenance.json import JSONValue
 
+
 MANIFEST = "Cargo.toml"
 _WILD = frozenset("*?[")
 
 
-class Subject(StrEnum):
+class Probe(StrEnum):
     """What is looked at."""
 
     FILE = "file"
@@ -46,13 +47,13 @@ class Subject(StrEnum):
     """Something of this process, as a digest of environment variables; not looked at here."""
 
 
-def subject(kind: Subject, path: str | os.PathLike[str]) -> str:
+def probe_key(kind: Probe, path: str | os.PathLike[str]) -> str:
     """Return the text that names a subject."""
     return f"{kind}:{os.fspath(path)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Fingerprint:
     """Subjects and their values at one moment.
 
     Attributes:
@@ -67,14 +68,14 @@ class Ground:
     @property
     def digest(self) -> str:
         """One sha256 of all values."""
-        text = "\0".join(f"{of}\0{value}" for of, value in sorted(self.values.items()))
+        text = "\0".join(f"{probe}\0{value}" for probe, value in sorted(self.values.items()))
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
-    def moved(self, since: Ground) -> str | None:
+    def changed_since(self, since: Fingerprint) -> str | None:
         """Return the path of a subject whose value is another than before; `None`: all are the same."""
-        for of in sorted(self.values.keys() | since.values.keys()):
-            if self.values.get(of) != since.values.get(of):
-                return of.partition(":")[2]
+        for probe in sorted(self.values.keys() | since.values.keys()):
+            if self.values.get(probe) != since.values.get(probe):
+                return probe.partition(":")[2]
         return None
 
     def to_json(self) -> JSONValue:
@@ -82,7 +83,7 @@ class Ground:
         return {"values": dict(self.values), "known": {path: one.to_json() for path, one in self.known.items()}}
 
     @classmethod
-    def from_json(cls, found: Any) -> Ground | None:
+    def from_json(cls, found: Any) -> Fingerprint | None:
         """Read what `to_json` returned; `None`: it is something else."""
         try:
             entries = found["known"].items()
@@ -92,8 +93,8 @@ class Ground:
             return None
 
 
-def look(subjects: Iterable[str], facts: Mapping[str, str], known: Mapping[str, Known] | None = None) -> Ground:
-    """Look at every subject once; `facts` are values of the process, by name.
+def measure(probes: Iterable[str], facts: Mapping[str, str], known: Mapping[str, Known] | None = None) -> Fingerprint:
+    """Evaluate every probe once; `facts` are values of the process, by name.
 
     Raises:
         ToolError: a file is there and can't be read.
@@ -101,31 +102,31 @@ def look(subjects: Iterable[str], facts: Mapping[str, str], known: Mapping[str, 
     before = known or {}
     racy = False
     seen: dict[str, Known] = {}
-    values = {subject(Subject.FACT, name): value for name, value in facts.items()}
-    for of in subjects:
-        kind, _, path = of.partition(":")
+    values = {probe_key(Probe.FACT, name): value for name, value in facts.items()}
+    for probe in probes:
+        kind, _, path = probe.partition(":")
         match kind:
-            case Subject.FILE:
+            case Probe.FILE:
                 found = measure_file(path, before.get(path))
                 if found is not None:
                     seen[path] = found
-                values[of] = found.sha256 if found else ABSENT
-            case Subject.STATUS:
-                values[of], moving = _status(path)
+                values[probe] = found.sha256 if found else ABSENT
+            case Probe.STATUS:
+                values[probe], moving = _status(path)
                 racy |= moving
-            case Subject.PRESENCE:
-                values[of] = "file" if _is_file(path) else ABSENT
-            case Subject.LINK:
-                values[of] = os.path.realpath(path)
-            case Subject.PROGRAMS:
-                values[of] = "\0".join(_programs(path))
-            case Subject.LINKS:
-                values[of] = "\0".join(_links(path))
-            case Subject.MEMBERS:
-                values[of] = "\0".join(members(path))
+            case Probe.PRESENCE:
+                values[probe] = "file" if _is_file(path) else ABSENT
+            case Probe.LINK:
+                values[probe] = os.path.realpath(path)
+            case Probe.PROGRAMS:
+                values[probe] = "\0".join(_programs(path))
+            case Probe.LINKS:
+                values[probe] = "\0".join(_links(path))
+            case Probe.MEMBERS:
+                values[probe] = "\0".join(members(path))
             case _:
                 continue  # a fact, whose value the caller gives
-    return Ground(values=values, known=seen, racy=racy)
+    return Fingerprint(values=values, known=seen, racy=racy)
 
 
 def members(pattern: str) -> list[str]:

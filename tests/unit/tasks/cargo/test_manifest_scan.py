@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doit_provenance.tasks.cargo.ground import Subject, subject
-from doit_provenance.tasks.cargo.survey import package_settings, survey
+from doit_provenance.tasks.cargo.fingerprint import Probe, probe_key
+from doit_provenance.tasks.cargo.manifest_scan import package_settings, scan_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ PACKAGE = '[package]\nname = "x"\nversion = "1.0.0"\n'
 )
 def test_manifest_leads_to_another(tmp_path: Path, table: str) -> None:
     _write(tmp_path, {"own/Cargo.toml": PACKAGE + table, "part/Cargo.toml": PACKAGE, "zone/Cargo.toml": PACKAGE})
-    found = survey([tmp_path / "own" / "Cargo.toml"])
+    found = scan_manifests([tmp_path / "own" / "Cargo.toml"])
     others = {path.parent.name for path in found.manifests} - {"own"}
     # A pattern counts as matching any name: rather too much is watched than too little.
     assert others == ({"part", "zone"} if "../p*" in table or "[op]" in table else {"part"})
@@ -61,43 +61,43 @@ def test_manifest_leads_to_another(tmp_path: Path, table: str) -> None:
 )
 def test_configuration_leads_to_a_manifest(tmp_path: Path, text: str) -> None:
     _write(tmp_path, {".cargo/config.toml": text, "own/Cargo.toml": PACKAGE, "part/Cargo.toml": PACKAGE})
-    found = survey([tmp_path / "own" / "Cargo.toml"])
+    found = scan_manifests([tmp_path / "own" / "Cargo.toml"])
     assert tmp_path / "part" / "Cargo.toml" in found.manifests
 
 
 def test_what_may_come_to_lie_there_counts(tmp_path: Path) -> None:
     _write(tmp_path, {"a/own/Cargo.toml": PACKAGE + '[workspace]\nmembers = ["x/*"]\n'})
-    subjects = survey([tmp_path / "a" / "own" / "Cargo.toml"]).subjects
+    probes = scan_manifests([tmp_path / "a" / "own" / "Cargo.toml"]).probes
     own = tmp_path / "a" / "own"
     for name in ("src/lib.rs", "src/main.rs", "build.rs", "README.md"):
-        assert subject(Subject.PRESENCE, own / name) in subjects
-    assert subject(Subject.PROGRAMS, own / "src" / "bin") in subjects
-    assert subject(Subject.MEMBERS, own / "x" / "*") in subjects
+        assert probe_key(Probe.PRESENCE, own / name) in probes
+    assert probe_key(Probe.PROGRAMS, own / "src" / "bin") in probes
+    assert probe_key(Probe.MEMBERS, own / "x" / "*") in probes
     files = [own / ".cargo/config.toml", tmp_path / "rust-toolchain", tmp_path / "a/Cargo.toml", Path("/Cargo.toml")]
-    assert {subject(Subject.FILE, path) for path in files} <= subjects
-    assert subject(Subject.LINKS, tmp_path / "rustup" / "toolchains") in subjects
+    assert {probe_key(Probe.FILE, path) for path in files} <= probes
+    assert probe_key(Probe.LINKS, tmp_path / "rustup" / "toolchains") in probes
 
 
 def test_root_that_a_package_names(tmp_path: Path) -> None:
     _write(tmp_path, {"own/Cargo.toml": PACKAGE + 'workspace = "../root"\n', "root/Cargo.toml": "[workspace]\n"})
-    assert tmp_path / "root" / "Cargo.toml" in survey([tmp_path / "own" / "Cargo.toml"]).manifests
+    assert tmp_path / "root" / "Cargo.toml" in scan_manifests([tmp_path / "own" / "Cargo.toml"]).manifests
 
 
 @pytest.mark.parametrize("text", ["[package", '[workspace]\nmembers = ["a/**"]'])
 def test_what_is_not_understood_is_uncertain(tmp_path: Path, text: str) -> None:
     _write(tmp_path, {"Cargo.toml": text})
-    assert not survey([tmp_path / "Cargo.toml"]).certain
+    assert not scan_manifests([tmp_path / "Cargo.toml"]).certain
 
 
 def test_manifest_that_can_not_be_read_is_uncertain(tmp_path: Path) -> None:
     (tmp_path / "Cargo.toml").mkdir()
-    assert not survey([tmp_path / "Cargo.toml"]).certain
+    assert not scan_manifests([tmp_path / "Cargo.toml"]).certain
 
 
 def test_circle_of_manifests_ends(tmp_path: Path) -> None:
     for one, other in (("a", "b"), ("b", "a")):
         _write(tmp_path, {f"{one}/Cargo.toml": f'{PACKAGE}[dependencies]\n{other} = {{ path = "../{other}" }}\n'})
-    assert len(survey([tmp_path / "a" / "Cargo.toml"]).manifests) == 2
+    assert len(scan_manifests([tmp_path / "a" / "Cargo.toml"]).manifests) == 2
 
 
 def _settings(
@@ -105,7 +105,7 @@ def _settings(
 ) -> object:
     _write(root, {"Cargo.toml": above, "own/Cargo.toml": own})
     manifest = root / "own" / "Cargo.toml"
-    return package_settings(manifest, survey([manifest]).manifests)
+    return package_settings(manifest, scan_manifests([manifest]).manifests)
 
 
 def test_settings_are_what_the_unit_graph_does_not_show(tmp_path: Path) -> None:

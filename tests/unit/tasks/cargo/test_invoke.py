@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo.messages import Compiled, Messages, ScriptRun, UnitKey, read_messages
+from doit_provenance.tasks.cargo.invoke import Compiled, Messages, ScriptRun, read_messages
+from doit_provenance.tasks.cargo.units import UnitKey
 
 PROFILE = {"opt_level": "3", "debuginfo": 0, "debug_assertions": False, "overflow_checks": False, "test": False}
 COMPILED: dict[str, Any] = {

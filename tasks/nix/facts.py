@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ...provenance.sbom.nix.model import Derivation, DerivationOutput, Meta, PathInfo
+from ...provenance.sbom.nix.store import Derivation, DerivationOutput, Meta, PathInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

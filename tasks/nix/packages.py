@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError, quoted
-from ...provenance.sbom.nix.name import StoreName
+from ...provenance.sbom.nix.store import StoreName
 from .facts import Meta
 
 if TYPE_CHECKING:

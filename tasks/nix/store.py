@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError, quoted
-from ...provenance.sbom.nix.model import Derivation, DerivationOutput, PathInfo
+from ...provenance.sbom.nix.store import Derivation, DerivationOutput, PathInfo
 from .lock import sri_to_hex
 from .tool import answer
 

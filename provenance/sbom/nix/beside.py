@@ -11,8 +11,7 @@ from ...digest import digest_file
 from ..image.package import Package, Unread, shown
 from ..image.relations import edges
 from ..inventory import Component, Kind, Role
-from .output import distributions, files_below
-from .program import read_program
+from .output import distributions, files_below, read_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

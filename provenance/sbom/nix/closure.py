@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from ...errors import UnreadableError, quoted
 from .. import licence
 from ..inventory import Component, Kind, Role
-from .name import PackageName, StoreName, package_name
+from .store import PackageName, StoreName, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from ..image.merge import Graph
-    from .model import Derivation, Meta, PathInfo
+    from .store import Derivation, Meta, PathInfo
 
 
 @dataclass(frozen=True, kw_only=True)

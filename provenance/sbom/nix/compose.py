@@ -13,9 +13,9 @@ from ..inventory import Completeness, Component, Inventory, Kind, Role
 from .beside import Beside, add_distributions, add_libraries, add_linked, add_siblings
 from .closure import add_closure, expression, package_url
 from .crates import taken, vendored_lock
-from .name import StoreName
-from .program import Program, read_program
+from .output import Program, read_program
 from .remarks import is_complete, note, unknown
+from .store import StoreName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...digest import Digest
     from ..party import Party
     from .closure import Packages
-    from .model import Derivation, PathInfo
+    from .store import Derivation, PathInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..cargo import Locked, PackageId
     from ..party import Party
-    from .model import Derivation
+    from .store import Derivation
 
 _LOCK = "Cargo.lock"
 _VARIABLES = ("cargoDeps", "cargoVendorDir", "src")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .beside import Beside
-    from .program import Program
+    from .output import Program
 
 _REASONS = 20
 _CLOSURE = (

@@ -15,7 +15,7 @@ import pytest
 from doit_provenance.provenance.digest import digest_file
 from doit_provenance.provenance.sbom.nix.closure import Packages
 from doit_provenance.provenance.sbom.nix.compose import Shipped, compose
-from doit_provenance.provenance.sbom.nix.model import Derivation, DerivationOutput, Meta, PathInfo
+from doit_provenance.provenance.sbom.nix.store import Derivation, DerivationOutput, Meta, PathInfo
 from doit_provenance.provenance.sbom.party import Party
 
 if TYPE_CHECKING:

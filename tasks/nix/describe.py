@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...provenance.sbom.nix.closure import Packages
+from ...provenance.sbom.nix.closure import PackageMetadata
 from ...provenance.sbom.nix.compose import Shipped, compose
 from ..builder import Form
 from .facts import Origin
@@ -64,7 +64,7 @@ def describe(  # noqa: PLR0913 - the things that an artifact was made of
     )
     return compose(
         shipped,
-        Packages(derivations=facts.derivations, meta=facts.meta),
+        PackageMetadata(derivations=facts.derivations, meta=facts.meta),
         project_source=context.workspace.source_url,
         created=created,
         author=context.workspace.project,

@@ -1,4 +1,4 @@
-"""What is in an artifact that Nix has made: a file of an output, or an image."""
+"""The inventory of an artifact that Nix built: a file of an output, or an image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...provenance.sbom.nix.closure import PackageMetadata
 from ...provenance.sbom.nix.compose import Shipped, compose
 from ..builder import Form
-from .facts import Origin
+from .store import Origin
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...provenance.sbom.inventory import Inventory
     from ..builder import Artifact
     from ..context import Context
-    from .facts import NixFacts
+    from .store import NixFacts
 
 _UNBUILT = {
     Origin.BUILT: "",
@@ -26,7 +26,7 @@ _UNBUILT = {
 }
 
 
-def describe(  # noqa: PLR0913 - the things that an artifact was made of
+def describe(  # noqa: PLR0913 - an artifact, its copy and its build
     context: Context,
     artifact: Artifact,
     path: Path,
@@ -36,13 +36,13 @@ def describe(  # noqa: PLR0913 - the things that an artifact was made of
     place: str,
     created: datetime,
 ) -> Inventory:
-    """Return the inventory of an artifact, of which a copy with this digest lies at `path`.
+    """Return the inventory of an artifact, of which `path` is a copy with this digest.
 
-    `place` is the path of its file in the output, empty where the output is the file; of an image it is not asked.
+    `place` is the path of its file in the output, empty if the output is the file; unused for an image.
 
     Raises:
-        UnreadableError: the artifact, a store path or a lock file can't be read, or what nix said is no closure.
-        VerificationError: an image's layout has other bytes than its digests say.
+        UnreadableError: the artifact, a store path or a lock file can't be read, or the closure is incomplete.
+        VerificationError: the bytes of an image's layout do not match its digests.
     """
     if artifact.form is Form.IMAGE:
         from ..image.describe import describe_image

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from doit_provenance.tasks.nix.facts import Origin
+from doit_provenance.tasks.nix.store import Origin
 from doit_provenance.tasks.nix.materials import BUILD_TYPE
 
 from .pages import Page

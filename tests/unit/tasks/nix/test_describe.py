@@ -14,10 +14,11 @@ from doit_provenance.provenance.digest import digest_bytes, digest_file
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.sbom.inventory import Inventory, Kind, Role
+from doit_provenance.provenance.sbom.nix.store import Meta, PathInfo
 from doit_provenance.tasks.builder import Artifact, Form
 from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.nix.describe import describe
-from doit_provenance.tasks.nix.facts import Meta, NixFacts, Origin, PathInfo
+from doit_provenance.tasks.nix.store import NixFacts, Origin
 from doit_provenance.tasks.workspace import Workspace
 
 CREATED = datetime(2024, 5, 17, tzinfo=UTC)

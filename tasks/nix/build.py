@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import BuildError, StoreError, ToolError, quoted
 from ...provenance.fs import copies
-from ...provenance.process import clean_environment, lines
 from ...provenance.source import time_of
 from ..builder import Built, Form
 from . import BUILDER
 from .log import BuildLog, hint_for, message_of
 from .materials import BUILD_TYPE, external, internal, materials
+from .program import run_nix
 from .store import NixFacts, Origin, closure_of, derivations_of, present, reachable, used_by, valid_paths
 from .tree import read_lock
 
@@ -301,17 +301,10 @@ def _discard(piece: bytes) -> None:
 
 
 def _run(argv: Sequence[str], workspace: Workspace, artifacts: Sequence[Artifact], log: BuildLog) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    with lines(argv, cwd=workspace.root, env=clean_environment(), sink=log) as (output, process):
-        for line in output:
-            pieces.append(line)
-            size += len(line)
-            if size > _LIMIT:
-                raise BuildError("nix answers with more than is read of an answer")
-        code = process.wait()
+    too_large = BuildError("nix answers with more than is read of an answer")
+    output, code = run_nix(argv, cwd=workspace.root, sink=log, limit=_LIMIT, too_large=too_large)
     if code == 0:
-        return b"".join(pieces)
+        return output
     names = ", ".join(f"`{artifact.id}`" for artifact in artifacts)
     text = "\n".join(log.errors)
     how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"

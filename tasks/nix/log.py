@@ -111,17 +111,17 @@ class BuildLog:
                 self._rest = b""
             return
         line, self._rest = self._rest, b""
+        text = line.decode(errors="replace")
         if not line.startswith(_MARK):
-            text = line.decode(errors="replace")
             self._show(text.removesuffix("\n"))
             self._fail(text)
             return
         try:
             event = json.loads(line.removeprefix(_MARK))
         except (ValueError, RecursionError):
-            self._show(line.decode(errors="replace").removesuffix("\n"))
-            return
-        self._handle(event)
+            self._show(text.removesuffix("\n"))
+        else:
+            self._handle(event)
 
     def _handle(self, event: object) -> None:
         match event:

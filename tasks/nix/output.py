@@ -157,17 +157,18 @@ def take_image(
         ProvenanceError: it is damaged, or can't be written.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    source, writer = LayoutWriter(folder / "source"), LayoutWriter(folder / IMAGE)
+    source = LayoutWriter(folder / "source")
     try:
         image = _only(artifact, select(_read_image(artifact, Path(output), source, closure), source))
+        writer = LayoutWriter(folder / IMAGE)
         manifest = writer.take_image(source, image)
         values = wanted_elsewhere(workspace, artifact.artifact.name, {}, config=writer.config(manifest))
         if workspace.source_url:
             values = {keys.SOURCE: workspace.source_url, **values}
         writer.finish(annotate(to_oci(image, writer), values, writer))
+        return writer.folder
     finally:
         shutil.rmtree(source.folder, ignore_errors=True)
-    return writer.folder
 
 
 def _read_image(

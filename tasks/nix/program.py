@@ -20,7 +20,9 @@ from ..freshness.inputs import ABSENT, variable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from ...provenance.errors import ProvenanceError
     from ...provenance.json import JSONValue
+    from ...provenance.process import Sink
     from ..context import Context
     from ..workspace import Workspace
 
@@ -122,22 +124,33 @@ def answer(context: Context, argv: Sequence[str], *, cwd: Path, what: str) -> JS
         if is_waiting(line):
             context.progress.notice("nix.waiting", f"nix: {message_of(line)}")
 
-    pieces: list[bytes] = []
-    size = 0
-    with lines(argv, cwd=cwd, env=clean_environment(), sink=listen) as (output, process):
-        for line in output:
-            pieces.append(line)
-            size += len(line)
-            if size > _LIMIT:
-                raise ToolError(f"nix can't {what}: it answers with more than the {_LIMIT:,} bytes that are read")
-        code = process.wait()
+    too_large = ToolError(f"nix can't {what}: it answers with more than the {_LIMIT:,} bytes that are read")
+    output, code = run_nix(argv, cwd=cwd, sink=listen, limit=_LIMIT, too_large=too_large)
     if code != 0:
         text = "".join(errors)
         raise ToolError(f"nix can't {what}:\n{message_of(text)}", hint=hint_for(text))
     try:
-        return read_json(b"".join(pieces))
+        return read_json(output)
     except ValueError as error:
         raise ToolError(f"nix can't {what}: its answer is not JSON: {error}") from error
+
+
+def run_nix(argv: Sequence[str], *, cwd: Path, sink: Sink, limit: int, too_large: ProvenanceError) -> tuple[bytes, int]:
+    """Run Nix; return its standard output and exit code. Standard error goes to `sink`.
+
+    Raises:
+        ProvenanceError: `too_large`, if the output has more than `limit` bytes.
+        ToolError: it can't be started.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    with lines(argv, cwd=cwd, env=clean_environment(), sink=sink) as (output, process):
+        for line in output:
+            pieces.append(line)
+            size += len(line)
+            if size > limit:
+                raise too_large
+        return b"".join(pieces), process.wait()
 
 
 def text(value: JSONValue) -> str:

@@ -161,12 +161,12 @@ class Evaluator:
         from .expression import of_flake
 
         config = self._config
-        found = self._with_requisites(self._ask_flake(of_flake(self.systems, config.packages, config.exclude)))
+        reply = self._with_requisites(self._ask_flake(of_flake(self.systems, config.packages, config.exclude)))
         if self._inputs_digest() != before:
             raise _changed()
         if before is not None:
-            self._context.memory.put(_KEY, {"of": before, "answer": found})
-        return found
+            self._context.memory.put(_KEY, {"of": before, "answer": reply})
+        return reply
 
     def _file_answer(self, file: str) -> JSONValue:
         """Return Nix's answer for an expression in a file, evaluated every time, as it may read anything."""
@@ -192,16 +192,16 @@ class Evaluator:
                 f"there is no `flake.nix` in {quoted(self._config.flake)}", hint="correct `flake` in `[nix]`"
             )
 
-    def _with_requisites(self, found: JSONValue) -> JSONValue:
+    def _with_requisites(self, reply: JSONValue) -> JSONValue:
         """Add to an answer, for each image, all derivations that it is built from, those of its programs included."""
-        if not isinstance(found, dict):
-            return found
+        if not isinstance(reply, dict):
+            return reply
         within: dict[str, JSONValue] = {}
-        for derivation in images_of(found, self._config.images):
+        for derivation in images_of(reply, self._config.images):
             argv = self.nix.argv("path-info", "--json", "--derivation", "--recursive", derivation)
             listed = answer(self._context, argv, cwd=self._workspace.root, what=f"read {quoted(derivation)}")
             within[derivation] = [path for path, _ in path_entries(listed)]
-        return {**found, "within": within}
+        return {**reply, "within": within}
 
     def _inputs_digest(self) -> str | None:
         """Return a digest of all inputs of the flake's evaluation; `None`: it is impure, and may depend on anything."""
@@ -226,9 +226,9 @@ def _changed() -> InputChangedError:
     return InputChangedError("the flake changed while it was evaluated", hint="run again when it holds still")
 
 
-def images_of(found: Mapping[str, JSONValue], globs: Sequence[str]) -> list[str]:
+def images_of(reply: Mapping[str, JSONValue], globs: Sequence[str]) -> list[str]:
     """Return the derivations of those packages of one answer that are images, each once."""
-    images = (package.derivation for package in _packages(found) if matches(globs, package.name))
+    images = (package.derivation for package in _packages(reply) if matches(globs, package.name))
     return list(dict.fromkeys(derivation for derivation in images if derivation))
 
 
@@ -241,22 +241,22 @@ def read_answers(answers: Iterable[JSONValue]) -> Evaluation:
     packages: list[NixPackage] = []
     names: dict[str, list[str]] = {}
     meta: dict[str, Meta] = {}
-    for found in answers:
-        if not isinstance(found, dict):
+    for reply in answers:
+        if not isinstance(reply, dict):
             raise ToolError("nix answers something else than it was asked for: no set of packages")
-        packages += _packages(found)
-        for system, listed in table(found.get("names")).items():
+        packages += _packages(reply)
+        for system, listed in table(reply.get("names")).items():
             names.setdefault(system, []).extend(texts(listed))
-        entries = found.get("meta")
+        entries = reply.get("meta")
         for entry in map(table, entries if isinstance(entries, list) else []):
             meta |= dict.fromkeys(texts(entry.get("paths")), _meta(entry))
     return Evaluation(packages=tuple(packages), names=names, meta=meta)
 
 
-def _packages(found: Mapping[str, JSONValue]) -> Iterator[NixPackage]:
-    within = table(found.get("within"))
-    store = found.get("store")
-    for system, listed in table(found.get("packages")).items():
+def _packages(reply: Mapping[str, JSONValue]) -> Iterator[NixPackage]:
+    within = table(reply.get("within"))
+    store = reply.get("store")
+    for system, listed in table(reply.get("packages")).items():
         for name, package in table(listed).items():
             match package:
                 case {"derivation": str() | None as derivation, "output": str(output)}:

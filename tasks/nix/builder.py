@@ -107,10 +107,7 @@ class NixBuilder:
         from .describe import describe
 
         build = self._builds[artifact.id]
-        inventory = describe(
-            self.context, artifact, path, digest, build.facts, place=build.place, created=build.created
-        )
-        return inventory, build.materials
+        return describe(self.context, artifact, path, digest, build), build.materials
 
     @cached_property
     def _evaluator(self) -> Evaluator:

@@ -10,14 +10,13 @@ from ..builder import Form
 from .store import Origin
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ..builder import Artifact
     from ..context import Context
-    from .store import NixFacts
+    from .build import NixBuild
 
 _UNBUILT = {
     Origin.BUILT: "",
@@ -26,19 +25,8 @@ _UNBUILT = {
 }
 
 
-def describe(  # noqa: PLR0913 - an artifact, its copy and its build
-    context: Context,
-    artifact: Artifact,
-    path: Path,
-    digest: Digest,
-    facts: NixFacts,
-    *,
-    place: str,
-    created: datetime,
-) -> Inventory:
+def describe(context: Context, artifact: Artifact, path: Path, digest: Digest, build: NixBuild) -> Inventory:
     """Return the inventory of an artifact, of which `path` is a copy with this digest.
-
-    `place` is the path of its file in the output, empty if the output is the file; unused for an image.
 
     Raises:
         UnreadableError: the artifact, a store path or a lock file can't be read, or the closure is incomplete.
@@ -47,7 +35,8 @@ def describe(  # noqa: PLR0913 - an artifact, its copy and its build
     if artifact.form is Form.IMAGE:
         from ..image.describe import describe_image
 
-        return describe_image(context, artifact, path, digest, created=created, sources={}, upstream=())
+        return describe_image(context, artifact, path, digest, created=build.created, sources={}, upstream=())
+    facts = build.facts
     shipped = Shipped(
         artifact=artifact.id,
         name=artifact.name,
@@ -55,7 +44,7 @@ def describe(  # noqa: PLR0913 - an artifact, its copy and its build
         path=path,
         digest=digest,
         output=facts.output,
-        place=place,
+        place=build.place,
         derivation=facts.derivation,
         system=facts.system,
         closure=facts.closure,
@@ -66,6 +55,6 @@ def describe(  # noqa: PLR0913 - an artifact, its copy and its build
         shipped,
         PackageMetadata(derivations=facts.derivations, meta=facts.meta),
         project_source=context.workspace.source_url,
-        created=created,
+        created=build.created,
         author=context.workspace.project,
     )

@@ -20,89 +20,94 @@ if TYPE_CHECKING:
     from ..builder import Artifact, Built, Declared
     from ..context import Context
     from ..freshness.snapshot import Snapshot
-    from .evaluation import Evaluator
-    from .make import Made
-    from .packages import Evaluation
-    from .units import Unit
+    from .artifacts import NixArtifact
+    from .build import NixBuild
+    from .evaluation import Evaluation, Evaluator
+
+_ALIAS = "default"
+"""Usually another name of a package that has its own name, too."""
 
 
 class NixBuilder:
-    """Builds what `[nix]` names."""
+    """Builds the packages of `[nix]`."""
 
     name = BUILDER
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.workspace = context.workspace
-        self._units: dict[str, Unit] = {}
-        self._made: dict[str, Made] = {}
+        self._artifacts: dict[str, NixArtifact] = {}
+        self._builds: dict[str, NixBuild] = {}
 
     def discover(self) -> Sequence[Artifact]:
-        """Return the artifacts of every package that is named; Nix is asked only if what a flake sees has changed.
+        """Return the artifacts of every selected package; Nix is started only if an input of the evaluation changed.
 
         Raises:
-            ConfigError: the table is wrong; the message has a line for each mistake.
+            ConfigError: the table is wrong; the message has a line for each error.
             ToolError: Nix is missing, or can't evaluate the packages.
         """
         if not (self.workspace.config.nix.is_on or self.workspace.config.nix.attributes):
             return ()
-        self._units, _ = self._discovered()
-        return [unit.artifact for unit in self._units.values()]
+        self._artifacts, _ = self._discovered()
+        return [each.artifact for each in self._artifacts.values()]
 
     def declare(self, artifact: Artifact) -> Declared:
-        """Return the derivation of an artifact, and what is taken of its output."""
-        from .inputs import declare
+        """Return an artifact's derivation, and which file of its output ships."""
+        from .artifacts import declare
 
-        return declare(self.workspace, self._units[artifact.id])
+        return declare(self.workspace, self._artifacts[artifact.id])
 
     def propose(self) -> Mapping[str, tuple[str, ...]]:
-        """Propose the packages of the flake, where there is one."""
-        from .propose import propose
+        """Propose the packages that the flake in the root has for this machine; nothing if there is no flake.
 
-        return propose(self._evaluator)
+        Nix lists their names without evaluating any of them.
+
+        Raises:
+            ToolError: Nix is missing, or can't list them.
+        """
+        from .artifacts import is_valid_name
+
+        if not (self._evaluator.flake / "flake.nix").is_file():
+            return {}
+        names = [name for name in self._evaluator.names() if is_valid_name(name)]
+        proposed = tuple(name for name in names if name != _ALIAS) or tuple(names)
+        return {"nix.packages": proposed} if proposed else {}
 
     def build(self, group: str, snapshots: Mapping[Artifact, Snapshot]) -> Mapping[Artifact, Built | BuildError]:
         """Build the packages of artifacts in one call of Nix."""
-        from .make import make
+        from .build import build
 
-        units, evaluation = self._discovered()  # the tree may be another than when this run began
-        if not all(Path(one.derivation or "").exists() for one in evaluation.packages):
-            self._evaluator.forget()  # collected as garbage since; evaluating writes them anew
-            units, evaluation = self._discovered()
-        if any(a.id not in units or units[a.id].artifact != a for a in snapshots):
+        artifacts, evaluation = self._discovered()  # the tree may have changed since this run began
+        if not all(Path(package.derivation or "").exists() for package in evaluation.packages):
+            self._evaluator.forget()  # garbage-collected since; an evaluation writes them again
+            artifacts, evaluation = self._discovered()
+        if any(a.id not in artifacts or artifacts[a.id].artifact != a for a in snapshots):
             raise InputChangedError(
                 f"the packages of `{group}` changed since this run began", hint="run again when they hold still"
             )
-        self._units = units
-        found = make(
-            self.context,
-            self._evaluator,
-            {artifact: units[artifact.id] for artifact in snapshots},
-            evaluation.meta,
-            snapshots,
-        )
-        built: dict[Artifact, Built | BuildError] = {}
-        for artifact, one in found.items():
-            if isinstance(one, BuildError):
-                built[artifact] = one
+        self._artifacts = artifacts
+        selected = {artifact: artifacts[artifact.id] for artifact in snapshots}
+        outcomes: dict[Artifact, Built | BuildError] = {}
+        for artifact, outcome in build(self.context, self._evaluator, selected, evaluation.meta, snapshots).items():
+            if isinstance(outcome, BuildError):
+                outcomes[artifact] = outcome
             else:
-                built[artifact], self._made[artifact.id] = one
-        return built
+                outcomes[artifact], self._builds[artifact.id] = outcome
+        return outcomes
 
     def release(self, artifact: Artifact) -> None:
         """Remove what was kept of an artifact."""
-        self._made.pop(artifact.id, None)
+        self._builds.pop(artifact.id, None)
         shutil.rmtree(self.context.scratch_dir(artifact), ignore_errors=True)
 
     def describe(
         self, artifact: Artifact, path: Path, digest: Digest
     ) -> tuple[Inventory, Sequence[ResourceDescriptor]]:
-        """Return what is in an artifact, and what it was built from, by digest."""
+        """Return an artifact's inventory and materials."""
         from .describe import describe
 
-        made = self._made[artifact.id]
-        inventory = describe(self.context, artifact, path, digest, made.facts, place=made.place, created=made.created)
-        return inventory, made.materials
+        build = self._builds[artifact.id]
+        return describe(self.context, artifact, path, digest, build), build.materials
 
     @cached_property
     def _evaluator(self) -> Evaluator:
@@ -110,12 +115,11 @@ class NixBuilder:
 
         return Evaluator(self.context)
 
-    def _discovered(self) -> tuple[dict[str, Unit], Evaluation]:
-        from .check import mistakes, settings
-        from .units import units
+    def _discovered(self) -> tuple[dict[str, NixArtifact], Evaluation]:
+        from .artifacts import artifacts_of, package_errors, table_errors
 
         config = self.workspace.config.nix
-        refuse(settings(config))
+        refuse(table_errors(config))
         evaluation = self._evaluator.evaluate()
-        refuse(mistakes(config, evaluation))
-        return {unit.artifact.id: unit for unit in units(config, evaluation)}, evaluation
+        refuse(package_errors(config, evaluation))
+        return {each.artifact.id: each for each in artifacts_of(config, evaluation)}, evaluation

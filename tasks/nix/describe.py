@@ -1,23 +1,22 @@
-"""What is in an artifact that Nix has made: a file of an output, or an image."""
+"""The inventory of an artifact that Nix built: a file of an output, or an image."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...provenance.sbom.nix.closure import Packages
+from ...provenance.sbom.nix.closure import PackageMetadata
 from ...provenance.sbom.nix.compose import Shipped, compose
 from ..builder import Form
-from .facts import Origin
+from .store import Origin
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ..builder import Artifact
     from ..context import Context
-    from .facts import NixFacts
+    from .build import NixBuild
 
 _UNBUILT = {
     Origin.BUILT: "",
@@ -26,28 +25,18 @@ _UNBUILT = {
 }
 
 
-def describe(  # noqa: PLR0913 - the things that an artifact was made of
-    context: Context,
-    artifact: Artifact,
-    path: Path,
-    digest: Digest,
-    facts: NixFacts,
-    *,
-    place: str,
-    created: datetime,
-) -> Inventory:
-    """Return the inventory of an artifact, of which a copy with this digest lies at `path`.
-
-    `place` is the path of its file in the output, empty where the output is the file; of an image it is not asked.
+def describe(context: Context, artifact: Artifact, path: Path, digest: Digest, build: NixBuild) -> Inventory:
+    """Return the inventory of an artifact, of which `path` is a copy with this digest.
 
     Raises:
-        UnreadableError: the artifact, a store path or a lock file can't be read, or what nix said is no closure.
-        VerificationError: an image's layout has other bytes than its digests say.
+        UnreadableError: the artifact, a store path or a lock file can't be read, or the closure is incomplete.
+        VerificationError: the bytes of an image's layout do not match its digests.
     """
     if artifact.form is Form.IMAGE:
         from ..images.describe import describe_image
 
-        return describe_image(context, artifact, path, digest, created=created, sources={}, upstream=())
+        return describe_image(context, artifact, path, digest, created=build.created, sources={}, upstream=())
+    facts = build.facts
     shipped = Shipped(
         artifact=artifact.id,
         name=artifact.name,
@@ -55,7 +44,7 @@ def describe(  # noqa: PLR0913 - the things that an artifact was made of
         path=path,
         digest=digest,
         output=facts.output,
-        place=place,
+        place=build.place,
         derivation=facts.derivation,
         system=facts.system,
         closure=facts.closure,
@@ -64,8 +53,8 @@ def describe(  # noqa: PLR0913 - the things that an artifact was made of
     )
     return compose(
         shipped,
-        Packages(derivations=facts.derivations, meta=facts.meta),
+        PackageMetadata(derivations=facts.derivations, meta=facts.meta),
         project_source=context.workspace.source_url,
-        created=created,
+        created=build.created,
         author=context.workspace.project,
     )

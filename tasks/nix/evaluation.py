@@ -1,4 +1,4 @@
-"""What Nix makes of a workspace's packages: their derivations; kept while nothing that an evaluation sees changes."""
+"""The packages that ship, as Nix evaluates them; the result is kept until an input of the evaluation changes."""
 
 from __future__ import annotations
 
@@ -6,30 +6,67 @@ import hashlib
 import json
 import os
 import platform
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import ConfigError, InputChangedError, quoted
-from .configuration import read_configuration
-from .lock import LOCK, read_lock
-from .packages import Evaluation, images_of, read_answers
-from .tool import answer, find_nix
-from .tree import digests, outside, read_tree, tracked_files
+from ...provenance.errors import ConfigError, InputChangedError, ToolError, quoted
+from ...provenance.sbom.nix.store import Meta, StoreName
+from .program import answer, find_nix, path_entries, read_configuration, table, text, texts
+from .tree import LOCK, digests, outside, read_lock, read_tree, tracked_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
     from ...provenance.json import JSONValue
     from ..context import Context
-    from .tool import Nix
+    from .program import NixProgram
 
 _KEY = "nix:evaluation"
 _FORM = 2
-"""Of what is kept; another one is not read."""
+"""Version of the kept form; no other one is read."""
 _ATTRIBUTE = "packages"
+_OUTPUT = re.compile(r"[A-Za-z0-9+._?=-]*")
+"""Nix manual, "Store Path": an output's name is part of a store path's; empty if it is not a derivation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NixPackage:
+    """One package of one system.
+
+    Attributes:
+        name: in `packages.SYSTEM`, or the path of its attribute.
+        derivation: path of its `.drv` file; `None`: it is not a derivation.
+        output: the name of the output that ships, as `out`.
+        requisites: the derivations that it is built from, itself included; of images only.
+    """
+
+    name: str
+    system: str
+    derivation: str | None
+    output: str
+    requisites: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """All packages that ship.
+
+    Attributes:
+        names: the names of every package that the flake has, by system.
+        meta: metadata of packages, by the store paths of their outputs.
+    """
+
+    packages: tuple[NixPackage, ...]
+    names: Mapping[str, Sequence[str]]
+    meta: Mapping[str, Meta]
 
 
 def host_system() -> str:
-    """Return what Nix calls this machine's system, as `x86_64-linux`.
+    """Return Nix's name for this machine's system, as `x86_64-linux`.
 
     >>> host_system().count("-")
     1
@@ -38,8 +75,9 @@ def host_system() -> str:
     return f"{machine}-{platform.system().lower()}"
 
 
-def _changed() -> InputChangedError:
-    return InputChangedError("the flake changed while it was evaluated", hint="run again when it holds still")
+def matches(globs: Iterable[str], name: str) -> bool:
+    """Tell whether one of the globs matches a package's name."""
+    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 class Evaluator:
@@ -52,7 +90,7 @@ class Evaluator:
         self._evaluated: str | None = None
 
     @cached_property
-    def nix(self) -> Nix:
+    def nix(self) -> NixProgram:
         """The program."""
         return find_nix(self._workspace)
 
@@ -67,11 +105,11 @@ class Evaluator:
         return Path(os.path.normpath(self._workspace.root / self._config.flake))
 
     def forget(self) -> None:
-        """Evaluate anew the next time: what was evaluated before is no longer in the store."""
+        """Discard the kept result: its derivations are no longer in the store."""
         self._context.memory.put(_KEY, None)
 
     def evaluate(self) -> Evaluation:
-        """Return what the packages come to; of a flake, Nix is asked only if something that it sees has changed.
+        """Return the evaluated packages; for a flake, Nix is started only if an input of the evaluation has changed.
 
         Raises:
             ConfigError: there is no flake, or no such file.
@@ -80,16 +118,16 @@ class Evaluator:
         """
         answers: list[JSONValue] = []
         if self._config.packages:
-            answers.append(self._of_flake())
+            answers.append(self._flake_answer())
         if self._config.file:
-            answers.append(self._of_file(self._config.file))
+            answers.append(self._file_answer(self._config.file))
         return read_answers(answers)
 
     def sources(self) -> dict[str, str]:
-        """Return the files that the packages come from, by their paths from the repository's root, to sha256.
+        """Return the sha256 of the files that the packages are built from, by path from the repository's root.
 
-        Those are all that git tracks: nobody knows which of them an evaluation reads. Of a flake they are as they were
-        when it was evaluated.
+        Those are all tracked files, as Nix does not tell which of them it reads. For a flake they are as they were when
+        it was evaluated.
 
         Raises:
             ToolError: one can't be read.
@@ -97,9 +135,9 @@ class Evaluator:
         """
         root = self._workspace.source.root
         if not (root / ".git").exists():
-            return {}  # an expression outside a repository: which files it reads, nobody knows
+            return {}  # an expression outside a repository: it is unknown which files it reads
         files = digests(tracked_files(root, self._context.memory))
-        if self._evaluated is not None and self._seen() != self._evaluated:
+        if self._evaluated is not None and self._inputs_digest() != self._evaluated:
             raise _changed()
         return files
 
@@ -109,79 +147,69 @@ class Evaluator:
         Raises:
             ProvenanceError: as `evaluate`.
         """
-        said = self._asked_of_flake("all: builtins.attrNames (all.${" + json.dumps(host_system()) + "} or { })")
-        return tuple(name for name in said if isinstance(name, str)) if isinstance(said, list) else ()
+        return tuple(
+            texts(self._ask_flake("all: builtins.attrNames (all.${" + json.dumps(host_system()) + "} or { })"))
+        )
 
-    def _of_flake(self) -> JSONValue:
-        """Return what Nix answers of the flake; what it has answered, if that still holds."""
-        self._refuse_no_flake()
-        before = self._evaluated = self._seen()
+    def _flake_answer(self) -> JSONValue:
+        """Return Nix's answer for the flake; the kept one, if its inputs are unchanged."""
+        self._require_flake()
+        before = self._evaluated = self._inputs_digest()
         match self._context.memory.get(_KEY):
             case {"of": of, "answer": dict(kept)} if before is not None and of == before:
                 return kept
         from .expression import of_flake
 
         config = self._config
-        found = self._asked_of_flake(of_flake(self.systems, config.packages, config.exclude))
-        found = self._with_requisites(found)
-        if self._seen() != before:
+        reply = self._with_requisites(self._ask_flake(of_flake(self.systems, config.packages, config.exclude)))
+        if self._inputs_digest() != before:
             raise _changed()
         if before is not None:
-            self._context.memory.put(_KEY, {"of": before, "answer": found})
-        return found
+            self._context.memory.put(_KEY, {"of": before, "answer": reply})
+        return reply
 
-    def _of_file(self, file: str) -> JSONValue:
-        """Return what Nix answers of an expression, which may read anything: this is asked every time."""
-        if not (self._workspace.root / file).is_file():
+    def _file_answer(self, file: str) -> JSONValue:
+        """Return Nix's answer for an expression in a file, evaluated every time, as it may read anything."""
+        root = self._workspace.root
+        if not (root / file).is_file():
             raise ConfigError(f"provenance.toml: nix.file: there is no file {quoted(file)}")
         from .expression import of_file
 
-        argv = self.nix.argv(
-            "eval",
-            "--json",
-            "--file",
-            f"./{file}",
-            "--apply",
-            of_file(self.systems, self._config.attributes),
-        )
-        return self._with_requisites(
-            answer(self._context, argv, cwd=self._workspace.root, what=f"evaluate {quoted(file)}")
-        )
+        function = of_file(self.systems, self._config.attributes)
+        argv = self.nix.argv("eval", "--json", "--file", f"./{file}", "--apply", function)
+        return self._with_requisites(answer(self._context, argv, cwd=root, what=f"evaluate {quoted(file)}"))
 
-    def _asked_of_flake(self, function: str) -> JSONValue:
-        self._refuse_no_flake()
-        # What a flake sets (`nixConfig`) is not for itself to allow: it could ask to be evaluated impurely.
+    def _ask_flake(self, function: str) -> JSONValue:
+        self._require_flake()
+        # A flake must not decide on its own settings (`nixConfig`): it could request an impure evaluation.
         options = ("--no-update-lock-file", "--no-accept-flake-config")
         argv = self.nix.argv("eval", "--json", *options, f".#{_ATTRIBUTE}", "--apply", function)
         return answer(self._context, argv, cwd=self.flake, what=f"evaluate the flake in {quoted(self._config.flake)}")
 
-    def _refuse_no_flake(self) -> None:
-        if not (self.flake / "flake.nix").is_file():  # Nix would look for one in the folders around it
+    def _require_flake(self) -> None:
+        if not (self.flake / "flake.nix").is_file():  # Nix would look for one in the parent folders
             raise ConfigError(
                 f"there is no `flake.nix` in {quoted(self._config.flake)}", hint="correct `flake` in `[nix]`"
             )
 
-    def _with_requisites(self, found: JSONValue) -> JSONValue:
-        """Add to an answer, of each image, all derivations that it is made of: among them are those of its programs."""
-        if not isinstance(found, dict):
-            return found
+    def _with_requisites(self, reply: JSONValue) -> JSONValue:
+        """Add to an answer, for each image, all derivations that it is built from, those of its programs included."""
+        if not isinstance(reply, dict):
+            return reply
         within: dict[str, JSONValue] = {}
-        for derivation in images_of(found, self._config.images):
+        for derivation in images_of(reply, self._config.images):
             argv = self.nix.argv("path-info", "--json", "--derivation", "--recursive", derivation)
-            said = answer(self._context, argv, cwd=self._workspace.root, what=f"read {quoted(derivation)}")
-            entries = (
-                said if isinstance(said, list) else [{"path": path} for path in said] if isinstance(said, dict) else []
-            )
-            within[derivation] = [str(one["path"]) for one in entries if isinstance(one, dict) and "path" in one]
-        return {**found, "within": within}
+            listed = answer(self._context, argv, cwd=self._workspace.root, what=f"read {quoted(derivation)}")
+            within[derivation] = [path for path, _ in path_entries(listed)]
+        return {**reply, "within": within}
 
-    def _seen(self) -> str | None:
-        """Return a digest of everything that the flake's evaluation depends on; `None`: it may depend on anything."""
+    def _inputs_digest(self) -> str | None:
+        """Return a digest of all inputs of the flake's evaluation; `None`: it is impure, and may depend on anything."""
         configuration = read_configuration()
         if not configuration.is_pure:
             return None
         tree = read_tree(self.flake, self._context.memory)
-        folders = [self.flake / one.path for one in read_lock(self.flake) if one.path]
+        folders = [self.flake / locked.path for locked in read_lock(self.flake) if locked.path]
         config = self._config
         everything = [
             _FORM,
@@ -192,3 +220,79 @@ class Evaluator:
             [self.systems, config.packages, config.exclude, config.images, config.experimental_features],
         ]
         return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+
+
+def _changed() -> InputChangedError:
+    return InputChangedError("the flake changed while it was evaluated", hint="run again when it holds still")
+
+
+def images_of(reply: Mapping[str, JSONValue], globs: Sequence[str]) -> list[str]:
+    """Return the derivations of those packages of one answer that are images, each once."""
+    images = (package.derivation for package in _packages(reply) if matches(globs, package.name))
+    return list(dict.fromkeys(derivation for derivation in images if derivation))
+
+
+def read_answers(answers: Iterable[JSONValue]) -> Evaluation:
+    """Read Nix's answers for a flake and for a file.
+
+    Raises:
+        ToolError: they have another form than `expression` requests.
+    """
+    packages: list[NixPackage] = []
+    names: dict[str, list[str]] = {}
+    meta: dict[str, Meta] = {}
+    for reply in answers:
+        if not isinstance(reply, dict):
+            raise ToolError("nix answers something else than it was asked for: no set of packages")
+        packages += _packages(reply)
+        for system, listed in table(reply.get("names")).items():
+            names.setdefault(system, []).extend(texts(listed))
+        entries = reply.get("meta")
+        for entry in map(table, entries if isinstance(entries, list) else []):
+            meta |= dict.fromkeys(texts(entry.get("paths")), _meta(entry))
+    return Evaluation(packages=tuple(packages), names=names, meta=meta)
+
+
+def _packages(reply: Mapping[str, JSONValue]) -> Iterator[NixPackage]:
+    within = table(reply.get("within"))
+    store = reply.get("store")
+    for system, listed in table(reply.get("packages")).items():
+        for name, package in table(listed).items():
+            match package:
+                case {"derivation": str() | None as derivation, "output": str(output)}:
+                    _refuse_forged(name, derivation, output, store)
+                    yield NixPackage(
+                        name=name,
+                        system=system,
+                        derivation=derivation,
+                        output=output,
+                        requisites=frozenset(texts(within.get(derivation or ""))),
+                    )
+                case _:
+                    raise ToolError("nix answers something else than it was asked for: a package has no `derivation`")
+
+
+def _refuse_forged(name: str, derivation: str | None, output: str, store: JSONValue) -> None:
+    """Refuse a set that only claims to be a derivation: its values become arguments on Nix's command line.
+
+    There `--post-build-hook`, for one, would be an option, and a program of the flake's choice would run.
+    """
+    folder, _, base = (derivation or "").rpartition("/")
+    is_derivation = folder == store and base.endswith(".drv") and StoreName.parse(base) is not None
+    if derivation is not None and not is_derivation:
+        raise ToolError(
+            f"the package {quoted(name)} says that its derivation is {quoted(derivation)}, which no store has",
+            hint="leave it out in `[nix]`; a package has to be what `derivation` returns",
+        )
+    if not _OUTPUT.fullmatch(output):
+        raise ToolError(f"the package {quoted(name)} has an output {quoted(output)}, which can't be the name of one")
+
+
+def _meta(entry: Mapping[str, JSONValue]) -> Meta:
+    return Meta(
+        name=text(entry.get("name")),
+        version=text(entry.get("version")),
+        licences=tuple(texts(entry.get("licences"))),
+        homepage=text(entry.get("homepage")),
+        description=text(entry.get("description")),
+    )

@@ -1,12 +1,12 @@
-"""What Nix is asked of packages: one expression for all that is needed, so that a flake is evaluated once.
+"""The Nix expression that queries packages: one for everything, so that a flake is evaluated once.
 
-It is given to `nix eval --apply`, and answers with
+It is passed to `nix eval --apply`, and returns
 
     { store; packages.SYSTEM.NAME = { derivation, output }; names.SYSTEM = [ … ]; meta = [ { paths, name, … } ]; }
 
-`store` is the folder of all store paths. `derivation` is `null` for what is none. `names` has every package there is,
-for the sake of messages; it costs nothing, as Nix evaluates no more of a package than is asked. What the evaluation
-says of packages (`meta`) it says of those and of the libraries that they are given, since the store knows no licences.
+`store` is the folder of all store paths. `derivation` is `null` for what is not one. `names` has every package of the
+flake, for messages; it costs nothing, as Nix is lazy. `meta` has the metadata of the packages and of the libraries that
+are their inputs, since the store does not keep licences.
 """
 
 from __future__ import annotations
@@ -106,27 +106,27 @@ def of_flake(systems: Iterable[str], wanted: Iterable[str], unwanted: Iterable[s
 
 
 def of_file(systems: Iterable[str], attributes: Sequence[str]) -> str:
-    """Return a function of what a file comes to; a function in it is called with `system`, if it takes that."""
-    paths = (f"{{ name = {_text(one)}; path = {_listed(one.split('.'))}; }}" for one in attributes)
+    """Return a function of the value of a file; if that is a function, it is called, with `system` if it accepts it."""
+    paths = (f"{{ name = {_text(attribute)}; path = {_listed(attribute.split('.'))}; }}" for attribute in attributes)
     return _FILE.format(systems=_listed(systems), attributes=f"[ {' '.join(paths)} ]", common=_COMMON)
 
 
 def as_regex(glob: str) -> str:
-    """Return the extended regular expression (POSIX), which Nix matches by, of a glob.
+    """Return a glob as an extended regular expression (POSIX), as Nix matches them.
 
     >>> as_regex("wash-oci-*"), as_regex("a.b[!c]?")
     ('wash-oci-.*', 'a[.]b[^c].')
     """
-    found = ""
+    regex = ""
     rest = glob
     while rest:
         if (inside := re.match(r"\[(!?)(\]?[^\]]*)\]", rest)) and inside[2]:
-            found += f"[{'^' if inside[1] else ''}{inside[2]}]"
+            regex += f"[{'^' if inside[1] else ''}{inside[2]}]"
             rest = rest[inside.end() :]
             continue
-        one, rest = rest[0], rest[1:]
-        found += {"*": ".*", "?": "."}.get(one) or (one if one.isalnum() or one in "_-'!" else f"[{one}]")
-    return found
+        char, rest = rest[0], rest[1:]
+        regex += {"*": ".*", "?": "."}.get(char) or (char if char.isalnum() or char in "_-'!" else f"[{char}]")
+    return regex
 
 
 def _listed(texts: Iterable[str]) -> str:

@@ -1,9 +1,8 @@
-"""What provenance says of an output: what the user chose, what Nix found, and what it was built from, by digest."""
+"""The provenance of an output: its external and internal parameters, and its materials by digest."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,62 +12,56 @@ from ...provenance.errors import ToolError, quoted
 from ...provenance.source import public_url
 from ..builder import Form
 from . import BUILDER
-from .facts import Origin
 from .log import name_of
+from .store import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ...provenance.json import JSONValue
+    from ...provenance.sbom.nix.store import Derivation
     from ..freshness.snapshot import Upstream
     from ..workspace import Workspace
-    from .facts import Derivation, NixFacts
-    from .lock import LockedInput
-    from .units import Unit
+    from .artifacts import NixArtifact
+    from .store import NixFacts
+    from .tree import LockedInput
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/nix.v1.md"
 NAR = "nixNarSha256"
-"""In DigestSets: sha256 of a NAR serialisation, by which Nix knows files and folders. It is not that of a file."""
+"""In DigestSets: sha256 of a NAR serialisation, Nix's hash of files and folders; not that of a file's bytes."""
 _HEX = re.compile(r"[0-9a-f]{32,128}\Z")
-_MIRROR = re.compile(r"https?://\S+\Z")
+_NAR_MODES = frozenset({"recursive", "nar"})
+_URL = re.compile(r"https?://\S+\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """The program: its version, and the sha256 of its file."""
-
-    version: str
-    sha256: str
-
-
-def external(workspace: Workspace, unit: Unit) -> dict[str, JSONValue]:
-    """Return what the user chose (SLSA v1, externalParameters); `docs/build-types/nix.v1.md` explains each."""
+def external(workspace: Workspace, artifact: NixArtifact) -> dict[str, JSONValue]:
+    """Return the user's choices (SLSA v1, externalParameters); `docs/build-types/nix.v1.md` explains each."""
     config = workspace.config.nix
-    is_attribute = unit.package.name in config.attributes
+    is_attribute = artifact.package.name in config.attributes
     return {
         "builder": BUILDER,
         "workspace": workspace.from_repository("."),
         "flake": None if is_attribute else config.flake,
         "file": config.file if is_attribute else None,
-        "package": unit.package.name,
-        "system": unit.package.system,
-        "output": unit.package.output,
-        "path": unit.pattern,
-        "image": unit.artifact.form is Form.IMAGE,
+        "package": artifact.package.name,
+        "system": artifact.package.system,
+        "output": artifact.package.output,
+        "path": artifact.pattern,
+        "image": artifact.artifact.form is Form.IMAGE,
         "rebuild": config.rebuild,
     }
 
 
 def internal(facts: NixFacts, place: str, *, compared: bool) -> dict[str, JSONValue]:
-    """Return what Nix found (SLSA v1, internalParameters).
+    """Return what Nix decided (SLSA v1, internalParameters).
 
     Args:
         facts: of the output.
-        place: where in it the file is.
-        compared: it was built again, and came out equal to what there was.
+        place: path of the file in it.
+        compared: it was built a second time, with an equal result.
     """
     info = facts.closure[facts.output]
-    found: dict[str, JSONValue] = {
+    parameters: dict[str, JSONValue] = {
         "derivation": facts.derivation,
         "output": facts.output,
         "narSha256": info.nar_hash,
@@ -77,16 +70,16 @@ def internal(facts: NixFacts, place: str, *, compared: bool) -> dict[str, JSONVa
         "signatures": list(info.signatures),
     }
     if facts.origin is Origin.BUILT:
-        found |= {"remoteBuilder": facts.builder or None, "compared": compared}
+        parameters |= {"remoteBuilder": facts.builder or None, "compared": compared}
     if facts.origin is Origin.SUBSTITUTED:
-        found |= {"substituter": facts.substituter}
-    return found
+        parameters |= {"substituter": facts.substituter}
+    return parameters
 
 
 def materials(
-    facts: NixFacts, tool: Tool, locked: Sequence[LockedInput], upstream: Mapping[str, Upstream]
+    facts: NixFacts, tool: ResourceDescriptor, locked: Sequence[LockedInput], upstream: Mapping[str, Upstream]
 ) -> list[ResourceDescriptor]:
-    """Return what an output was built from, by digest: its derivation, the flake's inputs, what was fetched, and Nix.
+    """Return the materials of an output: its derivation, the flake's inputs, fetched files, upstream artifacts, Nix.
 
     Raises:
         ToolError: the derivation can't be read.
@@ -95,8 +88,8 @@ def materials(
         _derivation(facts.derivation),
         *_inputs(locked),
         *_fetched(facts.derivations),
-        *(one.material for one in upstream.values()),
-        ResourceDescriptor(name=BUILDER, digest={"sha256": tool.sha256}, annotations={"version": tool.version}),
+        *(artifact.material for artifact in upstream.values()),
+        tool,
     ]
 
 
@@ -109,39 +102,36 @@ def _derivation(path: str) -> ResourceDescriptor:
 
 
 def _inputs(locked: Sequence[LockedInput]) -> Iterator[ResourceDescriptor]:
-    for one in locked:
-        digest = {"gitCommit": one.revision} if one.revision else {}
-        digest |= {NAR: one.nar_hash} if one.nar_hash else {}
-        if digest or one.uri:
-            yield ResourceDescriptor(name=f"flake-input:{one.name}", uri=one.uri, digest=digest)
+    for entry in locked:
+        digest = {"gitCommit": entry.revision} if entry.revision else {}
+        digest |= {NAR: entry.nar_hash} if entry.nar_hash else {}
+        if digest or entry.uri:
+            yield ResourceDescriptor(name=f"flake-input:{entry.name}", uri=entry.uri, digest=digest)
 
 
 def _fetched(derivations: Mapping[str, Derivation]) -> Iterator[ResourceDescriptor]:
-    """Yield everything whose hash is fixed beforehand: what is fetched, each once."""
+    """Yield the outputs of fixed-output derivations, each once: the fetched files."""
     seen: set[str] = set()
-    for _, one in sorted(derivations.items(), key=lambda item: (name_of(item[0]), item[0])):
-        for output in one.outputs.values():
+    for _, derivation in sorted(derivations.items(), key=lambda item: (name_of(item[0]), item[0])):
+        for output in derivation.outputs.values():
             if output.path in seen or not output.hash_algorithm or not _HEX.match(output.hash):
                 continue
             seen.add(output.path)
             algorithm = output.hash_algorithm.removeprefix("r:")
-            recursive = algorithm != output.hash_algorithm or one.environment.get("outputHashMode") in _OF_NAR
+            recursive = algorithm != output.hash_algorithm or derivation.environment.get("outputHashMode") in _NAR_MODES
             name = "nixNar" + algorithm.capitalize() if recursive else algorithm
             yield ResourceDescriptor(
-                name=f"fetched:{name_of(one.path)}",
-                uri=_address(one.environment),
+                name=f"fetched:{name_of(derivation.path)}",
+                uri=_address(derivation.environment),
                 digest={name: output.hash},
                 annotations={"path": output.path},
             )
 
 
-_OF_NAR = frozenset({"recursive", "nar"})
-
-
 def _address(environment: Mapping[str, str]) -> str:
-    """Return where something is fetched from, without credentials; empty: not said, or by a name only nixpkgs knows."""
+    """Return the URL of a fetched file, without credentials; empty: it has none, or a mirror name of nixpkgs."""
     for word in (environment.get("urls") or environment.get("url") or "").split():
-        if _MIRROR.match(word) and (found := public_url(word)):
-            # `public_url` is for repositories: what it took from the end is part of a file's name.
-            return f"{found}.git" if word.endswith(".git") else found
+        if _URL.match(word) and (url := public_url(word)):
+            # `public_url` is for repositories: the suffix that it removes is part of a file's name.
+            return f"{url}.git" if word.endswith(".git") else url
     return ""

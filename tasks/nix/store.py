@@ -1,141 +1,165 @@
-"""What the Nix store knows: of paths and what they refer to, and of derivations."""
+"""Queries of the Nix store: store paths with their references, derivations, and the facts about a built output."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
 from ...provenance.errors import ToolError, quoted
-from ...provenance.sbom.nix.model import Derivation, DerivationOutput, PathInfo
-from .lock import sri_to_hex
-from .tool import answer
+from ...provenance.sbom.nix.store import Derivation, DerivationOutput, Meta, PathInfo
+from .program import answer, path_entries, table, text, texts
+from .tree import sri_to_hex
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from ...provenance.json import JSONValue
     from ..context import Context
-    from .tool import Nix
+    from .program import NixProgram
 
 _BATCH = 500
-"""Store paths on one command line, far below what systems allow."""
+"""Store paths on one command line, far below the limits of systems."""
+_Node = TypeVar("_Node", PathInfo, Derivation)
 
 
-def closure_of(context: Context, nix: Nix, paths: Collection[str]) -> dict[str, PathInfo]:
-    """Return these store paths and all that they refer to, over any number of steps.
+class Origin(StrEnum):
+    """How an output came into the local store."""
 
-    Raises:
-        ToolError: one is not in the store, or Nix answers something else.
+    BUILT = "built"
+    """This run built it, here or on a remote builder."""
+    SUBSTITUTED = "substituted"
+    """This run copied it from a binary cache: only the cache's signatures vouch for its build."""
+    PRESENT = "present"
+    """It was in the store already: this run knows nothing about its build."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NixFacts:
+    """The facts about one output in the store, from which its evidence is made.
+
+    Attributes:
+        output: its store path.
+        derivation: path of its `.drv` file.
+        system: of the output, as `x86_64-linux`.
+        origin: how it came into the store.
+        substituter: the binary cache that it was copied from; empty for other origins.
+        builder: the remote builder that built it; empty: this machine, or none.
+        closure: its runtime closure, itself included, by store path.
+        derivations: its own and all that it was built from, by path.
+        build_closure: what its build used and is still in the store, by store path; `None`: not requested.
+        meta: metadata of packages, by the store paths of their outputs.
     """
-    return _infos(context, nix, paths, "--recursive")
+
+    output: str
+    derivation: str
+    system: str
+    origin: Origin
+    closure: Mapping[str, PathInfo]
+    derivations: Mapping[str, Derivation]
+    substituter: str = ""
+    builder: str = ""
+    build_closure: Mapping[str, PathInfo] | None = None
+    meta: Mapping[str, Meta] = field(default_factory=dict)
 
 
-def present(context: Context, nix: Nix, derivations: Iterable[Derivation]) -> dict[str, PathInfo]:
-    """Return what is in the store of all that derivations build or take.
+def closure_of(context: Context, nix: NixProgram, paths: Collection[str]) -> dict[str, PathInfo]:
+    """Return store paths and all that they refer to, transitively.
 
     Raises:
-        ToolError: Nix answers something else.
+        ToolError: one is not in the store, or Nix's answer has another form.
+    """
+    return _path_infos(context, nix, paths, "--recursive")
+
+
+def present(context: Context, nix: NixProgram, derivations: Iterable[Derivation]) -> dict[str, PathInfo]:
+    """Return the outputs and sources of derivations that are in the store.
+
+    Raises:
+        ToolError: Nix's answer has another form.
     """
     there = sorted(path for path in _paths(derivations) if os.path.lexists(path))
-    found: dict[str, PathInfo] = {}
+    infos: dict[str, PathInfo] = {}
     for start in range(0, len(there), _BATCH):
-        found |= _infos(context, nix, there[start : start + _BATCH])
-    return found
+        infos |= _path_infos(context, nix, there[start : start + _BATCH])
+    return infos
 
 
-def valid_paths(context: Context, nix: Nix, paths: Collection[str]) -> set[str]:
-    """Return which of some paths the store holds: what a failed build left may lie there as well, and is none.
+def valid_paths(context: Context, nix: NixProgram, paths: Collection[str]) -> set[str]:
+    """Return those paths that the store has registered: a failed build may leave others in its folder.
 
     Raises:
-        ToolError: Nix answers something else.
+        ToolError: Nix's answer has another form.
     """
     there = sorted(path for path in paths if os.path.lexists(path))
-    return {path for path, one in _asked(context, nix, there) if one.get("narHash")} if there else set()
+    return {path for path, info in _query(context, nix, there) if info.get("narHash")} if there else set()
 
 
 def used_by(derivations: Iterable[Derivation], there: Mapping[str, PathInfo]) -> dict[str, PathInfo]:
-    """Return what some derivations build or take, out of what is there of that of several."""
+    """Return the outputs and sources of derivations, out of those of several."""
     return {path: there[path] for path in sorted(_paths(derivations)) if path in there}
 
 
 def _paths(derivations: Iterable[Derivation]) -> set[str]:
-    return {path for one in derivations for path in (*(o.path for o in one.outputs.values()), *one.sources) if path}
+    return {
+        path
+        for derivation in derivations
+        for path in (*(output.path for output in derivation.outputs.values()), *derivation.sources)
+        if path
+    }
 
 
-def part_of(closure: Mapping[str, PathInfo], path: str) -> dict[str, PathInfo]:
-    """Return what one path refers to, itself included, out of the closure of several.
-
-    Raises:
-        ToolError: it lacks one.
-    """
-    found: dict[str, PathInfo] = {}
-    waiting = [path]
-    while waiting:
-        one = waiting.pop()
-        if one not in found:
-            if one not in closure:
-                raise ToolError(f"nix answers something else than it was asked for: nothing of {quoted(one)}")
-            found[one] = closure[one]
-            waiting += closure[one].references
-    return dict(sorted(found.items()))
-
-
-def derivations_of(context: Context, nix: Nix, paths: Collection[str]) -> dict[str, Derivation]:
-    """Return these derivations and all that they are built from, over any number of steps.
+def derivations_of(context: Context, nix: NixProgram, paths: Collection[str]) -> dict[str, Derivation]:
+    """Return derivations and all that they are built from, transitively.
 
     Raises:
-        ToolError: one is not in the store, or Nix answers something else.
+        ToolError: one is not in the store, or Nix's answer has another form.
     """
     argv = nix.argv("show-derivation", "--recursive", *sorted(paths))
-    said = answer(context, argv, cwd=context.workspace.root, what="show the derivations")
-    listed = said.get("derivations", said) if isinstance(said, dict) else None
+    shown = answer(context, argv, cwd=context.workspace.root, what="show the derivations")
+    listed = shown.get("derivations", shown) if isinstance(shown, dict) else None
     if not isinstance(listed, dict):
         raise ToolError("nix answers something else than it was asked for: no derivations")
     store = next(iter(sorted(paths)), "/").rpartition("/")[0]
-    found = (_derivation(store, path, one) for path, one in listed.items() if isinstance(one, dict))
-    return {one.path: one for one in found}
+    derivations = (_derivation(store, path, fields) for path, fields in listed.items() if isinstance(fields, dict))
+    return {derivation.path: derivation for derivation in derivations}
 
 
-def within(derivations: Mapping[str, Derivation], path: str) -> dict[str, Derivation]:
-    """Return a derivation and all that it is built from, out of those of several.
+def reachable(nodes: Mapping[str, _Node], path: str) -> dict[str, _Node]:
+    """Return a store path or derivation with all that it refers to or is built from, out of those of several.
 
     Raises:
         ToolError: one is missing.
     """
-    found: dict[str, Derivation] = {}
+    reached: dict[str, _Node] = {}
     waiting = [path]
     while waiting:
-        one = waiting.pop()
-        if one not in found:
-            if one not in derivations:
-                raise ToolError(f"nix answers something else than it was asked for: nothing of {quoted(one)}")
-            found[one] = derivations[one]
-            waiting += derivations[one].inputs
-    return dict(sorted(found.items()))
+        name = waiting.pop()
+        if name not in reached:
+            node = nodes.get(name)
+            if node is None:
+                raise ToolError(f"nix answers something else than it was asked for: nothing of {quoted(name)}")
+            reached[name] = node
+            waiting += node.references if isinstance(node, PathInfo) else node.inputs
+    return dict(sorted(reached.items()))
 
 
-def _infos(context: Context, nix: Nix, paths: Collection[str], *options: str) -> dict[str, PathInfo]:
-    found = (_info(path, one) for path, one in _asked(context, nix, paths, *options))
-    return {one.path: one for one in sorted(found, key=lambda one: one.path)}
+def _path_infos(context: Context, nix: NixProgram, paths: Collection[str], *options: str) -> dict[str, PathInfo]:
+    entries = sorted(_query(context, nix, paths, *options), key=lambda entry: entry[0])
+    return {path: _path_info(path, fields) for path, fields in entries}
 
 
-def _asked(
-    context: Context, nix: Nix, paths: Collection[str], *options: str
+def _query(
+    context: Context, nix: NixProgram, paths: Collection[str], *options: str
 ) -> list[tuple[str, Mapping[str, JSONValue]]]:
     argv = nix.argv("path-info", "--json", *options, *sorted(paths))
-    said = answer(context, argv, cwd=context.workspace.root, what="tell what the store holds")
-    # A list of objects that have their paths, before Nix 2.19; since then an object by path.
-    entries = [(path, one) for path, one in said.items()] if isinstance(said, dict) else _listed(said)
-    return [(path, one) for path, one in entries if isinstance(one, dict)]
+    listed = answer(context, argv, cwd=context.workspace.root, what="tell what the store holds")
+    return [(path, fields) for path, fields in path_entries(listed) if isinstance(fields, dict)]
 
 
-def _listed(said: JSONValue) -> list[tuple[str, JSONValue]]:
-    entries = said if isinstance(said, list) else []
-    return [(str(one["path"]), one) for one in entries if isinstance(one, dict) and "path" in one]
-
-
-def _info(path: str, said: Mapping[str, JSONValue]) -> PathInfo:
-    nar_hash, size = sri_to_hex(_text(said.get("narHash"))), said.get("narSize")
+def _path_info(path: str, fields: Mapping[str, JSONValue]) -> PathInfo:
+    nar_hash, size = sri_to_hex(text(fields.get("narHash"))), fields.get("narSize")
     if not nar_hash or not isinstance(size, int):
         raise ToolError(f"the store does not hold {quoted(path)}", hint="run again; was it collected as garbage?")
     store = path.rpartition("/")[0]
@@ -143,56 +167,39 @@ def _info(path: str, said: Mapping[str, JSONValue]) -> PathInfo:
         path=path,
         nar_hash=nar_hash,
         nar_size=size,
-        references=tuple(sorted(_absolute(store, one) for one in _texts(said.get("references")))),
-        deriver=_text(said.get("deriver")),
-        content_address=_text(said.get("ca")),
-        signatures=tuple(_texts(said.get("signatures"))),
-        is_ultimate=said.get("ultimate") is True,
+        references=tuple(sorted(_absolute(store, reference) for reference in texts(fields.get("references")))),
+        deriver=text(fields.get("deriver")),
+        content_address=text(fields.get("ca")),
+        signatures=tuple(texts(fields.get("signatures"))),
+        is_ultimate=fields.get("ultimate") is True,
     )
 
 
-def _derivation(store: str, path: str, said: Mapping[str, JSONValue]) -> Derivation:
+def _derivation(store: str, path: str, fields: Mapping[str, JSONValue]) -> Derivation:
     # Newer versions have both lists of inputs in one object, and paths without the store's folder.
-    inputs = said.get("inputs")
-    took = inputs if isinstance(inputs, dict) else {"drvs": said.get("inputDrvs"), "srcs": said.get("inputSrcs")}
-    drvs, outputs, environment = took.get("drvs"), said.get("outputs"), said.get("env")
+    inputs = fields.get("inputs")
+    both = inputs if isinstance(inputs, dict) else {"drvs": fields.get("inputDrvs"), "srcs": fields.get("inputSrcs")}
     return Derivation(
         path=_absolute(store, path),
-        system=_text(said.get("system")),
+        system=text(fields.get("system")),
         outputs={
             name: DerivationOutput(
-                path=_absolute(store, _text(one.get("path"))),
-                hash_algorithm=_text(one.get("hashAlgo")),
-                hash=_hash(_text(one.get("hash"))),
+                path=_absolute(store, text(output.get("path"))),
+                hash_algorithm=text(output.get("hashAlgo")),
+                # In hex in older versions, `sha256-BASE64` in newer ones.
+                hash=sri_to_hex(text(output.get("hash"))) or text(output.get("hash")),
             )
-            for name, one in (outputs if isinstance(outputs, dict) else {}).items()
-            if isinstance(one, dict)
+            for name, output in table(fields.get("outputs")).items()
+            if isinstance(output, dict)
         },
         inputs={
-            _absolute(store, one): tuple(_texts(taken.get("outputs") if isinstance(taken, dict) else taken))
-            for one, taken in (drvs if isinstance(drvs, dict) else {}).items()
+            _absolute(store, drv): tuple(texts(used.get("outputs") if isinstance(used, dict) else used))
+            for drv, used in table(both.get("drvs")).items()
         },
-        sources=tuple(_absolute(store, one) for one in _texts(took.get("srcs"))),
-        environment={
-            name: value
-            for name, value in (environment if isinstance(environment, dict) else {}).items()
-            if isinstance(value, str)
-        },
+        sources=tuple(_absolute(store, source) for source in texts(both.get("srcs"))),
+        environment={name: value for name, value in table(fields.get("env")).items() if isinstance(value, str)},
     )
 
 
 def _absolute(store: str, path: str) -> str:
     return path if not path or path.startswith("/") else f"{store}/{path}"
-
-
-def _hash(text: str) -> str:
-    """Return a hash in hex, which older versions write so, and newer ones as `sha256-BASE64`."""
-    return sri_to_hex(text) or text
-
-
-def _text(value: JSONValue) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _texts(value: JSONValue) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from doit_provenance.tasks.nix.facts import Origin
 from doit_provenance.tasks.nix.materials import BUILD_TYPE
+from doit_provenance.tasks.nix.store import Origin
 
 from .pages import Page
 from .pots import SYSTEM, Pot, pot

@@ -1,38 +1,38 @@
-"""Store paths as components: a closure, with the references in it as relationships."""
+"""Store paths as components: a closure, with its references as relationships."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...errors import UnreadableError, quoted
 from .. import licence
 from ..inventory import Component, Kind, Role
-from .name import PackageName, StoreName, package_name
+from .store import PackageName, StoreName, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from ..image.merge import Graph
-    from .model import Derivation, Meta, PathInfo
+    from .store import Derivation, Meta, PathInfo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Packages:
-    """What gives store paths their names, versions and licences.
+class PackageMetadata:
+    """Names, versions and licences of store paths.
 
     Attributes:
         derivations: by the paths of their `.drv` files.
-        meta: what the evaluation says of packages, by the store paths of their outputs.
+        meta: metadata from the evaluation, by the store paths of the outputs.
     """
 
     derivations: Mapping[str, Derivation]
     meta: Mapping[str, Meta]
 
     @cached_property
-    def _makers(self) -> Mapping[str, tuple[Derivation, str]]:
-        """Every output of the derivations, to the derivation and the output's name."""
+    def _derivers(self) -> Mapping[str, tuple[Derivation, str]]:
+        """The derivation and the output name of every output path."""
         return {
             output.path: (derivation, name)
             for _, derivation in sorted(self.derivations.items())
@@ -41,39 +41,37 @@ class Packages:
         }
 
     def name_of(self, path: str, deriver: str = "") -> PackageName:
-        """Return what a store path is called: by the evaluation, else by its derivation, else by its own name.
+        """Return the name of a store path: from the evaluation, else its derivation, else its own name.
 
         Raises:
-            UnreadableError: it is no store path.
+            UnreadableError: it is not a store path.
         """
-        made = self._makers.get(path)
-        found = package_name(path, made[0].path if made else deriver)
-        if made:
-            environment = made[0].environment
-            name, version = environment.get("pname"), environment.get("version")
-            found = PackageName(
-                name=name or found.name, version=(version or None) if name else found.version, output=made[1]
+        derivation, output = self._derivers.get(path, (None, ""))
+        named = package_name(path, derivation.path if derivation else deriver)
+        if derivation:
+            name, version = derivation.environment.get("pname"), derivation.environment.get("version")
+            named = PackageName(
+                name=name or named.name, version=(version or None) if name else named.version, output=output
             )
-        said = self.meta.get(path)
-        if said and said.name:
-            return PackageName(name=said.name, version=said.version or None, output=found.output)
-        return found
+        meta = self.meta.get(path)
+        if meta and meta.name:
+            return PackageName(name=meta.name, version=meta.version or None, output=named.output)
+        return named
 
     def component(self, info: PathInfo, role: Role) -> Component:
-        """Return a store path as a component, whose package URL is its `ref`.
+        """Return a store path as a component, whose `ref` is its package URL.
 
-        Its hash is that of its NAR, which is the form that store paths are distributed in.
+        Its hash is that of its NAR, the form in which store paths are distributed.
 
         Raises:
-            UnreadableError: it is no store path.
+            UnreadableError: it is not a store path.
         """
         named = self.name_of(info.path, info.deriver)
-        said = self.meta.get(info.path)
         purl = package_url(named, StoreName.of(info.path).hash)
         properties = {"nix:store-path": info.path, "nix:nar-size": str(info.nar_size)}
         if info.content_address:
             properties["nix:content-address"] = info.content_address
-        return Component(
+        component = Component(
             ref=purl,
             kind=Kind.LIBRARY,
             role=role,
@@ -81,18 +79,28 @@ class Packages:
             version=named.version,
             purl=purl,
             hashes={"sha256": info.nar_hash},
-            licence=expression(said.licences) if said else None,
-            description=(" ".join(said.description.split()) or None) if said else None,
-            homepage=(said.homepage or None) if said else None,
             properties=properties,
         )
+        return with_meta(component, self.meta.get(info.path))
+
+
+def with_meta(component: Component, meta: Meta | None) -> Component:
+    """Return a component with the licence, description and homepage of its package's metadata."""
+    if meta is None:
+        return component
+    return replace(
+        component,
+        licence=expression(meta.licences),
+        description=" ".join(meta.description.split()) or None,
+        homepage=meta.homepage or None,
+    )
 
 
 def package_url(named: PackageName, hash_: str, *, place: str = "") -> str:
     """Return the package URL of a store path, or of the file at `place` in it.
 
-    The type `nix` is proposed and not settled (package-url/purl-spec, 314 and 877). Here it has, of what is proposed
-    and written by others, `output`, and `outputhash`: the 32 characters that the store path begins with.
+    The type `nix` is proposed but not yet settled (package-url/purl-spec, 314 and 877). Of the proposals and of what
+    others write, this uses `output` and `outputhash`: the first 32 characters of the store path's base name.
     """
     from packageurl import PackageURL
 
@@ -102,25 +110,25 @@ def package_url(named: PackageName, hash_: str, *, place: str = "") -> str:
 
 def expression(licences: Collection[str]) -> str | None:
     """Return one licence expression for all that apply (nixpkgs: several licences of a package all apply to it)."""
-    known = sorted({found for text in licences if (found := licence.normalise(text))})
+    known = sorted({normal for text in licences if (normal := licence.normalise(text))})
     if len(known) > 1:
-        known = [f"({one})" if " OR " in one else one for one in known]
+        known = [f"({each})" if " OR " in each else each for each in known]
     return licence.normalise(" AND ".join(known)) if known else None
 
 
 def add_closure(
     graph: Graph,
     paths: Mapping[str, PathInfo],
-    packages: Packages,
+    packages: PackageMetadata,
     role: Role,
     known: Mapping[str, str] | None = None,
 ) -> Mapping[str, str]:
-    """Add a closure to a graph, an edge for each reference; return the `ref` of each store path.
+    """Add a closure to a graph, with an edge for each reference; return the `ref` of each store path.
 
-    Those in `known` are in the graph already, by the `ref`s that they have there.
+    `known` are the `ref`s of store paths that the graph has already.
 
     Raises:
-        UnreadableError: it is no closure: a reference leads out of it.
+        UnreadableError: a reference leads out of the closure.
     """
     refs = dict(known or {})
     added = sorted(paths.keys() - refs.keys())

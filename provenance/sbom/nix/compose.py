@@ -1,4 +1,4 @@
-"""The inventory of a file that Nix built: its runtime closure, and the language packages in it and beside it."""
+"""The inventory of a file that Nix built: its runtime closure, and the language packages in and around the file."""
 
 from __future__ import annotations
 
@@ -10,36 +10,46 @@ from typing import TYPE_CHECKING
 from ...errors import UnreadableError, quoted
 from ..image.merge import Graph
 from ..inventory import Completeness, Component, Inventory, Kind, Role
-from .beside import Beside, add_distributions, add_libraries, add_linked, add_siblings
-from .closure import add_closure, expression, package_url
-from .crates import taken, vendored_lock
-from .name import StoreName
-from .program import Program, read_program
-from .remarks import is_complete, note, unknown
+from .adjacent_packages import AdjacentPackages, add_distributions, add_libraries, add_linked, add_siblings
+from .closure import add_closure, package_url, with_meta
+from .crates import direct_inputs, vendored_lock
+from .output import Program, read_program
+from .store import StoreName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from ...digest import Digest
     from ..party import Party
-    from .closure import Packages
-    from .model import Derivation, PathInfo
+    from .closure import PackageMetadata
+    from .store import Derivation, PathInfo
+
+_LISTED_NAMES = 20
+_CLOSURE = (
+    "Store paths: the runtime closure of the output that the file is from, as Nix's store lists it; relationships: its "
+    "references. Of these the file uses those whose hash stands in it."
+)
+_CRATES = (
+    "Crates: the file does not say what it is made of; listed are those that the build was given, by its lock file."
+)
+_PYTHON = "Python distributions: as the metadata in `lib/python*/site-packages` of the store paths says."
+_SILENT = "What is linked into the file is not known: its linker wrote no list into it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
-    """A file that ships, and what it is from.
+    """A file that ships, and where it comes from.
 
     Attributes:
         artifact: the artifact's id. name: its name. filename: the file's.
         path: of a copy of the file, with `digest`.
-        output: the store path. place: where in it the file lies; empty: the output is the file.
-        derivation: path of the `.drv` file that makes the output.
-        system: that it is for, as `x86_64-linux`.
+        output: the store path. place: path of the file in it; empty: the output is the file.
+        derivation: path of the `.drv` file that builds the output.
+        system: of the output, as `x86_64-linux`.
         closure: the output's runtime closure, itself included, by store path.
-        build_closure: what its build used, likewise; `None`: not asked for.
-        unbuilt: why the run that took it can say nothing of its build, in a sentence; empty: it built it.
+        build_closure: what its build used, likewise; `None`: not requested.
+        unbuilt: a sentence on why nothing is known about its build; empty: this run built it.
     """
 
     artifact: str
@@ -57,133 +67,170 @@ class Shipped:
 
 
 def compose(
-    shipped: Shipped, packages: Packages, *, project_source: str | None, created: datetime, author: Party
+    shipped: Shipped, packages: PackageMetadata, *, project_source: str | None, created: datetime, author: Party
 ) -> Inventory:
-    """Return the inventory of a file. `project_source` is the public address of the repository that `author` ships.
+    """Return the inventory of a file. `project_source` is the public URL of the repository that `author` ships.
 
     Raises:
-        UnreadableError: the file, a store path or a lock file can't be read, or the closure is none.
+        UnreadableError: the file, a store path or a lock file can't be read, or the closure is incomplete.
     """
     if shipped.output not in shipped.closure:
         raise UnreadableError(f"the closure of {quoted(shipped.output)} does not hold it")
-    composed = _Composed(shipped=shipped, packages=packages)
-    composed.run(author, project_source)
-    program, beside, graph = composed.program, composed.beside, composed.graph
+    composition = _Composition(shipped=shipped, packages=packages)
+    composition.run(author, project_source)
+    unknown, graph = composition.unknown(), composition.graph
     return Inventory.for_artifact(
         shipped.artifact,
-        _subject(shipped, packages, composed, author),
+        composition.subject(author, unknown),
         graph.components.values(),
         graph.edges,
         digest=shipped.digest,
-        completeness=Completeness.COMPLETE if is_complete(program, beside) else Completeness.INCOMPLETE,
-        note=note(program, beside, listed=composed.listed, unbuilt=shipped.unbuilt),
+        completeness=Completeness.INCOMPLETE if unknown else Completeness.COMPLETE,
+        note=composition.note(),
         created=created,
         author=author,
     )
 
 
 @dataclass(slots=True, kw_only=True)
-class _Composed:
-    """A graph that is being put together; the file's edges are among its own.
+class _Composition:
+    """A graph under construction, the file's own edges included.
 
     Attributes:
-        refs: the store paths in it, to their `ref`s.
-        listed: crates are known from a lock file alone.
+        refs: `ref`s of the store paths in it.
+        listed: crates are known from a lock file only.
     """
 
     shipped: Shipped
-    packages: Packages
+    packages: PackageMetadata
     graph: Graph = field(default_factory=Graph)
     program: Program = field(default_factory=Program)
-    beside: Beside = field(default_factory=Beside)
+    adjacent: AdjacentPackages = field(default_factory=AdjacentPackages)
     refs: dict[str, str] = field(default_factory=dict)
     listed: bool = False
 
     def run(self, author: Party, project_source: str | None) -> None:
-        one, home = self.shipped, self._home()
-        derivation = self.packages.derivations.get(one.derivation)
+        shipped, graph = self.shipped, self.graph
+        home, place = self._home()
+        derivation = self.packages.derivations.get(shipped.derivation)
         lock = vendored_lock(derivation, self.packages.derivations) if derivation else None
-        used = self._used(home)
-        # The file stands for the store path that it is from, unless it uses what else lies there.
-        itself = {} if home.path in used else {home.path: one.artifact}
-        self.graph.edges[one.artifact] = set()
-        self.refs = dict(add_closure(self.graph, one.closure, self.packages, Role.DYNAMIC, itself))
-        self.graph.connect(one.artifact, (self.refs[path] for path in used))
+        used = self._used(home, place)
+        # The file represents its store path, unless it uses other files there.
+        itself = {} if home in used else {home: shipped.artifact}
+        graph.edges[shipped.artifact] = set()
+        self.refs = dict(add_closure(graph, shipped.closure, self.packages, Role.DYNAMIC, itself))
+        graph.connect(shipped.artifact, (self.refs[path] for path in used))
         for contents in self.program.linked:
-            add_linked(self.graph, one.artifact, contents, Role.LINKED, lock)
-        add_libraries(self.graph, one.artifact, self.program.needed or (), used)
-        add_distributions(self.graph, self.refs, self.beside)
-        if home.path in used:
-            add_siblings(self.graph, self.refs[home.path], Path(home.path), home.place, self.beside, lock)
-        if lock and not self.program.linked and not self.beside.programs:
-            parts = lock.components(author, project_source)
-            self.graph.connect(one.artifact, [self.graph.add(part, origin=lock.place) for part in parts])
+            add_linked(graph, shipped.artifact, contents, Role.LINKED, lock)
+        add_libraries(graph, shipped.artifact, self.program.needed or (), used)
+        add_distributions(graph, self.refs, self.adjacent)
+        if home in used:
+            add_siblings(graph, self.refs[home], Path(home), place, self.adjacent, lock)
+        if lock and not self.program.linked and not self.adjacent.programs:
+            crates = lock.components(author, project_source)
+            graph.connect(shipped.artifact, [graph.add(crate, origin=lock.place) for crate in crates])
             self.listed = True
-        if one.build_closure is not None:
-            self._tools(one.build_closure, derivation)
+        if shipped.build_closure is not None:
+            self._add_tools(shipped.build_closure, derivation)
 
-    def _home(self) -> _Home:
-        """Return where the file really lies: packages that join others are links to these."""
-        one = self.shipped
-        real = os.path.realpath(Path(one.output, one.place))
-        homes = (path for path in one.closure if real == path or real.startswith(f"{path}/"))
-        path = next(homes, None)
-        return _Home(path=path, place=real[len(path) + 1 :]) if path else _Home(path=one.output, place=one.place)
+    def _home(self) -> tuple[str, str]:
+        """Return the store path that really contains the file, and where in it; empty: the store path is the file.
 
-    def _used(self, home: _Home) -> set[str]:
-        """Look into the file, and return the store paths that it names; of a whole store path, all its references."""
-        one = self.shipped
-        references = one.closure[home.path].references
+        Packages that join others consist of links to these.
+        """
+        shipped = self.shipped
+        real = os.path.realpath(Path(shipped.output, shipped.place))
+        for path in shipped.closure:
+            if real == path or real.startswith(f"{path}/"):
+                return path, real[len(path) + 1 :]
+        return shipped.output, shipped.place
+
+    def _used(self, home: str, place: str) -> set[str]:
+        """Read the file, and return the store paths that it mentions; for a whole store path, all its references."""
+        references = self.shipped.closure[home].references
         hashes = {StoreName.of(path).hash: path for path in references}
-        self.program = read_program(one.path, hashes, name=one.filename)
-        self.beside.unread += self.program.unread
-        return {hashes[hash_] for hash_ in self.program.mentions} if home.place else {*references} - {home.path}
+        self.program = read_program(self.shipped.path, hashes, name=self.shipped.filename)
+        self.adjacent.unread += self.program.unread
+        return {hashes[hash_] for hash_ in self.program.mentions} if place else {*references} - {home}
 
-    def _tools(self, build_closure: Mapping[str, PathInfo], derivation: Derivation | None) -> None:
-        """Add what the build used; what the file uses at run time as well stands in its closure."""
-        made = {output.path for output in derivation.outputs.values()} if derivation else set[str]()
-        tools = {path: info for path, info in build_closure.items() if path not in made}
+    def _add_tools(self, build_closure: Mapping[str, PathInfo], derivation: Derivation | None) -> None:
+        """Add what only the build used, not what is in the runtime closure as well."""
+        outputs = {output.path for output in derivation.outputs.values()} if derivation else set[str]()
+        tools = {path: info for path, info in build_closure.items() if path not in outputs}
         refs = add_closure(self.graph, tools, self.packages, Role.BUILD, self.refs)
-        direct = taken(derivation, self.packages.derivations) if derivation else ()
+        direct = direct_inputs(derivation, self.packages.derivations) if derivation else ()
         wanted = (path for path in direct if path in refs and path not in self.refs)
         self.graph.connect(self.shipped.artifact, (refs[path] for path in wanted))
 
+    def subject(self, author: Party, unknown: str) -> Component:
+        """Return the file as a component of the package that its output belongs to."""
+        shipped, program = self.shipped, self.program
+        named = self.packages.name_of(shipped.output, shipped.derivation)
+        main = program.linked[0].main if program.linked else None
+        properties = {
+            "nix:store-path": shipped.output,
+            "nix:nar-sha256": shipped.closure[shipped.output].nar_hash,
+            "nix:derivation": shipped.derivation,
+            "nix:system": shipped.system,
+            **(main.properties if main else {}),
+        }
+        if unknown:
+            properties["nix:unknown"] = unknown
+        component = Component(
+            ref=shipped.artifact,
+            kind=Kind.APPLICATION if program.executable else Kind.FILE,
+            role=Role.SUBJECT,
+            name=shipped.name,
+            version=named.version or (main.version if main else None),
+            purl=package_url(named, StoreName.of(shipped.output).hash, place=shipped.place),
+            hashes=shipped.digest.as_digest_set(),
+            supplier=author,
+            filename=shipped.filename,
+            properties=properties | ({"nix:program": main.purl} if main and main.purl else {}),
+        )
+        return with_meta(component, self.packages.meta.get(shipped.output))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Home:
-    """The store path in which a file lies, and where in it; empty: it is the file."""
+    def unknown(self) -> str:
+        """Return in few words what is unknown about the file's contents and use; empty: nothing."""
+        program, adjacent = self.program, self.adjacent
+        unknown = []
+        if not (program.linked or program.script):
+            unknown.append(
+                "which of the crates given to its build are in it" if self.listed else "what is linked into it"
+            )
+        if adjacent.silent:
+            unknown.append(f"what is linked into {_some(adjacent.silent)}")
+        if adjacent.unread:
+            unknown.append(f"what could not be read: {adjacent.unread[0]}")
+        return "; ".join(unknown)
 
-    path: str
-    place: str
+    def note(self) -> str:
+        """Return how the components were determined, and why the list is incomplete, if it is."""
+        program, adjacent = self.program, self.adjacent
+        notes = [_CLOSURE]
+        if program.linked:
+            notes.append("What is linked into it: as its linker wrote it into it.")
+        elif self.listed:
+            notes.append(_CRATES)
+        elif program.script:
+            notes.append("It is a script: nothing is linked into it.")
+        else:
+            notes.append(_SILENT)
+        if adjacent.programs:
+            notes.append(f"Programs beside it, as their linkers say: {_some(adjacent.programs)}.")
+        if adjacent.silent:
+            notes.append(f"Programs beside it that do not say what they are made of: {_some(adjacent.silent)}.")
+        if adjacent.python:
+            notes.append(
+                "Python distributions: as the metadata in `lib/python*/site-packages` of the store paths says."
+            )
+        if adjacent.unread:
+            notes.append(f"Not read: {_some([str(unread) for unread in adjacent.unread])}.")
+        if self.shipped.unbuilt:
+            notes.append(self.shipped.unbuilt)
+        return " ".join(notes)
 
 
-def _subject(shipped: Shipped, packages: Packages, composed: _Composed, author: Party) -> Component:
-    """Return the file as a component: it is of the package that its output is."""
-    program = composed.program
-    said = packages.meta.get(shipped.output)
-    named = packages.name_of(shipped.output, shipped.derivation)
-    main = program.linked[0].main if program.linked else None
-    properties = {
-        "nix:store-path": shipped.output,
-        "nix:nar-sha256": shipped.closure[shipped.output].nar_hash,
-        "nix:derivation": shipped.derivation,
-        "nix:system": shipped.system,
-        **(main.properties if main else {}),
-    }
-    if missing := unknown(program, composed.beside, listed=composed.listed):
-        properties["nix:unknown"] = missing
-    return Component(
-        ref=shipped.artifact,
-        kind=Kind.APPLICATION if program.executable else Kind.FILE,
-        role=Role.SUBJECT,
-        name=shipped.name,
-        version=named.version or (main.version if main else None),
-        purl=package_url(named, StoreName.of(shipped.output).hash, place=shipped.place),
-        hashes=shipped.digest.as_digest_set(),
-        licence=expression(said.licences) if said else None,
-        supplier=author,
-        description=(" ".join(said.description.split()) or None) if said else None,
-        homepage=(said.homepage or None) if said else None,
-        filename=shipped.filename,
-        properties=properties | ({"nix:program": main.purl} if main and main.purl else {}),
-    )
+def _some(names: Sequence[str]) -> str:
+    more = f"; and {len(names) - _LISTED_NAMES} more" if len(names) > _LISTED_NAMES else ""
+    return "; ".join(names[:_LISTED_NAMES]) + more

@@ -1,15 +1,18 @@
-"""Crates that a derivation was given: from the `Cargo.lock` among its inputs (nixpkgs' rustPlatform, crane)."""
+"""Crates that were input to a derivation: from the `Cargo.lock` among its inputs (nixpkgs' rustPlatform, crane)."""
 
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...archive.decompress import Bounds, FileSource, decompressed
+from ...archive.tar import TarReader, Type
+from ...errors import UnreadableError
 from ..cargo import LOCK_LIMIT, component, package_url, parse_lock, read_lock
 from ..inventory import Component, Role
-from .archive import packed_file
 from .output import is_store_file
 
 if TYPE_CHECKING:
@@ -17,38 +20,40 @@ if TYPE_CHECKING:
 
     from ..cargo import Locked, PackageId
     from ..party import Party
-    from .model import Derivation
+    from .store import Derivation
 
 _LOCK = "Cargo.lock"
 _VARIABLES = ("cargoDeps", "cargoVendorDir", "src")
-"""What names the crates and the sources, in this order: `rustPlatform.buildRustPackage`'s, crane's, everybody's."""
+"""Variables that name the crates or the sources, by priority: `rustPlatform.buildRustPackage`, crane, any builder."""
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".crate")
 _PACKED = re.compile(r"[^/]+/Cargo\.lock")
+_BOUNDS = Bounds(size=16 << 30, ratio=400)
+_MEMBERS = 1_000_000
 _KNOWN_BY = "nix:known-by"
 VENDORED = "Cargo.lock in the derivation's inputs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendoredLock:
-    """A lock file that a derivation was given.
+    """A lock file among the inputs of a derivation.
 
     Attributes:
-        place: the store path that it lies in.
-        packages: what it locks.
+        place: the store path that contains it.
+        packages: its locked packages.
     """
 
     place: str
     packages: Mapping[PackageId, Locked]
 
     def components(self, project: Party, project_source: str | None) -> tuple[Component, ...]:
-        """Return its crates as what the build was given: whether one is in an artifact the lock does not say.
+        """Return its crates as inputs of the build: the lock does not tell which of them an artifact contains.
 
-        `project` ships the crates that are no registry's, and `project_source` is the address of its repository.
+        `project` supplies the crates that are from no registry, and `project_source` is the URL of its repository.
         """
-        found: dict[str, Component] = {}
+        components: dict[str, Component] = {}
         for package, locked in self.packages.items():
             purl = package_url(package, locked, project_source)
-            made = component(
+            crate = component(
                 package,
                 ref=purl,
                 purl=purl,
@@ -58,27 +63,27 @@ class VendoredLock:
                 locked=locked,
                 project=project,
             )
-            found[purl] = replace(made, properties={**made.properties, _KNOWN_BY: VENDORED})
-        return tuple(found[purl] for purl in sorted(found))
+            components[purl] = replace(crate, properties={**crate.properties, _KNOWN_BY: VENDORED})
+        return tuple(components[purl] for purl in sorted(components))
 
     def with_checksum(self, part: Component) -> Component:
-        """Give a crate that is known by its name the hash that the lock has of it, if it is one of the lock's."""
-        sums = {
+        """Return a component with the lock's checksum, if it is one of the lock's crates and has no hash yet."""
+        checksums = {
             locked.checksum
             for package, locked in self.packages.items()
             if package.name == part.name and package_url(package, locked, None) == part.purl
         }
-        checksum = sums.pop() if len(sums) == 1 else None
+        checksum = checksums.pop() if len(checksums) == 1 else None
         return replace(part, hashes={"sha256": checksum}) if checksum and not part.hashes else part
 
 
 def vendored_lock(derivation: Derivation, derivations: Mapping[str, Derivation]) -> VendoredLock | None:
-    """Return the lock file among the inputs of a derivation; `None`: there is none, or no longer in the store.
+    """Return the lock file among the inputs of a derivation; `None`: it has none, or the store no longer does.
 
     Raises:
-        UnreadableError: it is no lock file of cargo's.
+        UnreadableError: it is not a lock file of cargo.
     """
-    for place in dict.fromkeys(_places(derivation, derivations)):
+    for place in dict.fromkeys(_candidates(derivation, derivations)):
         path, store = Path(place, _LOCK), Path(place).parent
         if is_store_file(path, store):
             return VendoredLock(place=place, packages=read_lock(path))
@@ -89,18 +94,37 @@ def vendored_lock(derivation: Derivation, derivations: Mapping[str, Derivation])
     return None
 
 
-def taken(derivation: Derivation, derivations: Mapping[str, Derivation]) -> frozenset[str]:
-    """Return the store paths that a derivation takes itself: its sources, and outputs of other derivations."""
-    found = {*derivation.sources}
+def direct_inputs(derivation: Derivation, derivations: Mapping[str, Derivation]) -> frozenset[str]:
+    """Return the store paths that are direct inputs of a derivation: sources, and outputs of other derivations."""
+    paths = {*derivation.sources}
     for path, names in derivation.inputs.items():
         outputs = derivations[path].outputs if path in derivations else {}
-        found.update(outputs[name].path for name in names if name in outputs)
-    return frozenset(found - {""})
+        paths.update(outputs[name].path for name in names if name in outputs)
+    return frozenset(paths - {""})
 
 
-def _places(derivation: Derivation, derivations: Mapping[str, Derivation]) -> Iterator[str]:
-    """Yield the store paths that may hold it, all of them inputs of the derivation."""
-    inputs = taken(derivation, derivations)
+def packed_file(path: Path, wanted: re.Pattern[str], limit: int) -> bytes | None:
+    """Return the first file of a tar archive (plain, gzip or zstd) whose whole path matches; nothing is unpacked.
+
+    nixpkgs packs vendored crates and some sources so. `None`: it is no such archive, is damaged before the file, does
+    not contain it, or the file has more than `limit` bytes.
+    """
+    try:
+        with path.open("rb") as stream, closing(decompressed(FileSource(stream), path.name, _BOUNDS)) as pieces:
+            archive = TarReader(pieces, path.name)
+            for count, member in enumerate(archive.members()):
+                if count >= _MEMBERS:
+                    return None
+                if member.type is Type.FILE and wanted.fullmatch(member.path) is not None:
+                    return b"".join(archive.content()) if member.size <= limit else None
+    except (OSError, UnreadableError):
+        return None
+    return None
+
+
+def _candidates(derivation: Derivation, derivations: Mapping[str, Derivation]) -> Iterator[str]:
+    """Yield the store paths that may contain the lock, all of them inputs of the derivation."""
+    inputs = direct_inputs(derivation, derivations)
     named = (derivation.environment.get(variable, "") for variable in _VARIABLES)
     yield from (path for path in named if path in inputs)
     yield from sorted(path for path in inputs if not path.endswith(_ARCHIVES))

@@ -14,10 +14,12 @@ from doit_provenance.provenance.digest import digest_bytes, digest_file
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.sbom.inventory import Inventory, Kind, Role
+from doit_provenance.provenance.sbom.nix.store import Meta, PathInfo
 from doit_provenance.tasks.builder import Artifact, Form
 from doit_provenance.tasks.context import Context
+from doit_provenance.tasks.nix.build import NixBuild
 from doit_provenance.tasks.nix.describe import describe
-from doit_provenance.tasks.nix.facts import Meta, NixFacts, Origin, PathInfo
+from doit_provenance.tasks.nix.store import NixFacts, Origin
 from doit_provenance.tasks.workspace import Workspace
 
 CREATED = datetime(2024, 5, 17, tzinfo=UTC)
@@ -46,11 +48,15 @@ def facts(tmp_path: Path) -> NixFacts:
     )
 
 
+def nix_build(facts: NixFacts, place: str = "") -> NixBuild:
+    return NixBuild(facts=facts, place=place, created=CREATED, materials=())
+
+
 def described(root: Path, facts: NixFacts) -> Inventory:
     (root / "provenance.toml").write_text('[project]\nname = "pots"\nsource = "https://git.example/pots"\n')
     context = Context(workspace=Workspace(root=root, config=load(root)))
     path = Path(facts.output, "bin", "tea")
-    return describe(context, TEA, path, digest_file(path), facts, place="bin/tea", created=CREATED)
+    return describe(context, TEA, path, digest_file(path), nix_build(facts, "bin/tea"))
 
 
 def test_file_of_an_output(root: Path, facts: NixFacts) -> None:
@@ -86,7 +92,7 @@ def test_image_is_looked_into_as_any_image(root: Path, facts: NixFacts, tmp_path
     layout.finish(layout.add(data, OCI_MANIFEST))
     image = replace(TEA, name="pot", file="image", form=Form.IMAGE)
     context = Context(workspace=Workspace(root=root, config=load(root)))
-    found = describe(context, image, tmp_path / "image", digest_bytes(data), facts, place="", created=CREATED)
+    found = describe(context, image, tmp_path / "image", digest_bytes(data), nix_build(facts))
     assert (found.artifact, found.subject.kind) == (image.id, Kind.CONTAINER)
     assert found.subject.properties["image:platform"] == "linux/arm64"
     assert not found.components

@@ -15,7 +15,7 @@ from doit_provenance.provenance.errors import ConfigError, InputChangedError, To
 from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.nix.builder import NixBuilder
 from doit_provenance.tasks.nix.evaluation import Evaluator, host_system
-from doit_provenance.tasks.nix.tool import find_nix
+from doit_provenance.tasks.nix.program import find_nix
 from doit_provenance.tasks.workspace import Workspace
 
 if TYPE_CHECKING:

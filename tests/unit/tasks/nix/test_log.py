@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from doit_provenance.tasks.nix.failures import hint_for, is_waiting, message_of
-from doit_provenance.tasks.nix.log import BuildLog
+from doit_provenance.tasks.nix.log import BuildLog, hint_for, is_waiting, message_of
 
 DRV = "/nix/store/bi58isx2z448fkyxq6jg69i1r2g99bmn-wash-0.1.0.drv"
 PATH = "/nix/store/lmalp6qnzyzxzv3blhip834r9c6ldja2-wash-0.1.0"

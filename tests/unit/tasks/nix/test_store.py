@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from doit_provenance.provenance.attest.resource import ResourceDescriptor
 from doit_provenance.provenance.errors import BuildError, ToolError
 from doit_provenance.tasks.builder import Artifact
 from doit_provenance.tasks.nix import store
-from doit_provenance.tasks.nix.facts import NixFacts, Origin
-from doit_provenance.tasks.nix.lock import LockedInput
-from doit_provenance.tasks.nix.materials import Tool, materials
-from doit_provenance.tasks.nix.outputs import file_name, path_of, place_of
-from doit_provenance.tasks.nix.packages import Package
-from doit_provenance.tasks.nix.tool import Nix
-from doit_provenance.tasks.nix.units import Unit
+from doit_provenance.tasks.nix.artifacts import NixArtifact
+from doit_provenance.tasks.nix.evaluation import NixPackage
+from doit_provenance.tasks.nix.materials import materials
+from doit_provenance.tasks.nix.output import file_name, path_of, place_of
+from doit_provenance.tasks.nix.program import NixProgram
+from doit_provenance.tasks.nix.store import NixFacts, Origin
+from doit_provenance.tasks.nix.tree import LockedInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 SRI = "sha256-WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM="
 HEX = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
-NIX = Nix(path=Path("/bin/nix"), features=False)
+NIX = NixProgram(path=Path("/bin/nix"), features=False)
 CONTEXT = cast("Context", type("Bare", (), {"workspace": type("Bare", (), {"root": Path("/")})}))
 INFO: dict[str, JSONValue] = {"narHash": SRI, "narSize": 8, "references": ["/s/b", "/s/a"], "signatures": ["k:x"]}
 LEAF: dict[str, JSONValue] = {"narHash": SRI, "narSize": 8, "references": [], "ultimate": True}
@@ -86,10 +87,10 @@ def test_closures(answers: Callable[[JSONValue], list[list[str]]], said: JSONVal
     one = found["/s/a"]
     assert (one.nar_hash, one.nar_size, one.references, one.signatures) == (HEX, 8, ("/s/a", "/s/b"), ("k:x",))
     assert (one.is_ultimate, found["/s/b"].is_ultimate) == (False, True)
-    assert list(store.part_of(found, "/s/b")) == ["/s/b"]
-    assert list(store.part_of(found, "/s/a")) == ["/s/a", "/s/b"]
+    assert list(store.reachable(found, "/s/b")) == ["/s/b"]
+    assert list(store.reachable(found, "/s/a")) == ["/s/a", "/s/b"]
     with pytest.raises(ToolError, match="nothing of `/s/b`"):
-        store.part_of({"/s/a": one}, "/s/a")
+        store.reachable({"/s/a": one}, "/s/a")
 
 
 def test_a_path_that_is_gone(answers: Callable[[JSONValue], list[list[str]]]) -> None:
@@ -116,10 +117,10 @@ def test_derivations(answers: Callable[[JSONValue], list[list[str]]], said: JSON
         "r:sha256",
         HEX,
     )
-    assert list(store.within(found, "/s/a.drv")) == ["/s/a.drv", "/s/b.drv"]
-    assert list(store.within(found, "/s/b.drv")) == ["/s/b.drv"]
+    assert list(store.reachable(found, "/s/a.drv")) == ["/s/a.drv", "/s/b.drv"]
+    assert list(store.reachable(found, "/s/b.drv")) == ["/s/b.drv"]
     with pytest.raises(ToolError, match=r"nothing of `/s/b\.drv`"):
-        store.within({"/s/a.drv": one}, "/s/a.drv")
+        store.reachable({"/s/a.drv": one}, "/s/a.drv")
 
 
 def test_other_answers_are_refused(answers: Callable[[JSONValue], list[list[str]]]) -> None:
@@ -142,17 +143,18 @@ def test_materials_are_said_by_digest(answers: Callable[[JSONValue], list[list[s
         LockedInput(name="nixpkgs", uri="git+https://example.com/n", revision="a" * 40, nar_hash=HEX, path=""),
         LockedInput(name="nothing", uri="", revision="", nar_hash="", path=""),
     ]
-    found = {one.name: one for one in materials(facts, Tool(version="2.8.0", sha256="0" * 64), locked, {})}
+    nix = ResourceDescriptor(name="nix", digest={"sha256": "0" * 64}, annotations={"version": "2.8.0"})
+    found = {resource.name: resource for resource in materials(facts, nix, locked, {})}
     assert set(found) == {"derivation", "flake-input:nixpkgs", "fetched:", "nix"}
     assert found["flake-input:nixpkgs"].digest == {"gitCommit": "a" * 40, "nixNarSha256": HEX}
     assert found["fetched:"].digest == {"nixNarSha256": HEX}
     assert found["fetched:"].uri == "https://example.com/x.tar.gz"
 
 
-def unit(pattern: str | None) -> Unit:
+def unit(pattern: str | None) -> NixArtifact:
     artifact = Artifact(builder="nix", name="wash", platform="x86_64-linux", group="g", file="*")
-    package = Package(name="wash", system="x86_64-linux", derivation="/s/a.drv", output="out")
-    return Unit(artifact=artifact, package=package, pattern=pattern)
+    package = NixPackage(name="wash", system="x86_64-linux", derivation="/s/a.drv", output="out")
+    return NixArtifact(artifact=artifact, package=package, pattern=pattern)
 
 
 @pytest.fixture
@@ -228,7 +230,7 @@ def test_outputs_are_named_as_the_version_names_them(monkeypatch: pytest.MonkeyP
         ("3.1.0", "/s/a.drv^out"),
         ("x", "/s/a.drv"),
     ):
-        monkeypatch.setattr(Nix, "version", lambda _, version=version: version)
+        monkeypatch.setattr(NixProgram, "version", lambda _, version=version: version)
         assert NIX.installable("/s/a.drv", {"out"}) == named
-    monkeypatch.setattr(Nix, "version", lambda _: "2.30.1")
+    monkeypatch.setattr(NixProgram, "version", lambda _: "2.30.1")
     assert NIX.installable("/s/a.drv", {"out", "dev"}) == "/s/a.drv^dev,out"

@@ -12,7 +12,7 @@ from doit_provenance.provenance.errors import ConfigError, ToolError
 from doit_provenance.tasks.context import ShortMemory
 from doit_provenance.tasks.freshness import inputs
 from doit_provenance.tasks.nix import tree
-from doit_provenance.tasks.nix.configuration import read_configuration
+from doit_provenance.tasks.nix.program import read_configuration
 from doit_provenance.tasks.nix.tree import digests, outside, read_tree, tracked_files
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def test_an_input_beside_is_not_read_without_end(made: Path, tmp_path: Path, mon
     (tmp_path / "beside").mkdir()
     for name in "abc":
         (tmp_path / "beside" / name).touch()
-    monkeypatch.setattr(tree, "_MOST", 2)
+    monkeypatch.setattr(tree, "_FILES", 2)
     with pytest.raises(ToolError, match="more than the 2 files"):
         outside(made, [tmp_path / "beside"])
 

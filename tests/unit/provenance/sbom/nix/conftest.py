@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.digest import digest_file
-from doit_provenance.provenance.sbom.nix.closure import Packages
+from doit_provenance.provenance.sbom.nix.closure import PackageMetadata
 from doit_provenance.provenance.sbom.nix.compose import Shipped, compose
-from doit_provenance.provenance.sbom.nix.model import Derivation, DerivationOutput, Meta, PathInfo
+from doit_provenance.provenance.sbom.nix.store import Derivation, DerivationOutput, Meta, PathInfo
 from doit_provenance.provenance.sbom.party import Party
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ class Store:
         return drv
 
     @property
-    def packages(self) -> Packages:
-        return Packages(derivations=self.derivations, meta=self.meta)
+    def packages(self) -> PackageMetadata:
+        return PackageMetadata(derivations=self.derivations, meta=self.meta)
 
     def closure(self, path: str) -> dict[str, PathInfo]:
         """Return the closure of a store path."""

@@ -11,7 +11,7 @@ from doit_provenance.provenance.errors import UnreadableError
 from doit_provenance.provenance.sbom.image.merge import Graph
 from doit_provenance.provenance.sbom.inventory import Kind, Role
 from doit_provenance.provenance.sbom.nix.closure import add_closure, expression
-from doit_provenance.provenance.sbom.nix.model import Meta
+from doit_provenance.provenance.sbom.nix.store import Meta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

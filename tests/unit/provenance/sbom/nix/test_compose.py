@@ -10,7 +10,7 @@ import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
 from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Kind, Role
-from doit_provenance.provenance.sbom.nix.model import Meta
+from doit_provenance.provenance.sbom.nix.store import Meta
 
 SUM = "ab" * 32
 LOCK = f"""version = 4
@@ -182,13 +182,13 @@ def test_build_tools_on_request(store: Any) -> None:
 
 def test_library_that_no_store_path_has(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that the file finds in a store path is part of that package."""
-    from doit_provenance.provenance.sbom.nix import program
+    from doit_provenance.provenance.sbom.nix import output
     from doit_provenance.provenance.sbom.program.elf import Needed
 
     leaf = store.add("leaf-0.3", {"lib/libleaf.so.0": b""})
     tea = store.add("tea-1.4", {"bin/tea": store.elf() + leaf.encode()}, uses=(leaf,))
     needed = (Needed(name="libleaf.so.0", versions=()), Needed(name="libc.so.6", versions=("GLIBC_2.34",)))
-    monkeypatch.setattr(program, "needed_libraries", lambda _: needed)
+    monkeypatch.setattr(output, "needed_libraries", lambda _: needed)
     found = store.inventory(tea, "bin/tea")
     assert uses(found) == {"leaf", "libc.so.6"}
     part = next(part for part in found.components if part.ref == "lib:libc.so.6")

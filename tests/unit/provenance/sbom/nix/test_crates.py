@@ -12,7 +12,7 @@ import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
 from doit_provenance.provenance.sbom.inventory import Component, Kind, Role
-from doit_provenance.provenance.sbom.nix.crates import VendoredLock, taken, vendored_lock
+from doit_provenance.provenance.sbom.nix.crates import VendoredLock, direct_inputs, vendored_lock
 from doit_provenance.provenance.sbom.party import Party
 
 SUM = "ab" * 32
@@ -55,7 +55,7 @@ def test_any_input_may_have_it(store: Any) -> None:
     maker = store.derive(crates)
     tea = store.derive(store.add("tea-1.4"))
     store.derivations[tea] = replace(store.derivations[tea], inputs={maker: ("out", "none"), "/unknown.drv": ("out",)})
-    assert taken(store.derivations[tea], store.derivations) == {crates}
+    assert direct_inputs(store.derivations[tea], store.derivations) == {crates}
     assert names(found(store, tea)) == ["leaf", "tea"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.sbom.nix.name import PackageName, StoreName, package_name, parse_name
+from doit_provenance.provenance.sbom.nix.store import PackageName, StoreName, package_name, parse_name
 
 HASH = "h0cnbmfcn93xm5dg2x27ixhag1cwndga"
 

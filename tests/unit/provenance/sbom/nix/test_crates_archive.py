@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import zstandard
 
-from doit_provenance.provenance.sbom.nix.archive import packed_file
+from doit_provenance.provenance.sbom.nix.crates import packed_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a file of an output uses that lies beside it: libraries, other programs of its output, Python distributions."""
+"""What a file of an output uses besides its own contents: libraries, programs of its output, Python distributions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from ...digest import digest_file
 from ..image.package import Package, Unread, shown
 from ..image.relations import edges
 from ..inventory import Component, Kind, Role
-from .output import distributions, files_below
-from .program import read_program
+from .output import distributions, files_below, read_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,13 +25,13 @@ _LIBRARY_FOLDERS = ("lib", "lib64")
 
 
 @dataclass(slots=True, kw_only=True)
-class Beside:
-    """What was found beside a file.
+class AdjacentPackages:
+    """What was read outside a file.
 
     Attributes:
-        python: how many Python distributions the store paths hold.
-        programs: other programs of the output that say what they are made of, as paths in it.
-        silent: those that do not say it.
+        python: number of Python distributions in the store paths.
+        programs: other programs of the output with embedded contents, as paths in it.
+        silent: those without.
         unread: what could not be read.
     """
 
@@ -43,22 +42,22 @@ class Beside:
 
 
 def add_linked(
-    graph: Graph, holder: str, contents: Linked, role: Role, lock: VendoredLock | None, origin: str = ""
+    graph: Graph, user: str, contents: Linked, role: Role, lock: VendoredLock | None, origin: str = ""
 ) -> None:
-    """Add what a program consists of, with the hashes that the lock file of its build has of it."""
-    names = {
-        ref: graph.add(replace(lock.with_checksum(part) if lock else part, role=role), origin=origin or holder)
+    """Add the contents of a program, with checksums from the lock file of its build."""
+    refs = {
+        ref: graph.add(replace(lock.with_checksum(part) if lock else part, role=role), origin=origin or user)
         for ref, part in contents.components.items()
     }
-    graph.connect(holder, (names[ref] for ref in contents.uses))
+    graph.connect(user, (refs[ref] for ref in contents.uses))
     for ref, targets in contents.edges.items():
-        graph.connect(names[ref], (names[target] for target in targets))
+        graph.connect(refs[ref], (refs[target] for target in targets))
 
 
-def add_libraries(graph: Graph, holder: str, needed: Iterable[Needed], used: Iterable[str]) -> None:
-    """Add the shared libraries that a file asks for and that no store path has that it names.
+def add_libraries(graph: Graph, user: str, needed: Iterable[Needed], used: Iterable[str]) -> None:
+    """Add the shared libraries that a file needs and that none of the `used` store paths contains.
 
-    `used` are these store paths; of the libraries in them they are the packages.
+    Libraries in those store paths are represented by the store path.
     """
     folders = [Path(path, name) for path in sorted(used) for name in _LIBRARY_FOLDERS]
     for library in needed:
@@ -72,31 +71,32 @@ def add_libraries(graph: Graph, holder: str, needed: Iterable[Needed], used: Ite
             filename=library.name,
             properties={"elf:symbol-versions": ",".join(library.versions)} if library.versions else {},
         )
-        graph.connect(holder, [graph.add(part, origin=holder)])
+        graph.connect(user, [graph.add(part, origin=user)])
 
 
-def add_distributions(graph: Graph, refs: Mapping[str, str], beside: Beside) -> None:
-    """Add the Python distributions of store paths, each used by the component that has it."""
+def add_distributions(graph: Graph, refs: Mapping[str, str], adjacent: AdjacentPackages) -> None:
+    """Add the Python distributions of store paths, each used by the component of its store path."""
     packages: list[Package] = []
     for path, ref in sorted(refs.items()):
-        for found in distributions(Path(path)):
-            if isinstance(found, Unread):
-                beside.unread.append(found)
+        for package in distributions(Path(path)):
+            if isinstance(package, Unread):
+                adjacent.unread.append(package)
                 continue
-            facts = {"nix:store-path": path, "nix:place": found.database}
-            part = replace(found.component, role=Role.DYNAMIC, properties={**found.component.properties, **facts})
+            location = {"nix:store-path": path, "nix:place": package.database}
+            properties = {**package.component.properties, **location}
+            part = replace(package.component, role=Role.DYNAMIC, properties=properties)
             name = graph.add(part, origin=path)
             graph.connect(ref, [name])
-            packages.append(replace(found, component=replace(part, ref=name)))
+            packages.append(replace(package, component=replace(part, ref=name)))
     for ref, targets in edges(packages).items():
         graph.connect(ref, targets)
-    beside.python = len(packages)
+    adjacent.python = len(packages)
 
 
 def add_siblings(
-    graph: Graph, holder: str, output: Path, place: str, beside: Beside, lock: VendoredLock | None
+    graph: Graph, user: str, output: Path, place: str, adjacent: AdjacentPackages, lock: VendoredLock | None
 ) -> None:
-    """Add the other programs of an output, which the file at `place` in it may start: wrappers do.
+    """Add the other programs of an output: the file at `place` in it may start them, as wrappers do.
 
     Raises:
         UnreadableError: the output can't be read.
@@ -106,12 +106,12 @@ def add_siblings(
             continue
         where = shown(name)
         program = read_program(output / name, name=where)
-        beside.unread += program.unread
+        adjacent.unread += program.unread
         if not program.linked:
             if program.executable and not program.script:
-                beside.silent.append(where)
+                adjacent.silent.append(where)
             continue
-        beside.programs.append(where)
+        adjacent.programs.append(where)
         digest = digest_file(output / name)
         for contents in program.linked:
             main = replace(
@@ -123,5 +123,5 @@ def add_siblings(
                 properties={**contents.main.properties, "nix:place": where},
             )
             ref = graph.add(main, origin=digest.sha256)
-            graph.connect(holder, [ref])
+            graph.connect(user, [ref])
             add_linked(graph, ref, contents, Role.DYNAMIC, lock, origin=where)

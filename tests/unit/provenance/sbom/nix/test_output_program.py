@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.sbom.nix.program import Program, read_program
+from doit_provenance.provenance.sbom.nix.output import Program, read_program
 
 if TYPE_CHECKING:
     from pathlib import Path

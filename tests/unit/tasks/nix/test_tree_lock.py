@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.tasks.nix.lock import read_lock, sri_to_hex
+from doit_provenance.tasks.nix.tree import read_lock, sri_to_hex
 
 if TYPE_CHECKING:
     from pathlib import Path

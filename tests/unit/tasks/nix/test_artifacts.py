@@ -11,10 +11,9 @@ import pytest
 from doit_provenance.provenance.config import Nix
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.builder import Form
-from doit_provenance.tasks.nix.check import is_fit, mistakes, settings
+from doit_provenance.tasks.nix.artifacts import artifacts_of, is_valid_name, package_errors, table_errors
+from doit_provenance.tasks.nix.evaluation import Evaluation, images_of, read_answers
 from doit_provenance.tasks.nix.expression import as_regex, of_file, of_flake
-from doit_provenance.tasks.nix.packages import Evaluation, images_of, read_answers
-from doit_provenance.tasks.nix.units import units
 
 if TYPE_CHECKING:
     from doit_provenance.provenance.json import JSONValue
@@ -105,7 +104,7 @@ def test_a_forged_output_is_refused(output: str) -> None:
 def test_artifacts_of_a_package() -> None:
     """One for a package, one for each file where several ship, and a layout for an image."""
     config = Nix(files=("wash/bin/wash", "wash/bin/wadm", "lib/lib/*.so"), images=("*-oci",))
-    found = units(config, evaluation("wash", "lib", "wash-oci", "leaf", within={drv("wash-oci"): [drv("wash")]}))
+    found = artifacts_of(config, evaluation("wash", "lib", "wash-oci", "leaf", within={drv("wash-oci"): [drv("wash")]}))
     assert [(one.artifact.id, one.artifact.file, one.pattern) for one in found] == [
         (f"nix:wash/wash@{SYSTEM}", "wash", "bin/wash"),
         (f"nix:wash/wadm@{SYSTEM}", "wadm", "bin/wadm"),
@@ -144,7 +143,7 @@ MISTAKES = {
 def test_mistakes(case: str) -> None:
     """Each is one line with its place."""
     config, line = MISTAKES[case]
-    found = list(mistakes(config, evaluation("wash", "wash-oci")))
+    found = list(package_errors(config, evaluation("wash", "wash-oci")))
     assert len(found) == 1
     assert line in found[0]
 
@@ -154,16 +153,18 @@ def test_what_is_no_derivation_is_a_mistake() -> None:
     none: JSONValue = {
         SYSTEM: {"set": {"derivation": None, "output": ""}, "a@b": {"derivation": drv("x"), "output": "out"}}
     }
-    lines = "\n".join(mistakes(Nix(), read_answers([said(packages=none)])))
+    lines = "\n".join(package_errors(Nix(), read_answers([said(packages=none)])))
     assert "`set` of x86_64-linux is no derivation" in lines
     assert "`a@b` can't be part of an artifact's id" in lines
-    assert "the name of a package of the flake too" in next(mistakes(Nix(), read_answers([said("wash"), said("wash")])))
-    assert is_fit("wash_1.0+x'")
-    assert not any(map(is_fit, (".", "..", "", "a/b", "a b", "a*")))
+    assert "the name of a package of the flake too" in next(
+        package_errors(Nix(), read_answers([said("wash"), said("wash")]))
+    )
+    assert is_valid_name("wash_1.0+x'")
+    assert not any(map(is_valid_name, (".", "..", "", "a/b", "a b", "a*")))
 
 
 def test_files_and_attributes_belong_together() -> None:
     """One without the other ships nothing."""
-    assert list(settings(Nix(file="default.nix"))) == ["nix.attributes: missing; it says what of `nix.file` ships"]
-    assert next(settings(Nix(attributes=("wash",)))).startswith("nix.file: missing")
-    assert list(settings(Nix(file="default.nix", attributes=("wash",)))) == []
+    assert list(table_errors(Nix(file="default.nix"))) == ["nix.attributes: missing; it says what of `nix.file` ships"]
+    assert next(table_errors(Nix(attributes=("wash",)))).startswith("nix.file: missing")
+    assert list(table_errors(Nix(file="default.nix", attributes=("wash",)))) == []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...provenance.oci.layout import opened_layout
 from ...provenance.oci.model import Index, Manifest
-from ...provenance.sbom.image.package import shown
 from ...provenance.sbom.image.survey import By, survey
+from ...provenance.sbom.package import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

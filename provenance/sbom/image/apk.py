@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from .. import licence
 from ..inventory import Component, Kind, Role
-from .package import Package, Unread, is_name, line, maintainer, shown
+from ..package import Package, Unread, is_name, line, maintainer, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..package import Distribution, PackageIterator
     from ..party import Party
-    from .package import Distribution, Found
 
 WANTED = re.compile(r"(?:usr/)?lib/apk/db/installed")
 _VERSION_OF = re.compile(r"[<>=~@].*", re.DOTALL)
@@ -23,7 +23,7 @@ _PREFIX = "apk:"
 _DIGESTS = {"Q1": "sha1", "Q2": "sha256"}
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:
     """Yield the packages that each database lists."""
     for path, data in sorted(files.items()):
         for block in data.decode("utf-8", "surrogateescape").split("\n\n"):

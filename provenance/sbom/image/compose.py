@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ..graph import Graph
 from ..inventory import Completeness, Component, Inventory, Kind, Role
-from .merge import Graph
-from .package import shown
-from .relations import edges
+from ..package import edges, shown
 from .remarks import note, properties
 from .survey import By, Explained, Survey
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .fields import one, paragraphs
+from ..package import first, paragraphs
 
 _FORMAT = re.compile(r"Format(?:-Specification)?:\s*https?://\S*copyright-format", re.IGNORECASE)
 _SHORT_NAMES = {
@@ -35,7 +35,7 @@ def declared(copyright_file: str) -> str | None:
         return None
     found = set()
     for paragraph in paragraphs(copyright_file):
-        text = (one(paragraph, "license") or "").partition("\n")[0].strip()
+        text = (first(paragraph, "license") or "").partition("\n")[0].strip()
         if len(text) > _LONGEST:
             return None
         if "files" in paragraph and text:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from .. import licence
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread, first, is_name, line, maintainer, paragraphs, shown
 from . import debian_licence
-from .fields import one, paragraphs
-from .package import Package, Unread, is_name, line, maintainer, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 _BASE = "var/lib/dpkg/"
 WANTED = re.compile(
@@ -28,16 +27,16 @@ _MD5 = re.compile(r"([0-9a-f]{32}) [ *](\S.*)")
 _SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?")
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:
     """Yield the packages that are installed, by dpkg's own status or by a file of its own for each."""
     diverted = _diversions(_text(files, f"{_BASE}diversions"))
     for path in sorted(files):
         status = path == f"{_BASE}status"
         if status or (path.startswith(f"{_BASE}status.d/") and not path.endswith(".md5sums")):
             for fields in paragraphs(shown(_text(files, path))):
-                if status and one(fields, "status") is None:
+                if status and first(fields, "status") is None:
                     yield Unread(path=path, reason="an entry does not say whether it is installed")
-                elif not status or (one(fields, "status") or "").endswith(" installed"):
+                elif not status or (first(fields, "status") or "").endswith(" installed"):
                     yield _package(path, fields, files, diverted, distribution)
 
 
@@ -48,7 +47,7 @@ def _package(
     diverted: Mapping[str, tuple[str, str]],
     distribution: Distribution | None,
 ) -> Package | Unread:
-    name, version, architecture = one(fields, "package"), one(fields, "version"), one(fields, "architecture")
+    name, version, architecture = first(fields, "package"), first(fields, "version"), first(fields, "architecture")
     if name is None or version is None or not is_name(name):
         return Unread(path=path, reason="an entry has no name or no version")
     owned = {
@@ -56,8 +55,8 @@ def _package(
         for file, digest in _files(name, architecture, path, files).items()
     }
     copyright_ = _text(files, f"usr/share/doc/{name}/copyright")
-    provided = [names[0] for names in _relations(one(fields, "provides"))]
-    wanted = [*_relations(one(fields, "pre-depends")), *_relations(one(fields, "depends"))]
+    provided = [names[0] for names in _relations(first(fields, "provides"))]
+    wanted = [*_relations(first(fields, "pre-depends")), *_relations(first(fields, "depends"))]
     return Package(
         component=_component(fields, name, version, distribution, debian_licence.declared(shown(copyright_))),
         system=True,
@@ -74,10 +73,10 @@ def _component(
     from packageurl import PackageURL
 
     qualifiers = {
-        "arch": one(fields, "architecture") or "",
+        "arch": first(fields, "architecture") or "",
         "distro": distribution.qualifier if distribution else "",
     }
-    source = _SOURCE.match(one(fields, "source") or "")
+    source = _SOURCE.match(first(fields, "source") or "")
     if source:
         qualifiers["upstream"] = f"{source[1]}@{source[2]}" if source[2] else source[1]
     purl = PackageURL("deb", distribution.id if distribution else None, name, version, qualifiers).to_string()
@@ -89,9 +88,9 @@ def _component(
         version=version,
         purl=purl,
         licence=licence.normalise(declared) if declared else None,
-        supplier=distribution.supplier if distribution else maintainer(one(fields, "maintainer")),
-        description=line((one(fields, "description") or "").partition("\n")[0]),
-        homepage=one(fields, "homepage"),
+        supplier=distribution.supplier if distribution else maintainer(first(fields, "maintainer")),
+        description=line((first(fields, "description") or "").partition("\n")[0]),
+        homepage=first(fields, "homepage"),
         properties={"deb:source": " ".join(filter(None, source.groups()))} if source else {},
     )
 

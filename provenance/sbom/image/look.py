@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from ...errors import VerificationError
 from ..inventory import Kind
+from ..package import Package, Unread
 from ..program.embedded import linked_contents
 from . import nix, os_release, readers
 from .layer import Allowance, File, read_layer
 from .limits import Limits
-from .package import Package, Unread
 from .rootfs import Rootfs
 
 if TYPE_CHECKING:
     from ...oci.layout import Layout
     from ...oci.model import Descriptor, Manifest
+    from ..package import Distribution, Reader
     from ..program.linked import Linked
-    from .package import Distribution, Reader
 
 _ARCHIVE = re.compile(r"application/vnd\.(?:oci\.image\.layer|docker\.image\.rootfs)\..*(?:tar|tar[.+](?:gzip|zstd))")
 _TITLE = "org.opencontainers.image.title"

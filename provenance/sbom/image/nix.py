@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..inventory import Component, Kind, Role
 from ..nix.closure import package_url
 from ..nix.name import StoreName, package_name
-from .package import Package
+from ..package import Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

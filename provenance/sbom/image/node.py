@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from ...json import JSONValue, read_json
 from .. import licence
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread, line, maintainer
 from ..party import Party
-from .package import Package, Unread, line, maintainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 _NAME = r"(?:@[^/]+/)?[^/@.][^/]*"
 _INSTALLED = re.compile(rf"(?:.*/)?node_modules/{_NAME}/package\.json")
@@ -28,7 +28,7 @@ _REPOSITORY = re.compile(r"(?:git\+)?(https?://\S+)")
 _GITHUB = re.compile(r"(?:github:)?([\w.-]+/[\w.-]+)")
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:  # noqa: ARG001 - one protocol
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:  # noqa: ARG001 - `Reader.read`
     """Yield the packages that are installed; a `package.json` without a version is none of a package."""
     for path, data in sorted(files.items()):
         try:

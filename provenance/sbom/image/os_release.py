@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from ..inventory import Component, Kind, Role
+from ..package import Distribution
 from ..party import Party
-from .package import Distribution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

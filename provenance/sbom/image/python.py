@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from .. import licence
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread, first, line, maintainer, paragraph
 from ..party import Party
-from .fields import one, paragraph
-from .package import Package, Unread, line, maintainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 WANTED = re.compile(
     r"(?:.*/)?[^/]+(?:\.dist-info/(?:METADATA|RECORD)|\.egg-info(?:/(?:PKG-INFO|installed-files\.txt))?)"
@@ -60,7 +59,7 @@ _LONGEST_LICENCE = 120
 _URL = re.compile(r"https?://\S+")
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:  # noqa: ARG001 - one protocol
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:  # noqa: ARG001 - `Reader.read`
     """Yield the distributions that are installed, wherever they lie."""
     for path in sorted(files):
         if match := _METADATA.match(path):
@@ -69,7 +68,7 @@ def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found
 
 def _package(path: str, folder: str, files: Mapping[str, bytes]) -> Package | Unread:
     fields = paragraph(files[path].decode("utf-8", "replace").replace("\r\n", "\n"))
-    name, version = one(fields, "name"), one(fields, "version")
+    name, version = first(fields, "name"), first(fields, "version")
     if name is None or version is None or not _NAME.fullmatch(name):
         return Unread(path=path, reason="it has no name or no version")
     try:
@@ -92,7 +91,7 @@ def _component(fields: Mapping[str, list[str]], name: str, version: str) -> Comp
 
     purl = PackageURL("pypi", None, name, version).to_string()
     links = _links(fields)
-    named = maintainer(one(fields, "author-email")) or maintainer(one(fields, "author"))
+    named = maintainer(first(fields, "author-email")) or maintainer(first(fields, "author"))
     author = Party(name=line(named.name) or name, email=named.email) if named else None
     return Component(
         ref=purl,
@@ -104,17 +103,17 @@ def _component(fields: Mapping[str, list[str]], name: str, version: str) -> Comp
         licence=_licence(fields),
         supplier=author,  # whence it was installed is not recorded; NTIA's supplier is who made it
         authors=(author,) if author else (),
-        description=line(one(fields, "summary")),
-        homepage=one(fields, "home-page") or links.get("homepage"),
+        description=line(first(fields, "summary")),
+        homepage=first(fields, "home-page") or links.get("homepage"),
         repository=links.get("source") or links.get("repository") or links.get("sourcecode"),
     )
 
 
 def _licence(fields: Mapping[str, list[str]]) -> str | None:
     """Return the declared licence: the expression, else the field of old if it names one, else what is classified."""
-    if text := one(fields, "license-expression"):
+    if text := first(fields, "license-expression"):
         return licence.normalise(text)
-    text = one(fields, "license")
+    text = first(fields, "license")
     if text and "\n" not in text and len(text) <= _LONGEST_LICENCE:
         return licence.normalise(_SPELLED.get(" ".join(text.split()).lower(), text))
     names = [c.removeprefix(_CLASSIFIER) for c in fields.get("classifier", ()) if c.startswith(_CLASSIFIER)]

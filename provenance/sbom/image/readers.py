@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from . import apk, dpkg, node, os_release, python, rpm, runtime
 
 if TYPE_CHECKING:
-    from .package import Reader
+    from ..package import Reader
 
 READERS: tuple[Reader, ...] = (apk, dpkg, rpm, node, python, runtime)
 """Those of distributions first: where two packages claim a file, it is the distribution's."""

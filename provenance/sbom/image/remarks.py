@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..package import shown
 from .nix import STORE
-from .package import shown
 from .survey import By
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from .. import licence
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread, is_name, line
 from ..party import Party
 from . import fedora_licence, rpm_database
-from .package import Package, Unread, is_name, line
 from .rpm_header import Header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 _FOLDER = r"(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)"
 WANTED = re.compile(rf"{_FOLDER}/(?:rpmdb\.sqlite(?:-wal)?|Packages(?:\.db)?)|var/lib/rpmmanifest/container-manifest-2")
@@ -39,7 +39,7 @@ _EMPTY_WAL = 32
 """Bytes of a write-ahead log's header: one that is no longer holds no changes."""
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:
     """Yield the packages of each database."""
     for path, data in sorted(files.items()):
         name = path.rpartition("/")[2]
@@ -51,7 +51,7 @@ def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found
             yield Unread(path=path, reason="a list of packages without a database, which is not read")
 
 
-def _database(path: str, data: bytes, distribution: Distribution | None) -> Found:
+def _database(path: str, data: bytes, distribution: Distribution | None) -> PackageIterator:
     try:
         headers = _KINDS[path.rpartition("/")[2]](data)
     except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from .package import shown
+from ..package import shown
 
 _LENGTHS = struct.Struct(">II")
 _ENTRY = struct.Struct(">IIII")

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread
 from ..party import Party
-from .package import Package, Unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 _PYTHON = re.compile(r"(?P<prefix>(?:.*/)?)include/python(?P<minor>\d+\.\d+)t?/patchlevel\.h")
 _NODE = re.compile(r"(?P<prefix>(?:.*/)?)include/node/node_version\.h")
@@ -43,7 +43,7 @@ _NODEJS = _Runtime(name="node", licence="MIT", maker=Party(name="OpenJS Foundati
 _GOLANG = _Runtime(name="go", licence="BSD-3-Clause", maker=Party(name="The Go Authors", url="https://go.dev"))
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:  # noqa: ARG001 - one protocol
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:  # noqa: ARG001 - `Reader.read`
     """Yield the runtimes; those that a package of the distribution has are dropped by whoever knows these."""
     for path, data in sorted(files.items()):
         text = data.decode("utf-8", "replace")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from ...oci.layout import Layout
     from ...oci.model import Manifest
+    from ..package import Package
     from .layer import File
-    from .package import Package
 
 _COMPILED = re.compile(r"(?P<folder>(?:.*/)?)__pycache__/(?P<name>[^/]+?)\.[^/.]+(?:\.opt-[^/.]+)?\.pyc")
 

@@ -14,7 +14,7 @@ from .name import PackageName, StoreName, package_name
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from ..image.merge import Graph
+    from ..graph import Graph
     from .model import Derivation, Meta, PathInfo
 
 

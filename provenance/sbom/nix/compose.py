@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UnreadableError, quoted
-from ..image.merge import Graph
+from ..graph import Graph
 from ..inventory import Completeness, Component, Inventory, Kind, Role
 from .beside import Beside, add_distributions, add_libraries, add_linked, add_siblings
 from .closure import add_closure, expression, package_url

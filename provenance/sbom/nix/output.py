@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ...digest import read_limited
 from ...errors import UnreadableError
 from ..image import python
-from ..image.package import Package, Unread, shown
+from ..package import Package, Unread, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UnreadableError, quoted
-from ..image.package import Unread
+from ..package import Unread
 from ..program.elf import MAGIC, needed_libraries
 from ..program.embedded import SIGNS, embedded, linked_contents
 

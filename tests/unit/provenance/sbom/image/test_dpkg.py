@@ -6,7 +6,7 @@ import pytest
 
 from doit_provenance.provenance.sbom.image import debian_licence, dpkg
 from doit_provenance.provenance.sbom.image.os_release import read as read_os
-from doit_provenance.provenance.sbom.image.package import Package, Unread
+from doit_provenance.provenance.sbom.package import Package, Unread
 
 DEBIAN = read_os(b'ID=debian\nVERSION_ID="12"\nNAME="Debian GNU/Linux"\n')
 MD5 = hashlib.md5(b"tea", usedforsecurity=False).hexdigest()

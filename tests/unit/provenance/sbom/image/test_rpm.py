@@ -12,8 +12,8 @@ import pytest
 
 from doit_provenance.provenance.sbom.image import rpm
 from doit_provenance.provenance.sbom.image.os_release import read as read_os
-from doit_provenance.provenance.sbom.image.package import Package, Unread
 from doit_provenance.provenance.sbom.image.rpm_header import Header
+from doit_provenance.provenance.sbom.package import Package, Unread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.sbom.image import runtime
-from doit_provenance.provenance.sbom.image.package import Package, Unread
 from doit_provenance.provenance.sbom.image.survey import By
+from doit_provenance.provenance.sbom.package import Package, Unread
 
 PYTHON = b'/* Version */\n#define PY_MAJOR_VERSION\t3\n#define PY_VERSION      \t"3.12.1"\n'
 NODE = b"#define NODE_MAJOR_VERSION 20\n#define NODE_MINOR_VERSION 11\n#define NODE_PATCH_VERSION 1\n"

@@ -12,8 +12,7 @@ from ..inventory import Kind
 from ..package import Package, Unread
 from ..program.embedded import linked_contents
 from . import nix, os_release, readers
-from .layer import Allowance, File, read_layer
-from .limits import Limits
+from .layer import Allowance, File, Limits, read_layer
 from .rootfs import Rootfs
 
 if TYPE_CHECKING:

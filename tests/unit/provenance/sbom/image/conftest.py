@@ -14,8 +14,7 @@ import pytest
 
 from doit_provenance.provenance.oci.layout import Layout, opened_layout
 from doit_provenance.provenance.oci.model import Manifest
-from doit_provenance.provenance.sbom.image.layer import Allowance, read_layer
-from doit_provenance.provenance.sbom.image.limits import Limits
+from doit_provenance.provenance.sbom.image.layer import Allowance, Limits, read_layer
 from doit_provenance.provenance.sbom.image.rootfs import Rootfs
 from doit_provenance.provenance.sbom.image.survey import Survey, survey
 

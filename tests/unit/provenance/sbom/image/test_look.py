@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from doit_provenance.provenance.errors import UnreadableError, VerificationError
-from doit_provenance.provenance.sbom.image.limits import Limits
+from doit_provenance.provenance.sbom.image.layer import Limits
 from doit_provenance.provenance.sbom.image.look import look
 
 LAYER = "application/vnd.oci.image.layer.v1.tar"

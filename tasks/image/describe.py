@@ -9,10 +9,9 @@ from ...provenance import VERSION
 from ...provenance.errors import UnreadableError, VerificationError, quoted
 from ...provenance.oci.layout import opened_layout
 from ...provenance.oci.model import CONFIGS, Index, Manifest, platform_of
-from ...provenance.sbom.image.compose import Included, compose
-from ...provenance.sbom.image.look import look
-from ...provenance.sbom.image.subject import image_component, package_url
-from ...provenance.sbom.image.survey import explain
+from ...provenance.sbom.image.attribution import attribute
+from ...provenance.sbom.image.compose import Included, compose, image_component, package_url
+from ...provenance.sbom.image.scan import scan
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from ...provenance.sbom.reference import refer
 from .shipped import evidence_of, shipped
@@ -58,13 +57,13 @@ def describe_image(  # noqa: PLR0913 - the things that an image was made of
         manifest = layout.manifest(_root(layout, digest))
         if not isinstance(manifest, Manifest):
             raise UnreadableError(f"{quoted(str(path))} is an index, not an image for one platform")
-        found = look(layout, manifest)
+        scanned = scan(layout, manifest)
         platform = platform_of(layout.config(manifest)) if manifest.config.media_type in CONFIGS else None
-    sizes = {file.sha256: file.size for file in found.files.values() if file.size}
+    sizes = {file.sha256: file.size for file in scanned.files.values() if file.size}
     inside = {sha256: one for sha256, one in shipped(context, sizes).items() if sizes.get(sha256) == one.digest.size}
     elsewhere = sorted(set(upstream) - {one.id for one in inside.values()})
     return compose(
-        explain(found, {sha256: one.id for sha256, one in inside.items()}, sources),
+        attribute(scanned, {sha256: one.id for sha256, one in inside.items()}, sources),
         artifact.id,
         digest,
         subject=image_component(

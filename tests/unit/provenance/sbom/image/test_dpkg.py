@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from doit_provenance.provenance.sbom.image import dpkg
-from doit_provenance.provenance.sbom.image.os_release import read as read_os
+from doit_provenance.provenance.sbom.image.scan import read_os_release as read_os
 from doit_provenance.provenance.sbom.package import Package, Unread
 
 DEBIAN = read_os(b'ID=debian\nVERSION_ID="12"\nNAME="Debian GNU/Linux"\n')

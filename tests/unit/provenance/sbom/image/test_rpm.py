@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.sbom.image import rpm
-from doit_provenance.provenance.sbom.image.os_release import read as read_os
 from doit_provenance.provenance.sbom.image.rpm_database import Header
+from doit_provenance.provenance.sbom.image.scan import read_os_release as read_os
 from doit_provenance.provenance.sbom.licence import normalise
 from doit_provenance.provenance.sbom.package import Package, Unread
 

@@ -1,8 +1,8 @@
-"""JSON as the inventory and the SBOMs are written: UTF-8, a line for each component, a final newline.
+"""The JSON encoder of inventories and SBOMs: UTF-8, a line for each component, a final newline.
 
-A table's fields stand on lines of their own, and so do the members of those that hold lists or tables; what is deeper
-stays on its line. So a difference between two documents is a difference in the lines of the components that differ, and
-the standard library's C encoder does the work: with an indent it would not, and a large SBOM has ten thousand values.
+Each field of the document is on its own line, as is each member of a field that has nested lists or objects; deeper
+values are not broken. So a diff of two documents shows the components that differ, and the standard library's C encoder
+can be used, which an indent would disable: a large SBOM has ten thousand values.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 JSONDocument: TypeAlias = "str | int | bool | Sequence[JSONDocument] | Mapping[str, JSONDocument] | None"
-"""What is written here: JSON without fractions, which no SBOM needs. Unlike `JSONValue` it is only read from."""
+"""JSON without fractions, which SBOMs do not need. Unlike `JSONValue` it is immutable."""
 
 
 def encode(document: Mapping[str, JSONDocument], *, sort_keys: bool = False) -> bytes:
-    """Return the bytes of `document`; keys stand in their own order, or sorted.
+    """Return the bytes of `document`, with its keys in order or sorted.
 
     Raises:
-        TypeError: it holds what is not JSON.
-        UnicodeEncodeError: it holds half a surrogate pair.
+        TypeError: a value is not JSON.
+        UnicodeEncodeError: a string has an unpaired surrogate.
     """
     line = json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys, default=_table
+        ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys, default=_as_dict
     ).encode
     keys = sorted(document) if sort_keys else document
     fields = ",\n".join(f"{line(key)}: {_members(document[key], line, sort_keys=sort_keys)}" for key in keys)
@@ -31,20 +31,20 @@ def encode(document: Mapping[str, JSONDocument], *, sort_keys: bool = False) -> 
 
 
 def _members(value: JSONDocument, line: Callable[[object], str], *, sort_keys: bool) -> str:
-    """Write a field's value, on several lines if it has members that are lists or tables."""
-    if isinstance(value, Mapping) and any(_holds(v) for v in value.values()):
+    """Encode a field's value, on several lines if it has nested lists or objects."""
+    if isinstance(value, Mapping) and any(_is_nested(v) for v in value.values()):
         keys = sorted(value) if sort_keys else value
         return "{\n" + ",\n".join(f"{line(key)}:{line(value[key])}" for key in keys) + "\n}"
-    if isinstance(value, list | tuple) and any(_holds(v) for v in value):
+    if isinstance(value, list | tuple) and any(_is_nested(v) for v in value):
         return "[\n" + ",\n".join(map(line, value)) + "\n]"
     return line(value)
 
 
-def _holds(value: object) -> bool:
+def _is_nested(value: object) -> bool:
     return isinstance(value, Mapping | list | tuple)
 
 
-def _table(value: object) -> dict[str, JSONDocument]:
+def _as_dict(value: object) -> dict[str, JSONDocument]:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"not JSON: {value!r}")

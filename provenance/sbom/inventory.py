@@ -30,7 +30,7 @@ LIMIT = 64 << 20
 
 
 class Kind(StrEnum):
-    """What a component is, in CycloneDX's words (CycloneDX 1.6, component.type)."""
+    """The type of a component (CycloneDX 1.6, component.type)."""
 
     APPLICATION = "application"
     LIBRARY = "library"
@@ -41,24 +41,24 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """How a component came to be part of the artifact."""
+    """How a component is related to the artifact."""
 
     SUBJECT = "subject"
     """The artifact itself."""
     LINKED = "linked"
-    """Its code was given to the linker for this artifact (statically linked), or for a program that it contains."""
+    """Statically linked into the artifact or into a program that it contains."""
     CONTAINED = "contained"
-    """Is in the artifact as files: a package or a program in an image, a platform's image in an index."""
+    """In the artifact as files: a package or a program in an image, a platform's image in an index."""
     DYNAMIC = "dynamic"
-    """Is used at run time, and not inside it: a shared library that it asks the loader for; of Nix, a store path."""
+    """Used at run time but not in the artifact: a shared library that it needs; of Nix, a store path."""
     BUILD = "build"
     """Ran while the artifact was built (compiler, proc-macro, build script and their dependencies); not inside it."""
     INPUT = "input"
-    """Was given to what built the artifact: all of it may be inside, a part, or nothing."""
+    """An input of the build, all, a part or none of which may be in the artifact."""
 
 
 class Completeness(StrEnum):
-    """What is claimed of a list (CycloneDX 1.6, compositions.aggregate)."""
+    """How complete a list is (CycloneDX 1.6, compositions.aggregate)."""
 
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
@@ -67,7 +67,7 @@ class Completeness(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """One thing in the artifact, or the artifact itself. `None` means: not known, and the formats say so.
+    """A part of the artifact, or the artifact itself. `None` means unknown, which the formats state.
 
     Attributes:
         ref: unique within the inventory and the same on every machine; the package URL where there is one.
@@ -77,9 +77,9 @@ class Component:
         supplier: who distributes it (SPDX 2.3, 7.5): for a registry package the registry, for the workspace's own
             packages the project.
         authors: who made it (SPDX 2.3, 7.6 originator).
-        download: where exactly this version can be had, as a URL or SPDX download location; never a machine's path.
-        filename: the file's name, for what is a file.
-        sbom: the SBOMs of the artifact that this component is.
+        download: URL or SPDX download location of this version; never a local path.
+        filename: the name of a file.
+        sbom: the SBOMs of this component, if it is an artifact of the workspace.
         properties: further facts, name to value; names are prefixed by the ecosystem, as `cargo:features`.
     """
 
@@ -115,10 +115,10 @@ class Inventory:
             build dependencies, to `dynamic` ones dynamic links, to `input` ones sources, to `contained` ones what is
             inside the subject or used from beside, all others static links. Every component is a key.
         completeness: of the list of components of role `linked`, `contained` and `dynamic`, and of the relationships
-            among them; of what a contained package was linked from nothing is claimed.
-        note: how the list was found, and, where it is not complete, why not.
+            among them; not of what contained packages were linked from.
+        note: how the list was made and, if it is not complete, why.
         created: UTC; the time of the sources (SOURCE_DATE_EPOCH or the last commit), not of the run.
-        author: who answers for the SBOM: the project that ships the artifact.
+        author: of the SBOM: the project that ships the artifact.
         generator: name and version of this program.
     """
 
@@ -134,7 +134,7 @@ class Inventory:
     generator: tuple[str, str]
 
     def __post_init__(self) -> None:
-        """Refuse parts that don't fit together, so that whoever reads one needs no second look."""
+        """Check that the parts are consistent, so that users of an inventory can rely on it."""
         refs = [c.ref for c in self.components]
         if self.subject.role is not Role.SUBJECT or self.of_role(Role.SUBJECT):
             raise ValueError("not exactly the subject has the role `subject`")
@@ -160,13 +160,12 @@ class Inventory:
         created: datetime,
         author: Party,
     ) -> Inventory:
-        """Return the inventory that this version of the program makes of an artifact.
+        """Return an inventory with this program as its generator.
 
-        `components` come in any order, and so do the keys and values of `dependencies`; a component that is no key has
-        no dependencies.
+        `components` and `dependencies` may be in any order; a component that is no key of `dependencies` has none.
 
         Raises:
-            ValueError: two components have one `ref`, or a dependency is not a component.
+            ValueError: two components have the same `ref`, or a dependency is not a component.
         """
         ordered = tuple(sorted(components, key=lambda component: component.ref))
         edges: dict[str, Collection[str]] = {subject.ref: (), **{part.ref: () for part in ordered}, **dependencies}
@@ -206,16 +205,16 @@ class Inventory:
 
     @classmethod
     def from_json(cls, data: bytes) -> Inventory:
-        """Read what `to_json` wrote.
+        """Parse the output of `to_json`.
 
         Raises:
-            UnreadableError: these bytes are no inventory of this version.
+            UnreadableError: the bytes are not an inventory of this schema version.
         """
         try:
             return _inventory(read_object(data, what="the inventory", limit=LIMIT))
         except UnreadableError as error:
             raise UnreadableError(error.message, hint="build the artifact again") from error
-        except ValueError as error:  # its parts don't fit together
+        except ValueError as error:  # inconsistent parts
             raise UnreadableError(f"the inventory: {error}", hint="build the artifact again") from error
 
 

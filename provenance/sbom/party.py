@@ -1,4 +1,4 @@
-"""Who makes, ships and answers for things."""
+"""People and organisations: authors, suppliers, maintainers."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ...provenance.oci.layout import opened_layout
 from ...provenance.oci.model import Index, Manifest
-from ...provenance.sbom.image.package import shown
-from ...provenance.sbom.image.survey import By, survey
+from ...provenance.sbom.image.attribution import AttributedTo, attribute
+from ...provenance.sbom.image.scan import scan
+from ...provenance.sbom.package import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ...provenance.json import JSONValue
     from ...provenance.oci.layout import Layout
     from ...provenance.oci.model import Descriptor
-    from ...provenance.sbom.image.survey import Explained
+    from ...provenance.sbom.image.attribution import AttributedFile
     from ...provenance.sbom.inventory import Inventory
 
 _COMMAND = 100
@@ -59,22 +60,33 @@ def explanations(path: Path, inventory: Inventory, sources: Mapping[str, str]) -
         manifest = layout.manifest(layout.root)
         if not isinstance(manifest, Manifest):
             return
-        files = survey(layout, manifest, known, sources).files
+        files = attribute(scan(layout, manifest), known, sources).files
     yield f"who explains its files ({len(files):,}):"
-    absent = int(inventory.subject.properties.get("image:files-by-source", "0")) - sum(f.by is By.SOURCE for f in files)
-    order = list(By)
-    named = sorted(files, key=lambda file: (order.index(file.by), _title(file), file.path))
-    for (by, title), group in groupby(named, key=lambda file: (file.by, _title(file))):
+    absent = int(inventory.subject.properties.get("image:files-by-source", "0")) - sum(
+        f.attributed_to is AttributedTo.SOURCE for f in files
+    )
+    order = list(AttributedTo)
+    named = sorted(files, key=lambda file: (order.index(file.attributed_to), _title(file), file.path))
+    for (by, title), group in groupby(named, key=lambda file: (file.attributed_to, _title(file))):
         # What was signed counted those that are from the sources.
-        also = f", or sources that are not known here ({absent:,} of these)" if by is By.NOBODY and absent > 0 else ""
-        yield f"  {title}{also}: {_listed(list(group), _UNKNOWN if by is By.NOBODY else _NAMED)}"
+        also = (
+            f", or sources that are not known here ({absent:,} of these)"
+            if by is AttributedTo.NOBODY and absent > 0
+            else ""
+        )
+        yield f"  {title}{also}: {_listed(list(group), _UNKNOWN if by is AttributedTo.NOBODY else _NAMED)}"
 
 
-def _title(file: Explained) -> str:
-    return file.name or file.by.value if file.by in {By.ARTIFACT, By.SYSTEM, By.LANGUAGE, By.PROGRAM} else file.by.value
+def _title(file: AttributedFile) -> str:
+    return (
+        file.name or file.attributed_to.value
+        if file.attributed_to
+        in {AttributedTo.ARTIFACT, AttributedTo.SYSTEM, AttributedTo.LANGUAGE, AttributedTo.PROGRAM}
+        else file.attributed_to.value
+    )
 
 
-def _listed(files: list[Explained], most: int) -> str:
+def _listed(files: list[AttributedFile], most: int) -> str:
     more = len(files) - most
     names = ", ".join(f"{shown(file.path)} (layer {file.layer + 1})" for file in files[:most])
     return names + (f", and {more:,} more" if more > 0 else "")

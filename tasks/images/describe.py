@@ -10,10 +10,9 @@ from ...provenance.errors import ProvenanceError, UnreadableError, VerificationE
 from ...provenance.fs.folder import read_file
 from ...provenance.oci.layout import opened_layout
 from ...provenance.oci.model import CONFIGS, Index, Manifest, platform_of
-from ...provenance.sbom.image.compose import Included, compose
-from ...provenance.sbom.image.look import look
-from ...provenance.sbom.image.subject import image_component, package_url
-from ...provenance.sbom.image.survey import explain
+from ...provenance.sbom.image.attribution import attribute
+from ...provenance.sbom.image.compose import Included, compose, image_component, package_url
+from ...provenance.sbom.image.scan import scan
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from ...provenance.sbom.reference import refer
 from ...provenance.verify.evidence import INVENTORY_LIMIT
@@ -144,13 +143,13 @@ def describe_image(  # noqa: PLR0913 - the things that an image was made of
         manifest = layout.manifest(_root(layout, digest))
         if not isinstance(manifest, Manifest):
             raise UnreadableError(f"{quoted(str(path))} is an index, not an image for one platform")
-        scan = look(layout, manifest)
+        scanned = scan(layout, manifest)
         platform = platform_of(layout.config(manifest)) if manifest.config.media_type in CONFIGS else None
-    sizes = {file.sha256: file.size for file in scan.files.values() if file.size}
+    sizes = {file.sha256: file.size for file in scanned.files.values() if file.size}
     inside = {sha256: each for sha256, each in shipped(context, sizes).items() if sizes.get(sha256) == each.digest.size}
     elsewhere = sorted(set(upstream) - {each.id for each in inside.values()})
     return compose(
-        explain(scan, {sha256: each.id for sha256, each in inside.items()}, sources),
+        attribute(scanned, {sha256: each.id for sha256, each in inside.items()}, sources),
         artifact.id,
         digest,
         subject=image_component(

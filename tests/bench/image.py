@@ -23,9 +23,10 @@ from pathlib import Path
 
 from doit_provenance.provenance.oci.layout import opened_layout
 from doit_provenance.provenance.oci.model import Manifest
-from doit_provenance.provenance.sbom.image.survey import Survey, survey
+from doit_provenance.provenance.sbom.image.attribution import Attribution, attribute
+from doit_provenance.provenance.sbom.image.scan import scan
 
-ALONE = "--survey-alone"
+ALONE = "--scan-alone"
 
 
 def main() -> None:
@@ -36,8 +37,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument(ALONE, action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.survey_alone:
-        print(json.dumps(_told(_survey(given.layout))))
+    if given.scan_alone:
+        print(json.dumps(_told(_attribution(given.layout))))
         return
     ours, theirs = [], []
     told: dict[str, object] = {}
@@ -52,23 +53,23 @@ def main() -> None:
     _print(ours, theirs, told, found)
 
 
-def _survey(path: Path) -> Survey:
+def _attribution(path: Path) -> Attribution:
     with opened_layout(path) as layout:
         manifest = layout.manifest(layout.root)
         if not isinstance(manifest, Manifest):
             raise SystemExit(f"{path} holds an index, not one image")
-        return survey(layout, manifest, {})
+        return attribute(scan(layout, manifest), {}, {})
 
 
-def _told(found: Survey) -> dict[str, object]:
-    packages = [p.component for p in found.look.packages]
-    linked = [c for each in found.look.linked.values() for one in each for c in (one.main, *one.components.values())]
+def _told(found: Attribution) -> dict[str, object]:
+    packages = [p.component for p in found.scan.packages]
+    linked = [c for each in found.scan.linked.values() for one in each for c in (one.main, *one.components.values())]
     return {
         "packages": sorted({(c.name, c.version) for c in (*packages, *linked)}, key=str),
         "files": len(found.files),
         "bytes": sum(file.size for file in found.files),
-        "by": Counter(file.by for file in found.files),
-        "unread": [str(one) for one in found.look.unread],
+        "by": Counter(file.attributed_to for file in found.files),
+        "unread": [str(one) for one in found.scan.unread],
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
 
@@ -90,7 +91,7 @@ def _timed(argv: list[str]) -> tuple[float, bytes]:
 def _print(ours: list[float], theirs: list[float], told: dict[str, object], found: list[dict[str, str]]) -> None:
     mine, other = statistics.median(ours), statistics.median(theirs)
     print(f"files {told['files']}, {told['bytes']} bytes; memory {told['memory']} KiB; explained by {told['by']}")
-    print(f"survey {mine:.2f} s, syft {other:.2f} s: {other / mine:.2f} times as fast (medians of {len(ours)})")
+    print(f"scan {mine:.2f} s, syft {other:.2f} s: {other / mine:.2f} times as fast (medians of {len(ours)})")
     packages = told["packages"]
     assert isinstance(packages, list)
     known = {_plain(name, version) for name, version in packages}

@@ -29,9 +29,9 @@ from doit_provenance.provenance.oci.layout import opened_layout
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Manifest
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.sbom import cyclonedx, spdx
-from doit_provenance.provenance.sbom.image.compose import compose
-from doit_provenance.provenance.sbom.image.subject import image_component
-from doit_provenance.provenance.sbom.image.survey import By, Survey, survey
+from doit_provenance.provenance.sbom.image.attribution import AttributedTo, Attribution, attribute
+from doit_provenance.provenance.sbom.image.compose import compose, image_component
+from doit_provenance.provenance.sbom.image.scan import scan
 from doit_provenance.provenance.sbom.inventory import Inventory, Role
 from doit_provenance.provenance.sbom.party import Party
 
@@ -59,7 +59,7 @@ CRATES = {
 class Seen:
     """One image, seen by us and by syft; syft's packages as kind, name and version."""
 
-    survey: Survey
+    attribution: Attribution
     inventory: Inventory
     syft: frozenset[tuple[str, str, str]]
 
@@ -85,7 +85,7 @@ def seen(tools: Tools, busybox: Path, tmp_path_factory: pytest.TempPathFactory) 
     with opened_layout(path) as layout:
         manifest = layout.manifest(layout.root)
         assert isinstance(manifest, Manifest)
-        found = survey(layout, manifest, {})
+        found = attribute(scan(layout, manifest), {}, {})
     digest, author = digest_bytes(manifest.raw), Party(name="Tea")
     inventory = compose(
         found,
@@ -100,7 +100,7 @@ def seen(tools: Tools, busybox: Path, tmp_path_factory: pytest.TempPathFactory) 
     argv = [str(syft), "scan", f"oci-dir:{path}", "-o", "json", "-q"]
     said = json.loads(subprocess.run(argv, capture_output=True, check=True, env=env).stdout)
     packages = frozenset((a["type"], a["name"], a["version"]) for a in said["artifacts"])
-    return Seen(survey=found, inventory=inventory, syft=packages)
+    return Seen(attribution=found, inventory=inventory, syft=packages)
 
 
 def _debs() -> Iterator[tuple[str, bytes | Path]]:
@@ -195,12 +195,12 @@ def test_what_a_later_layer_took_away_is_not_in_it(seen: Seen) -> None:
 
 def test_files_are_explained(seen: Seen) -> None:
     """All but the program of nobody, and what the distribution that was taken away has left behind."""
-    unexplained = {f.path for f in seen.survey.unexplained if not f.path.startswith(f"{SITE}/{REMOVED}/")}
+    unexplained = {f.path for f in seen.attribution.unexplained if not f.path.startswith(f"{SITE}/{REMOVED}/")}
     assert "usr/local/bin/odd" in unexplained
     assert {path for path in unexplained if not path.endswith(".pyc")} == {"usr/local/bin/odd"}
-    by = {file.path: file.by for file in seen.survey.files}
-    assert by["usr/bin/bash"] is By.SYSTEM
-    assert by["usr/local/bin/oras"] is by["usr/local/bin/tea"] is By.PROGRAM
+    by = {file.path: file.attributed_to for file in seen.attribution.files}
+    assert by["usr/bin/bash"] is AttributedTo.SYSTEM
+    assert by["usr/local/bin/oras"] is by["usr/local/bin/tea"] is AttributedTo.PROGRAM
 
 
 def test_relations_lead_to_what_is_installed(seen: Seen) -> None:

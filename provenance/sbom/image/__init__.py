@@ -1,1 +1,1 @@
-"""What is in a container image: its files as a container sees them, and the packages that explain them."""
+"""The contents of a container image: its files, and the packages and artifacts that they belong to."""

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from .. import licence
 from ..inventory import Component, Kind, Role
-from .package import Package, Unread, is_name, line, maintainer, shown
+from ..package import Package, Unread, is_name, line, maintainer, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..party import Party
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 WANTED = re.compile(r"(?:usr/)?lib/apk/db/installed")
 _VERSION_OF = re.compile(r"[<>=~@].*", re.DOTALL)
@@ -23,8 +22,8 @@ _PREFIX = "apk:"
 _DIGESTS = {"Q1": "sha1", "Q2": "sha256"}
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:
-    """Yield the packages that each database lists."""
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:
+    """Yield the packages in each database."""
     for path, data in sorted(files.items()):
         for block in data.decode("utf-8", "surrogateescape").split("\n\n"):
             if block.strip("\n"):
@@ -78,19 +77,15 @@ def _component(fields: Mapping[str, str], distribution: Distribution | None) -> 
         version=version,
         purl=purl,
         licence=licence.normalise(fields["L"]) if fields.get("L") else None,
-        supplier=_supplier(fields, distribution),
+        supplier=distribution.supplier if distribution else maintainer(fields.get("m")),
         description=line(fields.get("T")),
         homepage=fields.get("U") or None,
         properties={key: value for key, value in properties.items() if value},
     )
 
 
-def _supplier(fields: Mapping[str, str], distribution: Distribution | None) -> Party | None:
-    return distribution.supplier if distribution else maintainer(fields.get("m"))
-
-
 def _names(text: str) -> list[str]:
-    """Return what a list of dependencies or of provided names has, without versions and without conflicts (`!`)."""
+    """Return the names in a list of dependencies or provided names, without versions and conflicts (`!`)."""
     return [_VERSION_OF.sub("", word) for word in text.split() if not word.startswith("!")]
 
 

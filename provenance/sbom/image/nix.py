@@ -1,7 +1,7 @@
-"""Paths of a Nix store in an image, as `dockerTools` lays them there: packages that no database lists.
+"""Nix store paths in an image, as `dockerTools` copies them: packages that no database lists.
 
-Each is known by its name, and what it refers to is told as Nix tells it: the hash of another store path stands in its
-bytes, or in where its links lead (Nix manual, "Store Object", References).
+Name and version come from the path. References are found as Nix finds them: the hash of another store path occurs in
+the contents of a file or in the target of a link (Nix manual, "Store Object", References).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..inventory import Component, Kind, Role
 from ..nix.closure import package_url
 from ..nix.store import StoreName, package_name
-from .package import Package
+from ..package import Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,29 +25,29 @@ _LONGEST = len(STORE) + 33
 
 
 class References:
-    """Finds the store paths that a file names, given its bytes piece by piece."""
+    """Finds the store paths that a file references, while its content is read in pieces."""
 
     def __init__(self) -> None:
-        self._end = b""
-        self._found: set[bytes] = set()
+        self._tail = b""
+        self._hashes: set[bytes] = set()
 
     def add(self, piece: bytes | memoryview) -> None:
-        """Look into the next piece of the file."""
-        window = self._end + bytes(piece)
-        self._found.update(_REFERENCE.findall(window))
-        self._end = window[-_LONGEST:]
+        """Search the next piece of the file."""
+        window = self._tail + bytes(piece)
+        self._hashes.update(_REFERENCE.findall(window))
+        self._tail = window[-_LONGEST:]
 
     def hashes(self) -> frozenset[str]:
-        """Return the hashes of the store paths that were found."""
-        return frozenset(found.decode() for found in self._found)
+        """Return the hashes of the referenced store paths."""
+        return frozenset(hash_.decode() for hash_ in self._hashes)
 
 
 def store_paths(files: Mapping[str, frozenset[str]], links: Iterable[tuple[str, str]]) -> Iterator[Package]:
     """Yield the store paths of an image.
 
     Args:
-        files: its regular files, to the hashes of store paths that stand in them.
-        links: its symbolic links, and where each leads.
+        files: paths of its regular files, to the hashes of store paths that they reference.
+        links: paths and targets of its symbolic links.
     """
     names: dict[str, set[str]] = {}
     own: set[str] = set()
@@ -65,7 +65,7 @@ def store_paths(files: Mapping[str, frozenset[str]], links: Iterable[tuple[str, 
 
 
 def base_of(path: str) -> str | None:
-    """Return the name of the store path that a file of an image is, or lies in; `None`: in none."""
+    """Return the base name of the store path that contains a path of an image; `None` if it is outside the store."""
     return path.removeprefix(STORE).partition("/")[0] if path.startswith(STORE) else None
 
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from ...json import JSONValue, read_json
 from .. import licence
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread, line, maintainer
 from ..party import Party
-from .package import Package, Unread, line, maintainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 _NAME = r"(?:@[^/]+/)?[^/@.][^/]*"
 _INSTALLED = re.compile(rf"(?:.*/)?node_modules/{_NAME}/package\.json")
 WANTED = re.compile(rf"{_INSTALLED.pattern}|(?!(?:.*/)?node_modules/)(?:.*/)?package\.json")
-"""Of what is installed in `node_modules`, and of applications themselves; not the many inside of packages."""
-_PLACE = re.compile(rf"(?P<above>(?:.*/)?)node_modules/{_NAME}\Z")
+"""Those of packages in `node_modules` and of applications, but not further ones inside packages."""
+_PARENT = re.compile(rf"(?P<above>(?:.*/)?)node_modules/{_NAME}\Z")
 _PREFIX = "npm:"
 _PACKAGE = re.compile(r"(?:@[^/]+/)?[^/]+")
 _LEVELS = 32
@@ -28,8 +28,8 @@ _REPOSITORY = re.compile(r"(?:git\+)?(https?://\S+)")
 _GITHUB = re.compile(r"(?:github:)?([\w.-]+/[\w.-]+)")
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:  # noqa: ARG001 - one protocol
-    """Yield the packages that are installed; a `package.json` without a version is none of a package."""
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:  # noqa: ARG001 - `Reader.read`
+    """Yield the installed packages; a `package.json` without name or version does not describe one."""
     for path, data in sorted(files.items()):
         try:
             fields = read_json(data.removeprefix(b"\xef\xbb\xbf"))
@@ -49,9 +49,9 @@ def _package(path: str, fields: Mapping[str, JSONValue], name: str, version: str
         system=False,
         database=path,
         files={path: None},
-        folder=folder if _INSTALLED.fullmatch(path) else None,  # beside an application may lie anything
+        folder=folder if _INSTALLED.fullmatch(path) else None,  # an application's folder may contain anything
         provides=frozenset({_PREFIX + folder}),
-        requires=tuple(_candidates(folder, wanted) for wanted in _wanted(fields)),
+        requires=tuple(_candidates(folder, name) for name in _requirements(fields)),
     )
 
 
@@ -70,7 +70,7 @@ def _component(fields: Mapping[str, JSONValue], name: str, version: str) -> Comp
         version=version,
         purl=purl,
         licence=licence.normalise(declared) if declared else None,
-        supplier=author,  # whence it was installed is not recorded; NTIA's supplier is who made it
+        supplier=author,  # the registry is not recorded; NTIA allows the maker as supplier
         authors=(author,) if author else (),
         description=line(_text(fields.get("description"))),
         homepage=_text(fields.get("homepage")),
@@ -78,26 +78,25 @@ def _component(fields: Mapping[str, JSONValue], name: str, version: str) -> Comp
     )
 
 
-def _wanted(fields: Mapping[str, JSONValue]) -> list[str]:
-    found = set[str]()
+def _requirements(fields: Mapping[str, JSONValue]) -> list[str]:
+    names = set[str]()
     for key in ("dependencies", "optionalDependencies", "peerDependencies"):
         if isinstance(table := fields.get(key), dict):
-            found.update(table)
-    return sorted(found)
+            names.update(table)
+    return sorted(names)
 
 
 def _candidates(folder: str, name: str) -> tuple[str, ...]:
-    """Return where node looks for a package (modules, loading from node_modules folders), the nearest place first."""
-    found = [f"{_PREFIX}{folder}/node_modules/{name}".replace(":/", ":")]
-    while len(found) < _LEVELS and (place := _PLACE.match(folder)):
-        found.append(f"{_PREFIX}{place['above']}node_modules/{name}")
-        folder = place["above"].removesuffix("/")
-    return tuple(found)
+    """Return where Node.js looks for a package, nearest first (modules, loading from `node_modules` folders)."""
+    candidates = [f"{_PREFIX}{folder}/node_modules/{name}".replace(":/", ":")]
+    while len(candidates) < _LEVELS and (parent := _PARENT.match(folder)):
+        candidates.append(f"{_PREFIX}{parent['above']}node_modules/{name}")
+        folder = parent["above"].removesuffix("/")
+    return tuple(candidates)
 
 
 def _licence(fields: Mapping[str, JSONValue]) -> str | None:
-    found = list(_licences(fields.get("license") or fields.get("licenses")))
-    return " OR ".join(found) if found else None
+    return " OR ".join(_licences(fields.get("license") or fields.get("licenses"))) or None
 
 
 def _licences(value: JSONValue) -> Iterator[str]:
@@ -107,12 +106,12 @@ def _licences(value: JSONValue) -> Iterator[str]:
         case {"type": str(name)} if name.strip():
             yield name
         case list():
-            for one in value:
-                yield from _licences(one)
+            for item in value:
+                yield from _licences(item)
 
 
 def _party(value: JSONValue) -> Party | None:
-    """Read a person, `NAME <ADDRESS> (URL)` or a table (package.json, people fields)."""
+    """Parse a person, either `NAME <ADDRESS> (URL)` or an object (package.json, people fields)."""
     if isinstance(value, dict):
         name, email = _text(value.get("name")), _text(value.get("email"))
         return Party(name=line(name) or name, email=email) if name else None

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from .. import licence
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread, first, line, maintainer, paragraph
 from ..party import Party
-from .fields import one, paragraph
-from .package import Package, Unread, line, maintainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 WANTED = re.compile(
     r"(?:.*/)?[^/]+(?:\.dist-info/(?:METADATA|RECORD)|\.egg-info(?:/(?:PKG-INFO|installed-files\.txt))?)"
@@ -38,7 +37,7 @@ _CLASSIFIED = {
     "The Unlicense (Unlicense)": "Unlicense",
     "zlib/libpng License": "Zlib",
 }
-_SPELLED = {
+_LEGACY_NAMES = {
     **dict.fromkeys(("apache 2", "apache 2.0", "apache license 2.0", "apache license, version 2.0"), "Apache-2.0"),
     **dict.fromkeys(("apache license version 2.0", "apache software license 2.0"), "Apache-2.0"),
     **dict.fromkeys(
@@ -53,15 +52,15 @@ _SPELLED = {
     **dict.fromkeys(("gplv3", "gpl v3"), "GPL-3.0-only"),
     **dict.fromkeys(("isc license", "iscl"), "ISC"),
 }
-"""What the field of old says where it is no id, and still names one licence."""
+"""Values of the legacy field `License` that name one licence without being its SPDX identifier."""
 _LONGEST_REQUIREMENT = 1000
 _LONGEST_LICENCE = 120
-"""Characters of the field `License`; what is longer is the text of one."""
+"""Characters of the field `License`; a longer value is the text of a licence."""
 _URL = re.compile(r"https?://\S+")
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:  # noqa: ARG001 - one protocol
-    """Yield the distributions that are installed, wherever they lie."""
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:  # noqa: ARG001 - `Reader.read`
+    """Yield the installed distributions, in whatever folder."""
     for path in sorted(files):
         if match := _METADATA.match(path):
             yield _package(path, match["folder"], files)
@@ -69,7 +68,7 @@ def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found
 
 def _package(path: str, folder: str, files: Mapping[str, bytes]) -> Package | Unread:
     fields = paragraph(files[path].decode("utf-8", "replace").replace("\r\n", "\n"))
-    name, version = one(fields, "name"), one(fields, "version")
+    name, version = first(fields, "name"), first(fields, "version")
     if name is None or version is None or not _NAME.fullmatch(name):
         return Unread(path=path, reason="it has no name or no version")
     try:
@@ -82,8 +81,8 @@ def _package(path: str, folder: str, files: Mapping[str, bytes]) -> Package | Un
         database=path,
         files={path: None} | owned,
         folder=folder if folder != path else None,
-        provides=frozenset({_PREFIX + _normal(name)}),
-        requires=tuple((_PREFIX + wanted,) for wanted in _requirements(fields)),
+        provides=frozenset({_PREFIX + _normalised(name)}),
+        requires=tuple((_PREFIX + required,) for required in _requirements(fields)),
     )
 
 
@@ -92,8 +91,8 @@ def _component(fields: Mapping[str, list[str]], name: str, version: str) -> Comp
 
     purl = PackageURL("pypi", None, name, version).to_string()
     links = _links(fields)
-    named = maintainer(one(fields, "author-email")) or maintainer(one(fields, "author"))
-    author = Party(name=line(named.name) or name, email=named.email) if named else None
+    person = maintainer(first(fields, "author-email")) or maintainer(first(fields, "author"))
+    author = Party(name=line(person.name) or name, email=person.email) if person else None
     return Component(
         ref=purl,
         kind=Kind.LIBRARY,
@@ -102,43 +101,43 @@ def _component(fields: Mapping[str, list[str]], name: str, version: str) -> Comp
         version=version,
         purl=purl,
         licence=_licence(fields),
-        supplier=author,  # whence it was installed is not recorded; NTIA's supplier is who made it
+        supplier=author,  # the registry is not recorded; NTIA allows the maker as supplier
         authors=(author,) if author else (),
-        description=line(one(fields, "summary")),
-        homepage=one(fields, "home-page") or links.get("homepage"),
+        description=line(first(fields, "summary")),
+        homepage=first(fields, "home-page") or links.get("homepage"),
         repository=links.get("source") or links.get("repository") or links.get("sourcecode"),
     )
 
 
 def _licence(fields: Mapping[str, list[str]]) -> str | None:
-    """Return the declared licence: the expression, else the field of old if it names one, else what is classified."""
-    if text := one(fields, "license-expression"):
+    """Return the declared licence: the expression, else a short legacy `License`, else the only licence classifier."""
+    if text := first(fields, "license-expression"):
         return licence.normalise(text)
-    text = one(fields, "license")
+    text = first(fields, "license")
     if text and "\n" not in text and len(text) <= _LONGEST_LICENCE:
-        return licence.normalise(_SPELLED.get(" ".join(text.split()).lower(), text))
+        return licence.normalise(_LEGACY_NAMES.get(" ".join(text.split()).lower(), text))
     names = [c.removeprefix(_CLASSIFIER) for c in fields.get("classifier", ()) if c.startswith(_CLASSIFIER)]
     return licence.normalise(_CLASSIFIED.get(names[0], names[0])) if len(names) == 1 else None
 
 
 def _links(fields: Mapping[str, list[str]]) -> Mapping[str, str]:
-    """Return `Project-URL`s by their label, without what labels differ in (well-known labels, PEP 753)."""
-    found = {}
+    """Return `Project-URL`s by normalised label (well-known labels, PEP 753)."""
+    urls = {}
     for entry in fields.get("project-url", ()):
         label, _, url = entry.partition(",")
         if _URL.fullmatch(url.strip()):
-            found[re.sub(r"[\W_]", "", label).lower()] = url.strip()
-    return found
+            urls[re.sub(r"[\W_]", "", label).lower()] = url.strip()
+    return urls
 
 
 def _requirements(fields: Mapping[str, list[str]]) -> Iterator[str]:
     for entry in fields.get("requires-dist", ()):
         match = _NAME.match(entry)
         if match and not _EXTRA.search(entry[:_LONGEST_REQUIREMENT]):
-            yield _normal(match[0])
+            yield _normalised(match[0])
 
 
-def _normal(name: str) -> str:
+def _normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -147,13 +146,13 @@ def _files(folder: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, str |
     record = files.get(f"{folder}/RECORD", b"").decode("utf-8", "surrogateescape")
     for row in csv.reader(record.splitlines()):
         if row:
-            yield _inside(base, row[0]), _digest(row[1]) if len(row) > 1 else None
+            yield _from_root(base, row[0]), _digest(row[1]) if len(row) > 1 else None
     for name in files.get(f"{folder}/installed-files.txt", b"").decode("utf-8", "surrogateescape").splitlines():
-        yield _inside(folder, name), None
+        yield _from_root(folder, name), None
 
 
-def _inside(base: str, name: str) -> str:
-    """Return a path from the root; one that would lead out of it ends there, as for a container."""
+def _from_root(base: str, name: str) -> str:
+    """Return a path relative to the root, which it can't leave, as in a container."""
     return posixpath.normpath(posixpath.join("/", base, name)).lstrip("/")
 
 

@@ -1,8 +1,8 @@
-"""The files of an image as a container sees them: its layers put on top of each other (image-spec v1.1, layer.md).
+"""The file system of an image as a container sees it: its layers applied in order (image-spec v1.1, layer.md).
 
-Engines differ where a layer puts a file below what is a symbolic link in a lower layer: some follow it, others hide it.
-Here both are there then, and what those have that follow it (`followed`), so that no file is passed over, whichever
-engine runs the image.
+If a layer puts a file below a path that is a symbolic link in a lower layer, some engines follow the link and others
+replace it by a folder. In this case both entries are kept, and the files of engines that follow the link are tracked
+too (`symlink_view`), so that no file is missed, whichever engine runs the image.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...errors import UnreadableError, quoted
-from .followed import Followed
-from .layer import File, Folder, Layer, Link, Special
-from .limits import Limits, exceeded
+from .layer import File, Folder, Layer, Limits, Link, Special, exceeded
+from .symlink_view import SymlinkView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .followed import Tree
     from .layer import Entry
+    from .symlink_view import Tree
 
 _HOPS = 40
 """Symbolic links that Linux follows for one path (path_resolution(7))."""
@@ -27,75 +26,76 @@ _HOPS = 40
 
 @dataclass(slots=True)
 class _Node:
-    """What stands at one path; a folder has `below`."""
+    """The entry at one path; a folder has `children`."""
 
-    here: File | Link | None = None
-    below: dict[str, _Node] | None = None
+    entry: File | Link | None = None
+    children: dict[str, _Node] | None = None
 
 
 @dataclass(slots=True)
 class Rootfs:
-    """A tree of files that grows by one layer after another."""
+    """A tree of files to which layers are applied in order."""
 
     limits: Limits = field(default_factory=Limits)
-    _root: _Node = field(default_factory=lambda: _Node(below={}))
+    _root: _Node = field(default_factory=lambda: _Node(children={}))
     _folders: dict[str, str | None] = field(default_factory=dict)
-    _doubled: bool = False
-    """Somewhere a folder and a symbolic link stand at one path."""
-    _followed: Followed | None = None
-    """From then on, what engines have that follow the link."""
-    _made: int = 0
-    """Folders and files that were put into the tree, those that are gone again among them."""
+    _ambiguous: bool = False
+    """Some path is both a folder and a symbolic link."""
+    _symlink_view: SymlinkView | None = None
+    """From then on, the files of engines that follow the link."""
+    _created: int = 0
+    """Folders and files added to the tree, including those removed since."""
 
     def apply(self, layer: Layer, digest: str) -> None:
-        """Put a layer on top; `digest` names it in messages.
+        """Apply a layer; `digest` names it in messages.
 
-        Whiteouts act on what lies below the layer alone, wherever they stand in its archive.
+        Whiteouts affect lower layers only, wherever they are in the archive.
 
         Raises:
-            UnreadableError: a hard link in it leads to no file, or there are more folders than are read.
+            UnreadableError: the target of a hard link is missing, or there are too many files and folders.
         """
         for path in layer.opaque:
-            self._empty(path)
+            self._clear(path)
         for path in layer.whiteouts:
             self._remove(path)
-            if self._followed is not None:
-                self._followed.remove(path)
+            if self._symlink_view is not None:
+                self._symlink_view.remove(path)
         for path, entry in layer.entries:
-            there = self._linked(path, entry.target, digest) if isinstance(entry, Link) and entry.hard else entry
-            self._add(path, there)
-            if self._doubled:
-                self._followed = self._followed or Followed(_without_doubles(self._root))
-                named = self._followed.named(entry.target) if isinstance(entry, Link) and entry.hard else None
-                self._followed.put(path, named or there)
-            self._refuse_too_much(digest)
+            hard_link = entry.target if isinstance(entry, Link) and entry.hard else None
+            resolved = entry if hard_link is None else self._hard_link(path, hard_link, digest)
+            self._add(path, resolved)
+            if self._ambiguous:
+                self._symlink_view = self._symlink_view or SymlinkView(_links_only(self._root))
+                target = self._symlink_view.hard_link_target(hard_link) if hard_link is not None else None
+                self._symlink_view.put(path, target or resolved)
+            self._check_limits(digest)
         self._folders.clear()
 
     def files(self) -> Iterator[tuple[str, File]]:
         """Yield every regular file with its path."""
-        found: dict[str, File] = {}
+        files: dict[str, File] = {}
         for path, node in self._nodes():
-            if isinstance(node.here, File):
-                found[path] = node.here
-                yield path, node.here
-        if self._followed is not None:
-            known = {id(file) for file in found.values()}
-            for path, file in self._followed.files():
+            if isinstance(node.entry, File):
+                files[path] = node.entry
+                yield path, node.entry
+        if self._symlink_view is not None:
+            known = {id(file) for file in files.values()}
+            for path, file in self._symlink_view.files():
                 if id(file) not in known:
-                    yield path if path not in found else f"{path} (where links are followed)", file
+                    yield path if path not in files else f"{path} (where links are followed)", file
 
     def links(self) -> Iterator[tuple[str, str]]:
-        """Yield the path of every symbolic link, and where it leads."""
-        yield from ((path, node.here.target) for path, node in self._nodes() if isinstance(node.here, Link))
+        """Yield the path and the target of every symbolic link."""
+        yield from ((path, node.entry.target) for path, node in self._nodes() if isinstance(node.entry, Link))
 
     def find(self, path: str) -> tuple[str, File] | None:
-        """Return the regular file that a container opens at `path`, and where it really lies; `None`: none."""
+        """Return the real path and the regular file that a container opens at `path`; `None` if there is none."""
         real = self.real(path)
         node = self._literal(real) if real is not None else None
-        return (real, node.here) if real is not None and node is not None and isinstance(node.here, File) else None
+        return (real, node.entry) if real is not None and node is not None and isinstance(node.entry, File) else None
 
     def real(self, path: str) -> str | None:
-        """Return `path` without symbolic links, which never lead out of the root; `None`: it leads nowhere."""
+        """Return `path` with symbolic links resolved, never outside the root; `None` if it does not exist."""
         folder, _, name = path.strip("/").rpartition("/")
         if folder not in self._folders:
             self._folders[folder] = self._resolved(folder)
@@ -104,8 +104,8 @@ class Rootfs:
             return None
         whole = f"{base}/{name}" if base else name
         node = self._literal(whole)
-        if (node is not None and isinstance(node.here, Link) and node.below is None) or (
-            node is None and self._doubled
+        if (node is not None and isinstance(node.entry, Link) and node.children is None) or (
+            node is None and self._ambiguous
         ):
             return self._resolved(path)
         return whole if node is not None else None
@@ -122,19 +122,20 @@ class Rootfs:
             node = self._literal("/".join([*real, part]))
             if node is None:
                 return None
-            if isinstance(node.here, Link) and (node.below is None or not _leads_on(node.below, waiting)):
+            if isinstance(node.entry, Link) and (node.children is None or not _continues_in(node.children, waiting)):
                 hops += 1
                 if hops > _HOPS:
                     return None
-                real = [] if node.here.target.startswith("/") else real
-                waiting += node.here.target.split("/")[::-1]
+                real = [] if node.entry.target.startswith("/") else real
+                waiting += node.entry.target.split("/")[::-1]
             else:
                 real.append(part)
         return "/".join(real)
 
-    def _refuse_too_much(self, digest: str) -> None:
-        made, steps = (self._followed.made, self._followed.steps) if self._followed is not None else (0, 0)
-        if self._made + made > self.limits.nodes:
+    def _check_limits(self, digest: str) -> None:
+        view = self._symlink_view
+        created, steps = (view.created, view.steps) if view is not None else (0, 0)
+        if self._created + created > self.limits.nodes:
             exceeded(digest, f"and those below it have more than {self.limits.nodes:,} files and folders")
         if steps > self.limits.steps:
             exceeded(digest, f"and those below it lead through more than {self.limits.steps:,} folders and links")
@@ -145,44 +146,44 @@ class Rootfs:
             path, node = waiting.pop()
             yield path, node
             prefix = f"{path}/" if path else ""
-            waiting += [(prefix + name, below) for name, below in (node.below or {}).items()]
+            waiting += [(prefix + name, child) for name, child in (node.children or {}).items()]
 
     def _literal(self, path: str) -> _Node | None:
         node: _Node | None = self._root
         for part in path.split("/") if path else ():
-            node = node.below.get(part) if node is not None and node.below is not None else None
+            node = node.children.get(part) if node is not None and node.children is not None else None
         return node
 
-    def _linked(self, path: str, target: str, digest: str) -> File | Link:
+    def _hard_link(self, path: str, target: str, digest: str) -> File | Link:
         clean = "/".join(part for part in target.split("/") if part not in {"", "."})
         node = self._literal(clean)
-        if node is not None and node.here is not None:
-            return node.here  # of a symbolic link it is another name too
+        if node is not None and node.entry is not None:
+            return node.entry  # a hard link to a symbolic link is another name of the link itself
         self._folders.clear()
-        found = self.find(clean)
-        if found is None:
+        target_file = self.find(clean)
+        if target_file is None:
             raise UnreadableError(
                 f"layer `{digest}` has a hard link {quoted(path)} to {quoted(target)}, which is no file of the image",
                 hint="get the image again from where it came",
             )
-        return found[1]
+        return target_file[1]
 
     def _parent(self, path: str) -> tuple[dict[str, _Node], str]:
-        """Return the content of the folder that `path` stands in, which is made where there is none, and its name."""
+        """Return the children of the folder that contains `path`, created if it is missing, and the name in it."""
         *folders, name = path.split("/")
         node = self._root
         for part in folders:
-            if node.below is None:
-                node.below = {}
-            self._made += part not in node.below
-            node = node.below.setdefault(part, _Node())
-            if isinstance(node.here, File):
-                node.here = None
-            self._doubled = self._doubled or node.here is not None
-        if node.below is None:
-            node.below = {}
-        self._made += name not in node.below
-        return node.below, name
+            if node.children is None:
+                node.children = {}
+            self._created += part not in node.children
+            node = node.children.setdefault(part, _Node())
+            if isinstance(node.entry, File):
+                node.entry = None
+            self._ambiguous = self._ambiguous or node.entry is not None
+        if node.children is None:
+            node.children = {}
+        self._created += name not in node.children
+        return node.children, name
 
     def _add(self, path: str, entry: Entry) -> None:
         match entry:
@@ -193,47 +194,47 @@ class Rootfs:
             case File() | Link():
                 self._put(path, entry)
 
-    def _empty(self, path: str) -> None:
-        if (node := self._literal(path)) is not None and node.below is not None:
-            node.below = {}
-        if self._followed is not None:
-            self._followed.empty(path)
+    def _clear(self, path: str) -> None:
+        if (node := self._literal(path)) is not None and node.children is not None:
+            node.children = {}
+        if self._symlink_view is not None:
+            self._symlink_view.clear(path)
 
     def _put(self, path: str, entry: File | Link) -> None:
         siblings, name = self._parent(path)
-        siblings[name] = _Node(here=entry)
+        siblings[name] = _Node(entry=entry)
 
     def _folder(self, path: str) -> None:
         siblings, name = self._parent(path)
         node = siblings.setdefault(name, _Node())
-        node.here = None
-        if node.below is None:
-            node.below = {}
+        node.entry = None
+        if node.children is None:
+            node.children = {}
 
     def _remove(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
         node = self._literal(folder)
-        if node is not None and node.below is not None:
-            node.below.pop(name, None)
+        if node is not None and node.children is not None:
+            node.children.pop(name, None)
 
 
-def _without_doubles(root: _Node) -> Tree:
-    """Return the tree with each link alone, without what stands beside it."""
+def _links_only(root: _Node) -> Tree:
+    """Return the tree in which each ambiguous path is the link only."""
     top: Tree = {}
     waiting = [(root, top)]
     while waiting:
         node, folder = waiting.pop()
-        for name, below in (node.below or {}).items():
-            if below.here is not None:
-                folder[name] = below.here
-            elif below.below is not None:
+        for name, child in (node.children or {}).items():
+            if child.entry is not None:
+                folder[name] = child.entry
+            elif child.children is not None:
                 inner: Tree = {}
                 folder[name] = inner
-                waiting.append((below, inner))
+                waiting.append((child, inner))
     return top
 
 
-def _leads_on(below: dict[str, _Node], waiting: list[str]) -> bool:
-    """Tell whether what is next stands in a folder, beside which there is a link of the same name."""
+def _continues_in(children: dict[str, _Node], waiting: list[str]) -> bool:
+    """Tell whether the next part of a path is in the folder at an ambiguous path."""
     following = next((part for part in reversed(waiting) if part not in {"", "."}), None)
-    return following is None or following in below
+    return following is None or following in children

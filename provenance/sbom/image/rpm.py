@@ -1,4 +1,7 @@
-"""RPM's database of installed packages, of each kind that there has been: Fedora, RHEL, SUSE and their like."""
+"""RPM's database of installed packages, in all of its formats: Fedora, RHEL, SUSE and related distributions.
+
+Licence names from before 2022 (Fedora, Callaway system) are mapped to the SPDX list.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from .. import licence
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread, is_name, line
 from ..party import Party
-from . import fedora_licence, rpm_database
-from .package import Package, Unread, is_name, line
-from .rpm_header import Header
+from . import rpm_database
+from .rpm_database import Header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 _FOLDER = r"(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)"
 WANTED = re.compile(rf"{_FOLDER}/(?:rpmdb\.sqlite(?:-wal)?|Packages(?:\.db)?)|var/lib/rpmmanifest/container-manifest-2")
@@ -25,21 +28,43 @@ _KINDS = {
     "Packages.db": rpm_database.of_ndb,
 }
 _MANIFEST = "container-manifest-2"
-"""What Azure Linux' distroless images have in place of a database."""
+"""Azure Linux' distroless images have this instead of a database."""
 _PREFIX = "rpm:"
 _NAME, _VERSION, _RELEASE, _EPOCH, _SUMMARY = 1000, 1001, 1002, 1003, 1004
 _VENDOR, _LICENCE, _URL, _ARCHITECTURE, _SOURCE = 1011, 1014, 1020, 1022, 1044
 _DIGESTS, _PROVIDES, _REQUIRES = 1035, 1047, 1049
 _FOLDER_OF, _NAMES, _FOLDERS, _ALGORITHM = 1116, 1117, 1118, 5011
 _ALGORITHMS = {1: "md5", 8: "sha256"}
-"""RFC 4880, 9.4; without the tag it is md5."""
+"""RFC 4880, 9.4; md5 if the tag is missing."""
 _VENDORS = {"rhel": "redhat"}
-"""Namespaces of package URLs that are not the distribution's id (purl-spec, type `rpm`)."""
+"""Distribution ids whose package URLs have another namespace (purl-spec, type `rpm`)."""
 _EMPTY_WAL = 32
-"""Bytes of a write-ahead log's header: one that is no longer holds no changes."""
+"""Bytes of a write-ahead log's header: a log of this size has no changes."""
+
+_OPERATOR = re.compile(r"(\(|\)|(?<![^\s()])(?:and|or|with)(?![^\s()]))", re.IGNORECASE)
+_GNU = re.compile(r"(?P<name>AGPL|LGPL|GPL)v(?P<version>\d(?:\.\d)?)(?P<later>\+?)")
+_LICENCES = {
+    "ASL 1.1": "Apache-1.1",
+    "ASL 2.0": "Apache-2.0",
+    "Artistic": "Artistic-1.0-Perl",
+    "Artistic 2.0": "Artistic-2.0",
+    "Boost": "BSL-1.0",
+    "CC0": "CC0-1.0",
+    "GPL+": "GPL-1.0-or-later",
+    "LGPL+": "LGPL-2.0-or-later",
+    "MPLv1.0": "MPL-1.0",
+    "MPLv1.1": "MPL-1.1",
+    "MPLv2.0": "MPL-2.0",
+    "OpenLDAP": "OLDAP-2.8",
+    "PSF": "PSF-2.0",
+    "Vim": "Vim",
+    "zlib": "Zlib",
+}
+"""Names of single licences; others, as `BSD` and `MIT`, stood for whole families."""
+_LONGEST_LICENCE = 1000
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:
     """Yield the packages of each database."""
     for path, data in sorted(files.items()):
         name = path.rpartition("/")[2]
@@ -51,7 +76,7 @@ def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found
             yield Unread(path=path, reason="a list of packages without a database, which is not read")
 
 
-def _database(path: str, data: bytes, distribution: Distribution | None) -> Found:
+def _database(path: str, data: bytes, distribution: Distribution | None) -> PackageIterator:
     try:
         headers = _KINDS[path.rpartition("/")[2]](data)
     except ValueError as error:
@@ -75,7 +100,7 @@ def _package(path: str, header: Header, distribution: Distribution | None) -> Pa
     if not is_name(name) or not name or not version:
         raise ValueError("a package has no name or no version")
     if name == "gpg-pubkey":
-        return None  # a key, which RPM keeps as if it were a package
+        return None  # a public key, which RPM stores as a package
     return Package(
         component=_component(header, name, f"{version}-{release}" if release else version, distribution),
         system=True,
@@ -107,7 +132,7 @@ def _component(header: Header, name: str, version: str, distribution: Distributi
         name=name,
         version=f"{epoch}:{version}" if epoch else version,
         purl=purl,
-        licence=licence.normalise(fedora_licence.spelled(declared)) if declared else None,
+        licence=licence.normalise(spdx_names(declared)) if declared else None,
         supplier=Party(name=vendor) if vendor else (distribution.supplier if distribution else None),
         description=line(header.text(_SUMMARY)),
         homepage=header.text(_URL),
@@ -124,3 +149,21 @@ def _files(header: Header) -> Iterator[tuple[str, str | None]]:
     for number, (name, place) in enumerate(zip(names, places, strict=True)):
         digest = digests[number] if number < len(digests) else ""
         yield (folders[place] + name).strip("/"), f"{algorithm}:{digest}" if digest and algorithm else None
+
+
+def spdx_names(text: str) -> str:
+    """Return a licence declaration with SPDX identifiers; unknown names become one word, SPDX expressions stay."""
+    if len(text) > _LONGEST_LICENCE:
+        return text
+    parts = (part.strip() for part in _OPERATOR.split(text))
+    return " ".join(part if _OPERATOR.fullmatch(part) else _licence_name(part) for part in parts if part)
+
+
+def _licence_name(text: str) -> str:
+    words = " ".join(text.split())
+    if known := _LICENCES.get(words):
+        return known
+    if match := _GNU.fullmatch(words):
+        version = match["version"] if "." in match["version"] else f"{match['version']}.0"
+        return f"{match['name']}-{version}-{'or-later' if match['later'] else 'only'}"
+    return words.replace(" ", "-")

@@ -1,6 +1,6 @@
-"""Language runtimes that no package manager installed, as in official images.
+"""Language runtimes installed without a package manager, as in official images.
 
-They are known by the version that a file of their own names, which is no guess from a program's bytes.
+Their version comes from a file that they install, not from guesses about a program's bytes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread
 from ..party import Party
-from .package import Package, Unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from .package import Distribution, Found
+    from ..package import Distribution, PackageIterator
 
 _PYTHON = re.compile(r"(?P<prefix>(?:.*/)?)include/python(?P<minor>\d+\.\d+)t?/patchlevel\.h")
 _NODE = re.compile(r"(?P<prefix>(?:.*/)?)include/node/node_version\.h")
@@ -27,7 +27,7 @@ WANTED = re.compile("|".join(re.sub(r"\?P<\w+>", "?:", p.pattern) for p in (_PYT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Runtime:
-    """What is known of one runtime beside its version."""
+    """The facts about a runtime other than its version."""
 
     name: str
     licence: str | None
@@ -43,15 +43,15 @@ _NODEJS = _Runtime(name="node", licence="MIT", maker=Party(name="OpenJS Foundati
 _GOLANG = _Runtime(name="go", licence="BSD-3-Clause", maker=Party(name="The Go Authors", url="https://go.dev"))
 
 
-def read(files: Mapping[str, bytes], distribution: Distribution | None) -> Found:  # noqa: ARG001 - one protocol
-    """Yield the runtimes; those that a package of the distribution has are dropped by whoever knows these."""
+def read(files: Mapping[str, bytes], distribution: Distribution | None) -> PackageIterator:  # noqa: ARG001 - `Reader.read`
+    """Yield the runtimes, including those of the distribution's packages, which `scan` drops."""
     for path, data in sorted(files.items()):
         text = data.decode("utf-8", "replace")
         for pattern, reader in _READERS:
             if match := pattern.fullmatch(path):
-                found = reader(path, match, text)
-                if found is not None:
-                    yield found
+                package = reader(path, match, text)
+                if package is not None:
+                    yield package
 
 
 def _python(path: str, match: re.Match[str], text: str) -> Package | Unread:
@@ -77,16 +77,16 @@ def _node(path: str, match: re.Match[str], text: str) -> Package | Unread:
 def _go(path: str, match: re.Match[str], text: str) -> Package | None:
     version = re.match(r"go(\d[^\s]*)\s*$", text, re.MULTILINE)
     if version is None:
-        return None  # anybody may have a file of this name
+        return None  # a file of this name may be anything
     return _package(path, _GOLANG, version[1], folder=match["prefix"].rstrip("/"), files=())
 
 
 def _java(path: str, match: re.Match[str], text: str) -> Package | None:
-    """Read a JDK's `release` file (JEP 223, JEP 322)."""
+    """Read the `release` file of a JDK (JEP 223, JEP 322)."""
     facts = dict(re.findall(r'^([A-Z_]+)="([^"\n]*)"\s*$', text, re.MULTILINE))
     version = facts.get("JAVA_RUNTIME_VERSION") or facts.get("JAVA_VERSION")
     if not version:
-        return None  # likewise
+        return None  # a file of this name may be anything
     maker = Party(name=facts.get("IMPLEMENTOR") or "unknown")
     runtime = _Runtime(name="openjdk", licence=None, maker=maker)
     return _package(path, runtime, version, folder=match["prefix"].rstrip("/"), files=())

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...digest import digest_file
-from ..image.package import Package, Unread, shown
-from ..image.relations import edges
 from ..inventory import Component, Kind, Role
+from ..package import Package, Unread, edges, shown
 from .output import distributions, files_below, read_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..image.merge import Graph
+    from ..graph import Graph
     from ..program.elf import Needed
     from ..program.linked import Linked
     from .crates import VendoredLock

@@ -14,7 +14,7 @@ from .store import PackageName, StoreName, package_name
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from ..image.merge import Graph
+    from ..graph import Graph
     from .store import Derivation, Meta, PathInfo
 
 

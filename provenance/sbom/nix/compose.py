@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UnreadableError, quoted
-from ..image.merge import Graph
+from ..graph import Graph
 from ..inventory import Completeness, Component, Inventory, Kind, Role
 from .adjacent_packages import AdjacentPackages, add_distributions, add_libraries, add_linked, add_siblings
 from .closure import add_closure, package_url, with_meta

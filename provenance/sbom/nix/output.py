@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ...digest import read_limited
 from ...errors import UnreadableError, quoted
 from ..image import python
-from ..image.package import Package, Unread, shown
+from ..package import Package, Unread, shown
 from ..program.elf import MAGIC, needed_libraries
 from ..program.embedded import SIGNS, embedded, linked_contents
 

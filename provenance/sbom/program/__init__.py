@@ -1,1 +1,1 @@
-"""What a program file says of itself: shared libraries (ELF), Go build information, the list of cargo-auditable."""
+"""Metadata in program files: shared libraries (ELF), Go build information, the crates of cargo-auditable."""

@@ -1,4 +1,4 @@
-"""Crates in a Rust program, from the list that cargo-auditable put into it (cargo-auditable, PARSING.md)."""
+"""Crates in a Rust program, from the list that cargo-auditable embedded (cargo-auditable, PARSING.md)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 
 
 def linked(data: bytes) -> Linked:
-    """Return what a program consists of, by the list in it; crates that only ran while it was built are left out.
+    """Return the contents of a program from its embedded list, without build dependencies.
 
     Raises:
-        ValueError: it is no such list.
+        ValueError: the list is malformed.
     """
     try:
         return _linked(read_object(data, what="the list of crates", limit=len(data)).children("packages"))
@@ -59,9 +59,9 @@ def _uses(package: JSONObject, packages: tuple[JSONObject, ...], components: Map
 def _component(package: JSONObject, role: Role) -> Component:
     name, version = package.name("name"), package.name("version")
     source = package.text("source")
-    # Of a crate from elsewhere only the word `git`, `local` or `registry` is told, not the place.
-    place = _CRATES_IO if source == "crates.io" else None
-    purl = package_url(PackageId(name=name, version=version, source=place), None, None)
+    # For other sources the list has only the kind (`git`, `local` or `registry`), not the location.
+    registry = _CRATES_IO if source == "crates.io" else None
+    purl = package_url(PackageId(name=name, version=version, source=registry), None, None)
     return Component(
         ref=purl,
         kind=Kind.APPLICATION if role is Role.CONTAINED else Kind.LIBRARY,
@@ -69,6 +69,6 @@ def _component(package: JSONObject, role: Role) -> Component:
         name=name,
         version=version,
         purl=purl,
-        supplier=Party(name="crates.io") if place else None,
-        properties={"cargo:source": "registry" if place else source},
+        supplier=Party(name="crates.io") if registry else None,
+        properties={"cargo:source": "registry" if registry else source},
     )

@@ -1,4 +1,4 @@
-"""What an ELF file asks of the machine that runs it: its shared libraries and the symbol versions it needs of them."""
+"""The shared libraries that an ELF file needs, and the symbol versions that it needs of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Needed:
 
     Attributes:
         name: its SONAME, as `libc.so.6`.
-        versions: symbol versions that are asked of it (LSB, section .gnu.version_r), as `GLIBC_2.34`; sorted.
+        versions: required symbol versions (LSB, section .gnu.version_r), as `GLIBC_2.34`; sorted.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What linkers embed in an ELF file about its contents: Go build information, and the list of cargo-auditable.
+"""Read what linkers embed in an ELF file about its contents: Go build information, and the list of cargo-auditable.
 
 `embedded` extracts the raw text, `linked_contents` has it parsed by `go` and `auditable`.
 """
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _GO_MAGIC = b"\xff Go buildinf:"
 _AUDITABLE = ".dep-v0"
 SIGNS = (_GO_MAGIC, _AUDITABLE.encode())
-"""An ELF file with none of these has nothing to be read."""
+"""An ELF file without any of these has no embedded texts."""
 
 _LIMIT = 8 << 20
-"""Bytes of either text: cargo-auditable's own readers take as many by default."""
+"""Bytes of either text, as by default in cargo-auditable's own readers."""
 _SEGMENT = 64 << 20
 _GO_ALIGNMENT, _GO_HEADER = 16, 32
 _GO_INLINE = 2
@@ -38,7 +38,7 @@ class Embedded:
     Attributes:
         go_version: of the toolchain, as `go1.26.1`. go_modules: as `go version -m` prints them, a line each.
         crates: the JSON of cargo-auditable.
-        damaged: one of the signs is there, and what should follow it can't be read.
+        damaged: a sign is present, but the text that should follow it can't be read.
     """
 
     go_version: str | None = None
@@ -48,7 +48,7 @@ class Embedded:
 
 
 def embedded(stream: BinaryIO) -> Embedded | None:
-    """Return what linkers wrote into the ELF file in `stream`, which may be damaged in any way; `None`: nothing."""
+    """Return what linkers embedded in the ELF file in `stream`, which is untrusted; `None` if there is nothing."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
@@ -57,7 +57,7 @@ def embedded(stream: BinaryIO) -> Embedded | None:
         build_info = next(filter(None, (_build_info(data) for data in _go_data(file))), None)
         crates = _section(file, _AUDITABLE)
         if build_info is None and crates is None:
-            return None  # the signs were words of its own: it is a reader of such programs
+            return None  # the signs are constants of a program that reads such files itself
         text = _inflated(crates) if crates is not None else None
     except (ELFError, zlib.error, *BROKEN):
         return Embedded(damaged=True)
@@ -66,7 +66,7 @@ def embedded(stream: BinaryIO) -> Embedded | None:
 
 
 def linked_contents(embedded: Embedded) -> tuple[tuple[Linked, ...], tuple[str, ...]]:
-    """Return the contents of a program by what its linkers embedded, and why some of that can't be read, if so."""
+    """Return the contents of a program from its embedded texts, and the reasons why some can't be read."""
     contents: list[Linked] = []
     reasons: list[str] = []
     try:
@@ -92,7 +92,7 @@ def _section(file: Any, name: str) -> bytes | None:
 
 
 def _go_data(file: Any) -> Iterator[bytes]:
-    """Yield where Go's linker puts its information: a section of its own, or, stripped, where data begins."""
+    """Yield where Go's linker puts build information: its section or, without section headers, writable segments."""
     section = file.get_section_by_name(".go.buildinfo")
     if section is not None and section["sh_type"] != "SHT_NOBITS":
         if section["sh_size"] > _LIMIT:
@@ -115,27 +115,27 @@ def _build_info(data: bytes) -> tuple[str, str] | None:
         return None
     if not data[start + 15] & _GO_INLINE:
         raise ValueError("written by Go before 1.18")
-    version, at = _string(data, start + _GO_HEADER)
-    modules, _ = _string(data, at)
-    # The linker puts 16 random bytes around the modules, so that they can be told in memory.
+    version, offset = _string(data, start + _GO_HEADER)
+    modules, _ = _string(data, offset)
+    # The linker surrounds the modules with sentinels of 16 bytes each.
     return version.decode(), modules[_SENTINEL:-_SENTINEL].decode()
 
 
-def _string(data: bytes, at: int) -> tuple[bytes, int]:
-    """Read a text after its length, an unsigned varint (encoding/binary)."""
+def _string(data: bytes, offset: int) -> tuple[bytes, int]:
+    """Read a string prefixed by its length, an unsigned varint (encoding/binary)."""
     size = shift = 0
     while True:
-        byte = data[at]
-        at += 1
+        byte = data[offset]
+        offset += 1
         size |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the first bit says that another byte follows
+        if byte < 0x80:  # noqa: PLR2004 - the high bit is set if another byte follows
             break
         shift += 7
         if shift > _LONGEST_SHIFT:
             raise ValueError("a length of more than 64 bits")
-    if size > min(_LIMIT, len(data) - at):
+    if size > min(_LIMIT, len(data) - offset):
         raise ValueError("a text longer than its section")
-    return data[at : at + size], at + size
+    return data[offset : offset + size], offset + size
 
 
 def _inflated(data: bytes) -> bytes:

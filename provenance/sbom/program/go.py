@@ -14,10 +14,10 @@ _SETTINGS = ("vcs.revision", "vcs.modified", "GOOS", "GOARCH", "CGO_ENABLED", "G
 
 
 def linked(version: str, text: str) -> Linked:
-    """Return what a program consists of: its main module, the modules that its packages come from, and Go's own.
+    """Return the contents of a program: its main module, its dependencies, and Go's standard library.
 
     Raises:
-        ValueError: the text is no build information.
+        ValueError: the text is not build information.
     """
     path, modules, settings = _parse(text)
     components = {component.ref: component for component in map(_module, modules[1:])}
@@ -26,7 +26,7 @@ def linked(version: str, text: str) -> Linked:
     return Linked(
         main=_main(path, modules[0], settings),
         components=components,
-        # Which module uses which is not told: all that the program consists of stands beside each other.
+        # The build information has no dependency graph, so all modules are direct dependencies of the program.
         uses=frozenset(components),
         edges={ref: frozenset() for ref in components},
     )
@@ -38,7 +38,7 @@ _Module: TypeAlias = tuple[str, str | None, str | None, str | None]
 def _parse(text: str) -> tuple[str, list[_Module], dict[str, str]]:
     """Return the main package's path, the modules (the main one first) and the settings.
 
-    A module is path, version, checksum, and the path and version of what it stands in for.
+    A module is path, version, checksum, and path and version of the module that it replaces.
     """
     path, modules, settings = "", list[_Module](), {}
     main: _Module | None = None
@@ -60,7 +60,7 @@ def _parse(text: str) -> tuple[str, list[_Module], dict[str, str]]:
             case "build":
                 name, _, value = rest.partition("=")
                 settings[name] = value
-            case "":  # stands behind a module that is replaced by a folder
+            case "":  # follows a module that is replaced by a folder
                 pass
             case _:
                 raise ValueError("not a line of Go's build information")
@@ -108,7 +108,7 @@ def _main(path: str, module: _Module, settings: dict[str, str]) -> Component:
 
 
 def _standard(version: str) -> Component:
-    """Return Go's standard library and run time, in the version that `go version` gives without its extras."""
+    """Return Go's standard library and runtime, with the version of the toolchain without its suffixes."""
     number = version.split(" ", 1)[0].removeprefix("go")
     purl = _purl("stdlib", number)
     return Component(
@@ -127,7 +127,7 @@ def _standard(version: str) -> Component:
 
 
 def _supplier(path: str) -> Party | None:
-    """Return where a module is from, which its path says (Go Modules Reference, module paths): a host and an owner."""
+    """Return host and owner from a module's path (Go Modules Reference, module paths)."""
     host, _, rest = path.partition("/")
     return Party(name=f"{host}/{rest.partition('/')[0]}") if "." in host.strip(".") and rest else None
 

@@ -1,4 +1,4 @@
-"""What a program was linked from, as its linker wrote it down: components and the edges among them."""
+"""The contents of a program as its linker embedded them: components and the edges between them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Linked:
     """The contents of one program.
 
     Attributes:
-        main: what it was made from: its name, version and package URL are the program's.
-        components: what was linked into it, of role `linked`, by `ref`.
-        uses: `ref`s that `main` uses itself.
-        edges: likewise of each component.
+        main: the main package or module, with the name, version and package URL of the program.
+        components: linked components, of role `linked`, by `ref`.
+        uses: `ref`s of the direct dependencies of `main`.
+        edges: direct dependencies of each component.
     """
 
     main: Component

@@ -14,10 +14,10 @@ import pytest
 
 from doit_provenance.provenance.oci.layout import Layout, opened_layout
 from doit_provenance.provenance.oci.model import Manifest
-from doit_provenance.provenance.sbom.image.layer import Allowance, read_layer
-from doit_provenance.provenance.sbom.image.limits import Limits
+from doit_provenance.provenance.sbom.image.attribution import Attribution, attribute
+from doit_provenance.provenance.sbom.image.layer import Allowance, Limits, read_layer
 from doit_provenance.provenance.sbom.image.rootfs import Rootfs
-from doit_provenance.provenance.sbom.image.survey import Survey, survey
+from doit_provenance.provenance.sbom.image.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,10 +81,10 @@ class Images:
         *layers: Mapping[str, Content],
         known: Mapping[str, str] | None = None,
         sources: Mapping[str, str] | None = None,
-    ) -> Survey:
-        """Survey an image of layers with these files."""
+    ) -> Attribution:
+        """Attribution an image of layers with these files."""
         with self.opened(*map(pack, layers)) as (layout, manifest):
-            return survey(layout, manifest, known or {}, sources)
+            return attribute(scan(layout, manifest), known or {}, sources or {})
 
     @staticmethod
     def rootfs(*layers: bytes, limits: Limits | None = None) -> Rootfs:

@@ -6,8 +6,8 @@ import hashlib
 import pytest
 
 from doit_provenance.provenance.sbom.image import apk
-from doit_provenance.provenance.sbom.image.os_release import read as read_os
-from doit_provenance.provenance.sbom.image.package import Package, Unread
+from doit_provenance.provenance.sbom.image.scan import read_os_release as read_os
+from doit_provenance.provenance.sbom.package import Package, Unread
 
 PATH = "lib/apk/db/installed"
 SHA1 = hashlib.sha1(b"tea", usedforsecurity=False)

@@ -17,10 +17,10 @@ from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDi
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from doit_provenance.provenance.digest import digest_bytes
+from doit_provenance.provenance.platform import Platform
 from doit_provenance.provenance.sbom import cyclonedx, spdx
 from doit_provenance.provenance.sbom.image import compose as module
-from doit_provenance.provenance.sbom.image.compose import Included, compose
-from doit_provenance.provenance.sbom.image.subject import image_component
+from doit_provenance.provenance.sbom.image.compose import Included, compose, image_component, package_url
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.provenance.sbom.reference import refer
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TEA = Party(name="Tea Guild", url="https://tea.example")
 CREATED = datetime(2024, 5, 17, tzinfo=UTC)
 MANIFEST = digest_bytes(b"manifest")
+PREFIX = "org.opencontainers.image."
 ID = "docker:shop@linux/amd64"
 LEAF = Component(
     ref="pkg:cargo/leaf@1.0.0",
@@ -329,3 +330,38 @@ def test_cyclonedx(shop: Inventory) -> None:
     inside, outside = document["compositions"]
     assert (inside["aggregate"], inside["assemblies"]) == ("incomplete", [shop.subject.ref])
     assert LIBC6 in outside["dependencies"]
+
+
+def test_an_image_is_called_by_its_digest() -> None:
+    platform = Platform(os="linux", architecture="arm64")
+    found = image_component("Team/Tea", MANIFEST, platform=platform, annotations={}, supplier=None)
+    assert found.purl == found.ref == f"pkg:oci/tea@sha256%3A{MANIFEST.sha256}?arch=arm64".replace("%3A", ":")
+    assert (found.kind, found.role, found.name, found.version) == (Kind.CONTAINER, Role.SUBJECT, "Team/Tea", None)
+    assert found.hashes == {"sha256": MANIFEST.sha256, "sha512": MANIFEST.sha512}
+    assert found.properties["image:platform"] == "linux/arm64"
+    assert found.properties["bsi:component:archive"] == "archive"
+
+
+def test_annotations_are_facts() -> None:
+    said = {
+        "version": "1.2",
+        "licenses": "mit or apache-2.0",
+        "description": "serves\n tea",
+        "url": "https://tea.example/",
+        "source": "https://tea.example/src",
+        "authors": "Ada  Brewer",
+        "base.name": "docker.io/library/water:1",
+        "base.digest": "sha256:00",
+        "title": "",
+    }
+    annotations = {PREFIX + key: text for key, text in said.items()} | {"example.other": "x"}
+    found = image_component("tea", MANIFEST, platform=None, annotations=annotations, supplier=Party(name="Tea"))
+    assert (found.version, found.licence, found.description) == ("1.2", "MIT OR Apache-2.0", "serves tea")
+    assert (found.homepage, found.repository) == ("https://tea.example/", "https://tea.example/src")
+    assert found.authors == (Party(name="Ada Brewer"),)
+    assert found.properties["image:base.name"] == "docker.io/library/water:1"
+    assert "example.other" not in str(found)
+
+
+def test_an_index_has_no_platform() -> None:
+    assert "?" not in package_url("tea", str(MANIFEST), None)

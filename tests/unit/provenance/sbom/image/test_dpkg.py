@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
-from doit_provenance.provenance.sbom.image import debian_licence, dpkg
-from doit_provenance.provenance.sbom.image.os_release import read as read_os
-from doit_provenance.provenance.sbom.image.package import Package, Unread
+from doit_provenance.provenance.sbom.image import dpkg
+from doit_provenance.provenance.sbom.image.scan import read_os_release as read_os
+from doit_provenance.provenance.sbom.package import Package, Unread
 
 DEBIAN = read_os(b'ID=debian\nVERSION_ID="12"\nNAME="Debian GNU/Linux"\n')
 MD5 = hashlib.md5(b"tea", usedforsecurity=False).hexdigest()
@@ -137,7 +137,7 @@ def test_debians_names_become_spdx(licences: list[str], expected: str) -> None:
 
     head = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
     text = head + "\n\n".join(f"Files: {number}\nLicense: {name}" for number, name in enumerate(licences))
-    declared = debian_licence.declared(text)
+    declared = dpkg.declared_licence(text)
     assert declared is not None
     assert normalise(declared) == expected
 
@@ -146,4 +146,4 @@ def test_debians_names_become_spdx(licences: list[str], expected: str) -> None:
     "text", ["", "This is free software.", "Format: https://tea.example/x\n\nFiles: *\nLicense: MIT"]
 )
 def test_prose_is_not_guessed_at(text: str) -> None:
-    assert debian_licence.declared(text) is None
+    assert dpkg.declared_licence(text) is None

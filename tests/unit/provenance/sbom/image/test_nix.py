@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.digest import digest_bytes
-from doit_provenance.provenance.sbom.image.compose import Included, compose
+from doit_provenance.provenance.sbom.image.attribution import AttributedTo
+from doit_provenance.provenance.sbom.image.compose import Included, compose, image_component
 from doit_provenance.provenance.sbom.image.nix import References, store_paths
-from doit_provenance.provenance.sbom.image.subject import image_component
-from doit_provenance.provenance.sbom.image.survey import By
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
 from doit_provenance.provenance.sbom.reference import CycloneDXReference, Reference, SPDXReference
@@ -51,7 +50,7 @@ def test_other_names_in_the_store_are_no_packages() -> None:
 
 
 def test_files_of_store_paths_are_explained(images: Any) -> None:
-    """By the store path that they lie in; what else lies about is nobody's still."""
+    """AttributedTo the store path that they lie in; what else lies about is nobody's still."""
     found = images.survey(
         {
             f"{TEA}/bin/tea": (f"#!/bin/sh\n/{LEAF}".encode(), 0o755),
@@ -60,11 +59,11 @@ def test_files_of_store_paths_are_explained(images: Any) -> None:
             "bin/other": (b"#!", 0o755),
         }
     )
-    explained = {file.path: (file.by, file.name) for file in found.files}
+    explained = {file.path: (file.attributed_to, file.name) for file in found.files}
     assert explained == {
-        f"{TEA}/bin/tea": (By.SYSTEM, f"pkg:nix/tea@1.4?outputhash={ONE}"),
-        LEAF: (By.SYSTEM, f"pkg:nix/leaf@0.3-lib?outputhash={OTHER}"),
-        "bin/other": (By.NOBODY, None),
+        f"{TEA}/bin/tea": (AttributedTo.SYSTEM, f"pkg:nix/tea@1.4?outputhash={ONE}"),
+        LEAF: (AttributedTo.SYSTEM, f"pkg:nix/leaf@0.3-lib?outputhash={OTHER}"),
+        "bin/other": (AttributedTo.NOBODY, None),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.sbom.image import node
-from doit_provenance.provenance.sbom.image.package import Package, Unread
+from doit_provenance.provenance.sbom.package import Package, Unread
 
 
 def read(files: dict[str, Any]) -> list[Package | Unread]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from doit_provenance.provenance.sbom.image import python
-from doit_provenance.provenance.sbom.image.package import Package, Unread
+from doit_provenance.provenance.sbom.package import Package, Unread
 
 SITE = "usr/lib/python3.12/site-packages"
 INFO = f"{SITE}/Tea_Pot-1.0.dist-info"

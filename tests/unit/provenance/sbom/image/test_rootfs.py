@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.sbom.image.limits import Limits
+from doit_provenance.provenance.sbom.image.layer import Limits
 
 
 def seen(images: Any, *layers: dict[str, Any]) -> dict[str, int]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from doit_provenance.provenance.sbom.image import runtime
-from doit_provenance.provenance.sbom.image.package import Package, Unread
-from doit_provenance.provenance.sbom.image.survey import By
+from doit_provenance.provenance.sbom.image.attribution import AttributedTo
+from doit_provenance.provenance.sbom.package import Package, Unread
 
 PYTHON = b'/* Version */\n#define PY_MAJOR_VERSION\t3\n#define PY_VERSION      \t"3.12.1"\n'
 NODE = b"#define NODE_MAJOR_VERSION 20\n#define NODE_MINOR_VERSION 11\n#define NODE_PATCH_VERSION 1\n"
@@ -58,11 +58,11 @@ def test_its_files_are_its_own_and_what_is_installed_into_it_is_not(images: Any)
         }
     )
     assert {file.path for file in found.unexplained} == {f"{lib}/site-packages/stray.py", "usr/local/bin/other"}
-    assert {file.by for file in found.files} == {By.LANGUAGE, By.NOBODY}
+    assert {file.attributed_to for file in found.files} == {AttributedTo.LANGUAGE, AttributedTo.NOBODY}
 
 
 def test_a_packaged_runtime_is_the_package_alone(images: Any) -> None:
     header = "usr/include/python3.12/patchlevel.h"
     apk = b"P:python3\nV:3.12.1-r0\nA:x86_64\nF:usr/include/python3.12\nR:patchlevel.h\n"
-    found = images.survey({header: PYTHON, "lib/apk/db/installed": apk}).look
+    found = images.survey({header: PYTHON, "lib/apk/db/installed": apk}).scan
     assert [package.component.name for package in found.packages] == ["python3"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.sbom.image.merge import Graph
+from doit_provenance.provenance.sbom.graph import Graph
 from doit_provenance.provenance.sbom.inventory import Kind, Role
 from doit_provenance.provenance.sbom.nix.closure import add_closure, expression
 from doit_provenance.provenance.sbom.nix.store import Meta

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import UnreadableError
-from doit_provenance.provenance.sbom.image.package import Package, Unread
 from doit_provenance.provenance.sbom.nix import output
 from doit_provenance.provenance.sbom.nix.output import distributions, files_below
+from doit_provenance.provenance.sbom.package import Package, Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from doit_provenance.provenance.sbom.image.merge import Graph, merged
+from doit_provenance.provenance.sbom.graph import Graph, merged
 from doit_provenance.provenance.sbom.inventory import Component, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
 

@@ -164,7 +164,7 @@ class Resolver:
             return found[_name(binary)]
 
     def unresolved(self, group: Group, binary: Binary) -> Resolved:
-        """Return what stands for a binary whose dependencies can't be resolved; its manifests are as they last were."""
+        """Return the placeholder for a binary whose dependencies can't be resolved, with its last known manifests."""
         _, found = self._recalled(group)
         last = found.get(_name(binary))
         return Resolved(digest=UNKNOWN, manifests=last.manifests if last else {})
@@ -377,7 +377,7 @@ def _tools(group: Group, tool: CargoTool, programs: Programs) -> Iterator[tuple[
 
 
 def _wrapper(toolchain: Toolchain, name: str, variables: tuple[str, ...]) -> str | None:
-    """Return the wrapper in force; a variable that is set and empty means that there is none."""
+    """Return the wrapper in force; an empty variable disables it."""
     for variable in variables:
         if (value := os.environ.get(variable)) is not None:
             return value or None

@@ -1,7 +1,7 @@
-"""What an answer of cargo's rests on: files, links and names in folders, as they were when it was given.
+"""The fingerprint of what cargo reads before it answers: files, links and names in folders.
 
-A subject is `KIND:PATH`, its value a short text that differs when what was seen there does. An answer is believed
-while every subject has the value that it had then; a file is read again only where its signature is another.
+A probe is `KIND:PATH`, its value a short text that differs when the file or folder does. A remembered answer is valid
+while every probe has the same value; a file is read again only if its signature changed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Probe(StrEnum):
 
 
 def probe_key(kind: Probe, path: str | os.PathLike[str]) -> str:
-    """Return the text that names a subject."""
+    """Return the key of a probe."""
     return f"{kind}:{os.fspath(path)}"
 
 
@@ -72,7 +72,7 @@ class Fingerprint:
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def changed_since(self, since: Fingerprint) -> str | None:
-        """Return the path of a subject whose value is another than before; `None`: all are the same."""
+        """Return the path of a probe whose value changed, or `None`."""
         for probe in sorted(self.values.keys() | since.values.keys()):
             if self.values.get(probe) != since.values.get(probe):
                 return probe.partition(":")[2]

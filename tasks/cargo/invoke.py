@@ -211,7 +211,7 @@ def build(
         with lines(argv, cwd=group.root, env=_environment(progress), sink=sink) as (output, process):
             for found in read_messages(output, places):
                 messages = found
-                # Cargo has resolved by its first message, so asking it now makes nobody wait for a lock.
+                # Cargo has resolved by its first message, so a query now does not wait for its lock.
                 known = known or pool.submit(graph)
         if process.returncode != 0:
             if known is not None:

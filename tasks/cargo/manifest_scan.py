@@ -112,7 +112,7 @@ class ManifestScan:
     """What was found.
 
     Attributes:
-        subjects: what the answers rest on, for `ground.look`.
+        probes: what cargo's answers depend on, for `fingerprint.measure`.
         manifests: the tables of each manifest that there is.
         certain: everything was understood; else an answer may rest on more.
     """

@@ -34,7 +34,7 @@ _LINKER = re.compile(r"(?:\A|\x1f)(?:-C\x1f?|--codegen[=\x1f])linker=([^\x1f]+)"
 def is_understood(program: Path, sysroot: Path) -> bool:
     """Tell whether a `cargo` or `rustc` is the one below `sysroot`, or rustup's proxy, which leads there.
 
-    Of anything else, as a script or the shim of a version manager, nobody knows what it looks at before it answers.
+    Anything else, as a script or the shim of a version manager, may read unknown files before it answers.
     """
     try:
         if program.resolve() == (sysroot / "bin" / program.name).resolve():
@@ -83,16 +83,13 @@ class ToolQueries:
         return self._answers[question]
 
     def keep(self, memory: Memory, fingerprint: str) -> None:
-        """Take up what was answered on the same ground, a digest, and let what is answered from now on be kept."""
+        """Load the answers stored for the same fingerprint (a digest), and store new ones from now on."""
         self._memory, self._fingerprint = memory, fingerprint
         found = memory.get(self._key)
-        if (
-            isinstance(found, dict)
-            and found.get("ground") == fingerprint
-            and isinstance(queries := found.get("said"), dict)
-        ):
-            new = self._answers.keys() - queries.keys()
-            self._answers = {question: str(answer) for question, answer in queries.items()} | self._answers
+        entry = found if isinstance(found, dict) and found.get("ground") == fingerprint else {}
+        if isinstance(stored := entry.get("said"), dict):
+            new = self._answers.keys() - stored.keys()
+            self._answers = {question: str(answer) for question, answer in stored.items()} | self._answers
             if not new:
                 return
         self._put()
@@ -220,7 +217,7 @@ class Toolchain:
         return self.build_setting("rustc") or "rustc"
 
     def build_setting(self, name: str) -> str | None:
-        """Return a text in the `build` table of cargo's configuration files; `None`: there is none, or it is empty."""
+        """Return a non-empty string of the `build` table of cargo's configuration, or `None`."""
         build = self.config.get("build")
         value = build.get(name) if isinstance(build, dict) else None
         return value if isinstance(value, str) and value else None

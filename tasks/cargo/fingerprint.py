@@ -27,7 +27,7 @@ _WILD = frozenset("*?[")
 
 
 class Probe(StrEnum):
-    """What is looked at."""
+    """The kinds of probe."""
 
     FILE = "file"
     """A file's bytes."""
@@ -54,11 +54,11 @@ def probe_key(kind: Probe, path: str | os.PathLike[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """Subjects and their values at one moment.
+    """Probes and their values at one moment.
 
     Attributes:
-        known: what was measured of the files among them, by path.
-        racy: something changed just before, and may change once more without a trace: this is not to be kept.
+        known: the measured files among them, by path.
+        racy: a file changed just before and may change again unnoticed: not to be remembered.
     """
 
     values: Mapping[str, str]

@@ -80,7 +80,7 @@ class ScriptRun:
 
 @dataclass(slots=True)
 class Messages:
-    """All that one cargo call said."""
+    """The messages of one cargo call."""
 
     compiled: list[Compiled] = field(default_factory=list)
     scripts: dict[str, list[ScriptRun]] = field(default_factory=dict)
@@ -155,7 +155,7 @@ def _texts(value: JSONValue) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """What one call that ended well said, and the graph of what it was asked for.
+    """One successful call: its messages, and the unit graph of its group.
 
     Attributes:
         started, finished: UTC.

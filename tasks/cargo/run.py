@@ -52,7 +52,7 @@ _ATTEMPTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefetched:
-    """What can be read while cargo builds. Should the lock file change meanwhile, the inputs say so."""
+    """What is read while cargo builds; the comparison of inputs notices a change of the lock file meanwhile."""
 
     lock: Mapping[PackageId, Locked]
     programs: Mapping[str, tuple[str, str]]
@@ -78,7 +78,7 @@ class CargoBuild:
 
     @property
     def messages(self) -> Messages:
-        """What cargo said."""
+        """Cargo's messages."""
         return self.call.messages
 
     @property
@@ -236,7 +236,7 @@ def recorded(run: CargoBuild, binary: Binary, loaded: Callable[[], Loaded | None
 
     Args:
         run: what built it.
-        binary: the one.
+        binary: whose inputs.
         loaded: waits for the crates that rustc loaded; `None`: unknown, so that every declared one counts.
         meter: measures what cargo looks at besides; it must not remember the time before the build.
 

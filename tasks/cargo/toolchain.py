@@ -52,10 +52,10 @@ def compiler_files(sysroot: Path, targets: Iterable[str]) -> list[Path]:
 
 
 class ToolQueries:
-    """The answers that hold in `cwd`, by what was asked.
+    """The answers of cargo and rustc in `cwd`, by command line; each is asked once.
 
-    They are kept for later runs once `keep` says what they rest on; until then for this run alone. Asked are only
-    things that follow from it: versions, configuration, flags.
+    They are remembered for later runs after `keep` gave their fingerprint; until then for this run alone. Only queries
+    whose answers follow from it belong here: versions, configuration, flags.
     """
 
     def __init__(self, cwd: Path) -> None:
@@ -163,7 +163,7 @@ class Toolchain:
     """rustc and cargo as they answer in `cwd` (rustup's overrides and `rust-toolchain.toml` are theirs to honour).
 
     Attributes:
-        said: what they have answered there.
+        queries: their answers there.
     """
 
     queries: ToolQueries

@@ -243,7 +243,7 @@ def _texts(value: JSONValue) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CargoInfo:
-    """What cargo said of a repository.
+    """The cargo workspaces and toolchains of a repository.
 
     Attributes:
         toolchains: of each workspace, by its root.

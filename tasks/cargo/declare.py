@@ -69,7 +69,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """All that the unit graph of a group rests on, at one moment."""
+    """Everything that the unit graph of a group depends on, at one moment."""
 
     fingerprint: Fingerprint
     lock: Known | None
@@ -100,7 +100,7 @@ def request(group: Group) -> list[str]:
 
 
 class Resolver:
-    """Answers for one workspace; what was answered in an earlier run counts while its basis is the same.
+    """Resolves the binaries of one workspace; an earlier result is valid while its basis is the same.
 
     Args:
         memory: keeps it.
@@ -129,8 +129,8 @@ class Resolver:
         """Return the unit graph of all of a group.
 
         Args:
-            group: the one.
-            basis: what it rests on now.
+            group: whose units.
+            basis: what it depends on now.
             scratch: cargo's target folder meanwhile, so that its caches in the user's own are not touched; `None`: one
                 that is thrown away, outside the workspace.
 
@@ -164,7 +164,7 @@ class Resolver:
             return found[_name(binary)]
 
     def unresolved(self, group: Group, binary: Binary) -> Resolved:
-        """Return what stands for a binary whose dependencies can't be resolved; its manifests are as they last were."""
+        """Return the placeholder for a binary whose dependencies can't be resolved, with its last known manifests."""
         _, found = self._recalled(group)
         last = found.get(_name(binary))
         return Resolved(digest=UNKNOWN, manifests=last.manifests if last else {})
@@ -200,7 +200,7 @@ class Resolver:
         packages = (folder for p in graph.packages(range(len(graph.units))) if (folder := local_folder(p)) is not None)
         watched = basis.fingerprint.values
         if not (group.info.certain and all(probe_key(Probe.FILE, p / MANIFEST) in watched for p in packages)):
-            return  # it rests on more than is looked at
+            return  # it depends on more than is measured
         binaries: dict[str, JSONValue] = {
             name: {"digest": one.digest, "manifests": dict(one.manifests)} for name, one in found.items()
         }
@@ -377,7 +377,7 @@ def _tools(group: Group, tool: CargoTool, programs: Programs) -> Iterator[tuple[
 
 
 def _wrapper(toolchain: Toolchain, name: str, variables: tuple[str, ...]) -> str | None:
-    """Return the wrapper in force; a variable that is set and empty means that there is none."""
+    """Return the wrapper in force; an empty variable disables it."""
     for variable in variables:
         if (value := os.environ.get(variable)) is not None:
             return value or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import itertools
 import os
@@ -168,19 +169,7 @@ def _feature_choices(config: Cargo) -> tuple[FeatureChoice, ...]:
         all_features=config.all_features,
         no_default_features=config.no_default_features,
     )
-    return (
-        plain,
-        *(
-            FeatureChoice(
-                name=one.name,
-                include=one.include,
-                features=one.features,
-                all_features=one.all_features,
-                no_default_features=one.no_default_features,
-            )
-            for one in config.feature_sets
-        ),
-    )
+    return (plain, *(FeatureChoice(**dataclasses.asdict(chosen)) for chosen in config.feature_sets))
 
 
 def _shipped(

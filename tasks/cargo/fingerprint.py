@@ -1,7 +1,7 @@
-"""What an answer of cargo's rests on: files, links and names in folders, as they were when it was given.
+"""The fingerprint of what cargo reads before it answers: files, links and names in folders.
 
-A subject is `KIND:PATH`, its value a short text that differs when what was seen there does. An answer is believed
-while every subject has the value that it had then; a file is read again only where its signature is another.
+A probe is `KIND:PATH`, its value a short text that differs when the file or folder does. A remembered answer is valid
+while every probe has the same value; a file is read again only if its signature changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WILD = frozenset("*?[")
 
 
 class Probe(StrEnum):
-    """What is looked at."""
+    """The kinds of probe."""
 
     FILE = "file"
     """A file's bytes."""
@@ -48,17 +48,17 @@ class Probe(StrEnum):
 
 
 def probe_key(kind: Probe, path: str | os.PathLike[str]) -> str:
-    """Return the text that names a subject."""
+    """Return the key of a probe."""
     return f"{kind}:{os.fspath(path)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """Subjects and their values at one moment.
+    """Probes and their values at one moment.
 
     Attributes:
-        known: what was measured of the files among them, by path.
-        racy: something changed just before, and may change once more without a trace: this is not to be kept.
+        known: the measured files among them, by path.
+        racy: a file changed just before and may change again unnoticed: not to be remembered.
     """
 
     values: Mapping[str, str]
@@ -72,7 +72,7 @@ class Fingerprint:
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def changed_since(self, since: Fingerprint) -> str | None:
-        """Return the path of a subject whose value is another than before; `None`: all are the same."""
+        """Return the path of a probe whose value changed, or `None`."""
         for probe in sorted(self.values.keys() | since.values.keys()):
             if self.values.get(probe) != since.values.get(probe):
                 return probe.partition(":")[2]

@@ -80,7 +80,7 @@ class ScriptRun:
 
 @dataclass(slots=True)
 class Messages:
-    """All that one cargo call said."""
+    """The messages of one cargo call."""
 
     compiled: list[Compiled] = field(default_factory=list)
     scripts: dict[str, list[ScriptRun]] = field(default_factory=dict)
@@ -155,7 +155,7 @@ def _texts(value: JSONValue) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """What one call that ended well said, and the graph of what it was asked for.
+    """One successful call: its messages, and the unit graph of its group.
 
     Attributes:
         started, finished: UTC.
@@ -211,7 +211,7 @@ def build(
         with lines(argv, cwd=group.root, env=_environment(progress), sink=sink) as (output, process):
             for found in read_messages(output, places):
                 messages = found
-                # Cargo has resolved by its first message, so asking it now makes nobody wait for a lock.
+                # Cargo has resolved by its first message, so a query now does not wait for its lock.
                 known = known or pool.submit(graph)
         if process.returncode != 0:
             if known is not None:

@@ -109,12 +109,12 @@ def _included(path: Path, tables: dict[str, Any]) -> Iterator[Path]:
 
 @dataclass(slots=True)
 class ManifestScan:
-    """What was found.
+    """What cargo reads for some manifests.
 
     Attributes:
-        subjects: what the answers rest on, for `ground.look`.
+        probes: what cargo's answers depend on, for `fingerprint.measure`.
         manifests: the tables of each manifest that there is.
-        certain: everything was understood; else an answer may rest on more.
+        certain: everything was understood; otherwise an answer may depend on more.
     """
 
     probes: set[str] = field(default_factory=set)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...provenance.errors import InputChangedError, ProvenanceError, ToolError
+from ...provenance.errors import ProvenanceError, ToolError
 from ...provenance.sbom.cargo import local_folder, read_lock
 from ..freshness.inputs import ABSENT, Kind, Meter, key, variable
 from .declare import lock_file
@@ -29,6 +29,7 @@ from .unit_inputs import (
     named,
     outside_build_dirs,
     package_files,
+    refuse_change,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _ATTEMPTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefetched:
-    """What can be read while cargo builds. Should the lock file change meanwhile, the inputs say so."""
+    """What is read while cargo builds; the comparison of inputs notices a change of the lock file meanwhile."""
 
     lock: Mapping[PackageId, Locked]
     programs: Mapping[str, tuple[str, str]]
@@ -77,7 +78,7 @@ class CargoBuild:
 
     @property
     def messages(self) -> Messages:
-        """What cargo said."""
+        """Cargo's messages."""
         return self.call.messages
 
     @property
@@ -121,9 +122,9 @@ class BuildRunner:
 
     Args:
         context: the run.
-        declarations: tell what is known without a call.
-        pool: does meanwhile what can be done meanwhile.
-        tables: of manifests that will be described.
+        declarations: the inputs that are known without a call.
+        pool: runs what can be done while cargo builds.
+        tables: the manifests that will be described.
     """
 
     def __init__(self, context: Context, declarations: Declarations, pool: Executor, tables: Manifests) -> None:
@@ -144,7 +145,7 @@ class BuildRunner:
         unsettled: tuple[Path, ...] = ()
         for _ in range(_ATTEMPTS):
             basis = self._declarations.basis(group)
-            self._refuse(basis.fingerprint.changed_since(group.info.fingerprint))
+            refuse_change(basis.fingerprint.changed_since(group.info.fingerprint))
             known = self._inputs(group, {b.artifact: expected_executable(group, b) for b in binaries}, {})
             prefetched = self._pool.submit(self._prefetch, group)  # only now, so that a change of the lock file is seen
             since = filesystem_time(self._workspace.state / "cargo")
@@ -158,14 +159,14 @@ class BuildRunner:
             )
             for name, inputs in after.items():
                 inputs.refuse_changes_since(known[name])
-            self._refuse(self._declarations.basis(group).changed_since(basis, lock_file(group)))
+            refuse_change(self._declarations.basis(group).changed_since(basis, lock_file(group)))
             unsettled = tuple(p for name, inputs in after.items() for p in inputs.unsettled(known[name], since))
             if not unsettled:
                 return CargoBuild(
                     group=group, call=call, inputs=after, declared=declared, prefetched=prefetched, observed=observed
                 )
             wait(observed.values())
-        self._refuse(str(unsettled[0]))
+        refuse_change(unsettled[0])
         raise AssertionError("unreachable: what is unsettled is refused")
 
     def _call(
@@ -226,13 +227,6 @@ class BuildRunner:
         root = call.graph.binary(binary.package.id, binary.target)
         return further_files(call.graph, root, call.messages, workspace=group.root, build_dirs=self._context.build_dirs)
 
-    @staticmethod
-    def _refuse(path: str | None) -> None:
-        if path is not None:
-            raise InputChangedError(
-                f"an input changed while it was being built: `{path}`", hint="run again when it holds still"
-            )
-
 
 def recorded(run: CargoBuild, binary: Binary, loaded: Callable[[], Loaded | None], meter: Meter) -> dict[str, str]:
     """Return a binary's inputs: declared ones and those that the build told of.
@@ -242,7 +236,7 @@ def recorded(run: CargoBuild, binary: Binary, loaded: Callable[[], Loaded | None
 
     Args:
         run: what built it.
-        binary: the one.
+        binary: whose inputs.
         loaded: waits for the crates that rustc loaded; `None`: unknown, so that every declared one counts.
         meter: measures what cargo looks at besides; it must not remember the time before the build.
 

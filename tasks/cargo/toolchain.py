@@ -34,7 +34,7 @@ _LINKER = re.compile(r"(?:\A|\x1f)(?:-C\x1f?|--codegen[=\x1f])linker=([^\x1f]+)"
 def is_understood(program: Path, sysroot: Path) -> bool:
     """Tell whether a `cargo` or `rustc` is the one below `sysroot`, or rustup's proxy, which leads there.
 
-    Of anything else, as a script or the shim of a version manager, nobody knows what it looks at before it answers.
+    Anything else, as a script or the shim of a version manager, may read unknown files before it answers.
     """
     try:
         if program.resolve() == (sysroot / "bin" / program.name).resolve():
@@ -52,10 +52,10 @@ def compiler_files(sysroot: Path, targets: Iterable[str]) -> list[Path]:
 
 
 class ToolQueries:
-    """The answers that hold in `cwd`, by what was asked.
+    """The answers of cargo and rustc in `cwd`, by command line; each is asked once.
 
-    They are kept for later runs once `keep` says what they rest on; until then for this run alone. Asked are only
-    things that follow from it: versions, configuration, flags.
+    They are remembered for later runs after `keep` gave their fingerprint; until then for this run alone. Only queries
+    whose answers follow from it belong here: versions, configuration, flags.
     """
 
     def __init__(self, cwd: Path) -> None:
@@ -83,16 +83,13 @@ class ToolQueries:
         return self._answers[question]
 
     def keep(self, memory: Memory, fingerprint: str) -> None:
-        """Take up what was answered on the same ground, a digest, and let what is answered from now on be kept."""
+        """Load the answers stored for the same fingerprint (a digest), and store new ones from now on."""
         self._memory, self._fingerprint = memory, fingerprint
         found = memory.get(self._key)
-        if (
-            isinstance(found, dict)
-            and found.get("ground") == fingerprint
-            and isinstance(queries := found.get("said"), dict)
-        ):
-            new = self._answers.keys() - queries.keys()
-            self._answers = {question: str(answer) for question, answer in queries.items()} | self._answers
+        entry = found if isinstance(found, dict) and found.get("ground") == fingerprint else {}
+        if isinstance(stored := entry.get("said"), dict):
+            new = self._answers.keys() - stored.keys()
+            self._answers = {question: str(answer) for question, answer in stored.items()} | self._answers
             if not new:
                 return
         self._put()
@@ -166,7 +163,7 @@ class Toolchain:
     """rustc and cargo as they answer in `cwd` (rustup's overrides and `rust-toolchain.toml` are theirs to honour).
 
     Attributes:
-        said: what they have answered there.
+        queries: their answers there.
     """
 
     queries: ToolQueries
@@ -220,7 +217,7 @@ class Toolchain:
         return self.build_setting("rustc") or "rustc"
 
     def build_setting(self, name: str) -> str | None:
-        """Return a text in the `build` table of cargo's configuration files; `None`: there is none, or it is empty."""
+        """Return a non-empty string of the `build` table of cargo's configuration, or `None`."""
         build = self.config.get("build")
         value = build.get(name) if isinstance(build, dict) else None
         return value if isinstance(value, str) and value else None

@@ -227,9 +227,7 @@ class FileDigests:
         """
         for path, sha256 in self.digests.items():
             if before.digests.get(path, sha256) != sha256:
-                raise InputChangedError(
-                    f"an input changed while it was being built: `{path}`", hint="run again when it holds still"
-                )
+                refuse_change(path)
 
     def unsettled(self, before: FileDigests, since_ns: int) -> tuple[Path, ...]:
         """Return the files that were not known before and that were changed after `since_ns` (a time in nanoseconds).
@@ -241,6 +239,18 @@ class FileDigests:
     def relative_to(self, root: Path) -> dict[str, str]:
         """Return path from `root` to sha256; what lies elsewhere has its way there (`../…`), never an absolute path."""
         return {Path(os.path.relpath(path, root)).as_posix(): sha256 for path, sha256 in self.digests.items()}
+
+
+def refuse_change(path: Path | str | None) -> None:
+    """Refuse a build during which the input at `path` changed; `None`: none did.
+
+    Raises:
+        InputChangedError: one did.
+    """
+    if path is not None:
+        raise InputChangedError(
+            f"an input changed while it was being built: `{path}`", hint="run again when it holds still"
+        )
 
 
 def filesystem_time(folder: Path) -> int:

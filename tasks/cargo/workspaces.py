@@ -243,11 +243,11 @@ def _texts(value: JSONValue) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CargoInfo:
-    """What cargo said of a repository.
+    """The cargo workspaces and toolchains of a repository.
 
     Attributes:
         toolchains: of each workspace, by its root.
-        ground: what all of it rests on.
+        fingerprint: of everything that it depends on.
         certain: nothing else can change it, so that it may be remembered.
     """
 
@@ -257,7 +257,7 @@ class CargoInfo:
     certain: bool
 
     def remeasure(self, root: Path, patterns: Sequence[str]) -> Fingerprint:
-        """Return the same ground as it is now.
+        """Measure the same probes again.
 
         Raises:
             ToolError: a file is there and can't be read.

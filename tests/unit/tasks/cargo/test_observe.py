@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ToolError
+from doit_provenance.provenance.sbom.inventory import Role
 from doit_provenance.tasks.cargo.invoke import Messages, read_messages
-from doit_provenance.tasks.cargo.observe import Loaded, observe
+from doit_provenance.tasks.cargo.observe import Contents, Loaded, Node, base, observe, prerequisites, read_contents
 from doit_provenance.tasks.cargo.toolchain import Toolchain, ToolQueries
-from doit_provenance.tasks.cargo.units import UnitGraph, read_units
+from doit_provenance.tasks.cargo.units import Unit, UnitGraph, UnitKey, read_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
 
 MUSL = "x86_64-unknown-linux-musl"
 PROFILE = {"opt_level": "3", "panic": "abort", "debug_assertions": False, "overflow_checks": True}
@@ -194,3 +198,253 @@ def test_rustc_that_leaves_nothing(cargo: Any, look: Any) -> None:
     toolchain = Toolchain(queries=ToolQueries(cargo.root))
     with pytest.raises(ToolError, match="rustc left no dependency information: No such file"):
         observe(toolchain, _graph(toolchain, cargo.root), 0, _messages(MESSAGES), {}, cargo.root / "o")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/t/tea: /s/main.rs /s/lib.rs\n", ["/s/main.rs", "/s/lib.rs"]),
+        ("/t/tea: /s/main.rs", ["/s/main.rs"]),
+        ("/t/tea: /s/a\\ b/main.rs /s/größe.rs\n", ["/s/a b/main.rs", "/s/größe.rs"]),
+        ("/t/a\\ b/tea: /s/main.rs\n", ["/s/main.rs"]),
+        ("/t/a:b/tea: /s/a:b.rs\n", ["/s/a:b.rs"]),
+        ("/t/a:\\ b/tea: /s/a:\\ b.rs\n", ["/s/a: b.rs"]),
+        ("C:\\t\\tea.exe: C:\\s\\main.rs C:\\a\\ b\\lib.rs\n", ["C:\\s\\main.rs", "C:\\a b\\lib.rs"]),
+        ("/t/tea: /s/a\\#b.rs /s/a#b.rs\n", ["/s/a#b.rs", "/s/a#b.rs"]),
+        ("/t/tea:  /s/main.rs  /s/lib.rs \n", ["/s/main.rs", "/s/lib.rs"]),
+        ("/t/tea: src/main.rs\n\nsrc/main.rs:\n\n# env-dep:X=1\n", ["src/main.rs"]),
+        ("/t/tea:\n", []),
+        ("", []),
+    ],
+)
+def test_prerequisites(text: str, expected: list[str]) -> None:
+    assert [str(p) for p in prerequisites(text)] == expected
+
+
+@given(
+    paths=st.lists(st.text("ab :é#.", min_size=1, max_size=8).map("/s/{}x".format), max_size=4),
+    target=st.text("ab :é.", max_size=8).map("/t/{}x".format),
+)
+def test_reads_what_cargo_writes(paths: list[str], target: str) -> None:
+    """Cargo escapes spaces, in the target too, and nothing else."""
+    text = f"{target}: {' '.join(paths)}" if " " not in target + "".join(paths) else None
+    escaped = f"{_escaped(target)}: {' '.join(map(_escaped, paths))}\n"
+    assert list(prerequisites(escaped)) == [Path(p) for p in paths]
+    if text is not None:
+        assert list(prerequisites(text)) == [Path(p) for p in paths]
+
+
+def _escaped(path: str) -> str:
+    return path.replace(" ", "\\ ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("target/release/tea: src/main.rs\n", "/s p"),
+        ("p/target/release/tea: src/main.rs\n", None),
+        ("s\\ p/target/release/tea: src/main.rs\n", "/"),
+        ("tea:\n", "/s p/target/release"),
+        ("/s\\ p/target/release/tea: src/main.rs\n", None),
+        ("", None),
+    ],
+)
+def test_where_paths_start_that_are_no_whole_ones(text: str, expected: str | None) -> None:
+    target = Path("/s p/target/release/tea")
+    if expected is not None:
+        assert base(text, target) == Path(expected)
+        return
+    with pytest.raises(ToolError, match="cargo's dependency file of `tea` has paths that start nowhere"):
+        base(text, target)
+
+
+def _make(name: str, *uses: int, kind: str = "lib", mode: str = "build", features: tuple[str, ...] = ()) -> Unit:
+    return Unit(
+        key=UnitKey(package=name, kind=kind, target=f"{name}-{kind}", features=features, profile=("3",)),
+        mode=mode,
+        platform=None,
+        edition="2021",
+        source=Path("main.rs"),
+        panic="unwind",
+        debug_assertions=False,
+        overflow_checks=False,
+        uses=tuple((f"crate_{index}", index) for index in uses),
+        identity=f"{name} {kind}",
+    )
+
+
+def _contents(*units: Unit, loaded: tuple[int, ...] | None = None, shared: tuple[int, ...] = ()) -> Contents:
+    """Read the contents of unit 0; `loaded` and `shared` are the units whose files rustc took."""
+    found = None
+    if loaded is not None:
+        keys = frozenset(units[i].key for i in loaded)
+        found = Loaded(units=keys, standard=(), shared=frozenset(units[i].key for i in shared))
+    return read_contents(UnitGraph(units=units, roots=(0,)), 0, found)
+
+
+def _roles(contents: Contents) -> set[tuple[str, Role]]:
+    return {(node.package, node.role) for node in contents.edges}
+
+
+def _edges(contents: Contents) -> set[tuple[str, str]]:
+    return {(node.package, used.package) for node, targets in contents.edges.items() for used in targets}
+
+
+SUBJECT = ("tea", Role.SUBJECT)
+
+
+def test_declared_and_not_loaded_is_not_in_it() -> None:
+    """The manifest names `unused`, and nothing of it is called: rustc does not even open its file."""
+    units = (
+        _make("tea", 1, 2, kind="bin"),
+        _make("leaf"),
+        _make("unused", 3),
+        _make("unused-leaf"),
+    )
+    found = _contents(*units, loaded=(1,))
+    assert _roles(found) == {SUBJECT, ("leaf", Role.LINKED)}
+    assert _edges(found) == {("tea", "leaf")}
+
+
+def test_all_that_is_declared_where_nothing_was_observed() -> None:
+    found = _contents(_make("tea", 1, 2, kind="bin"), _make("leaf"), _make("unused"))
+    assert _roles(found) == {SUBJECT, ("leaf", Role.LINKED), ("unused", Role.LINKED)}
+
+
+def test_loaded_only_through_a_dropped_one_is_not_followed() -> None:
+    """What a unit uses is followed from units that are in the binary alone."""
+    units = (
+        _make("tea", 1, 2, kind="bin"),
+        _make("leaf", 3),
+        _make("unused", 3),
+        _make("deep"),
+    )
+    found = _contents(*units, loaded=(1, 3))
+    assert _edges(found) == {("tea", "leaf"), ("leaf", "deep")}
+
+
+def test_proc_macros_and_what_they_use_are_build_tools() -> None:
+    units = (
+        _make("tea", 1, kind="bin"),
+        _make("derive", 2, kind="proc-macro"),
+        _make("quote", 3),
+        _make("ident"),
+    )
+    found = _contents(*units, loaded=(1,))
+    assert _roles(found) == {SUBJECT, ("derive", Role.BUILD), ("quote", Role.BUILD), ("ident", Role.BUILD)}
+    assert _edges(found) == {("tea", "derive"), ("derive", "quote"), ("quote", "ident")}
+
+
+def test_build_scripts_are_a_part_of_their_package_and_their_dependencies_build_tools() -> None:
+    units = (
+        _make("tea", 1, kind="bin"),
+        _make("leaf", 2),
+        _make("leaf", 3, kind="custom-build", mode="run-custom-build"),
+        _make("leaf", 4, kind="custom-build"),
+        _make("cc", 5),
+        _make("jobs"),
+    )
+    found = _contents(*units, loaded=(1,))
+    assert _roles(found) == {SUBJECT, ("leaf", Role.LINKED), ("cc", Role.BUILD), ("jobs", Role.BUILD)}
+    assert _edges(found) == {("tea", "leaf"), ("leaf", "cc"), ("cc", "jobs")}
+
+
+def test_the_binarys_own_build_script() -> None:
+    units = (
+        _make("tea", 1, kind="bin"),
+        _make("tea", 2, kind="custom-build", mode="run-custom-build"),
+        _make("tea", 3, kind="custom-build"),
+        _make("cc"),
+    )
+    found = _contents(*units, loaded=())
+    assert _roles(found) == {SUBJECT, ("cc", Role.BUILD)}
+    assert _edges(found) == {("tea", "cc")}
+
+
+def test_script_that_waits_for_anothers_script_does_not_use_that_package_by_it() -> None:
+    """`links = "z"`: a script waits for another's, whose package has its own edge if it is linked."""
+    units = (
+        _make("tea", 1, kind="bin"),
+        _make("tea", 2, kind="custom-build", mode="run-custom-build"),
+        _make("z-sys", kind="custom-build", mode="run-custom-build"),
+    )
+    assert _roles(_contents(*units, loaded=())) == {SUBJECT}
+
+
+def test_build_script_of_a_proc_macro_is_the_macros() -> None:
+    units = (
+        _make("tea", 1, kind="bin"),
+        _make("derive", 2, kind="proc-macro"),
+        _make("derive", 3, kind="custom-build", mode="run-custom-build"),
+        _make("derive", 4, kind="custom-build"),
+        _make("version"),
+    )
+    found = _contents(*units, loaded=(1,))
+    assert _roles(found) == {SUBJECT, ("derive", Role.BUILD), ("version", Role.BUILD)}
+
+
+def test_package_that_is_linked_and_a_build_tool_is_both() -> None:
+    """Each with its own features and edges: the unit for the host is another than the one for the target."""
+    units = (
+        _make("tea", 1, 2, kind="bin"),
+        _make("leaf", 4, features=("std",)),
+        _make("derive", 3, kind="proc-macro"),
+        _make("leaf", 5, features=("host", "alloc")),
+        _make("root"),
+        _make("host-root"),
+    )
+    found = _contents(*units, loaded=(1, 2, 4))
+    linked, build = Node(package="leaf", role=Role.LINKED), Node(package="leaf", role=Role.BUILD)
+    assert found.features[linked] == ("std",)
+    assert found.features[build] == ("alloc", "host")
+    assert found.edges[linked] == {Node(package="root", role=Role.LINKED)}
+    assert found.edges[build] == {Node(package="host-root", role=Role.BUILD)}
+
+
+def test_one_unit_reached_in_two_roles_is_followed_in_both() -> None:
+    """Without `--target`, host and target share a unit."""
+    units = (
+        _make("tea", 1, 2, kind="bin"),
+        _make("leaf", 3),
+        _make("derive", 1, kind="proc-macro"),
+        _make("root"),
+    )
+    found = _contents(*units, loaded=(1, 2, 3))
+    assert {role for package, role in _roles(found) if package == "root"} == {Role.LINKED, Role.BUILD}
+
+
+def test_features_of_two_units_of_one_package_are_united() -> None:
+    units = (
+        _make("tea", 1, 2, kind="bin"),
+        _make("leaf", features=("b",)),
+        _make("leaf", features=("a",)),
+    )
+    found = _contents(*units, loaded=(1, 2))
+    assert found.features == {Node(package="leaf", role=Role.LINKED): ("a", "b")}
+
+
+def test_the_packages_own_library_is_linked() -> None:
+    found = _contents(_make("tea", 1, kind="bin"), _make("tea"), loaded=(1,))
+    assert _roles(found) == {SUBJECT, ("tea", Role.LINKED)}
+    assert found.edges[found.subject] == {Node(package="tea", role=Role.LINKED)}
+
+
+def test_shared_library_of_rust_is_not_inside() -> None:
+    found = _contents(_make("tea", 1, kind="bin"), _make("pot", kind="dylib"), loaded=(1,), shared=(1,))
+    assert _roles(found) == {SUBJECT, ("pot", Role.DYNAMIC)}
+
+
+def test_circle_ends() -> None:
+    """A package's tests may depend on what depends on it; such a graph has circles between packages."""
+    found = _contents(_make("tea", 1, kind="bin"), _make("a", 2), _make("b", 1), loaded=(1, 2))
+    assert _edges(found) == {("tea", "a"), ("a", "b"), ("b", "a")}
+
+
+def test_graph_may_be_deeper_than_the_stack() -> None:
+    depth = 5000
+    units = (
+        _make("tea", 1, kind="bin"),
+        *(_make(f"p{i}", i + 1) for i in range(1, depth)),
+        _make(f"p{depth}"),
+    )
+    assert len(_contents(*units).edges) == depth + 1

@@ -1,14 +1,23 @@
+"""The toolchain in force in a workspace, and what its programs answer."""
+
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.cargo.toolchain import Toolchain, ToolQueries
+from doit_provenance.tasks.cargo.toolchain import Toolchain, ToolQueries, compiler_files, is_understood, matches
 from doit_provenance.tasks.context import ShortMemory
-from doit_provenance.tasks.programs import Programs
+from doit_provenance.tasks.programs import Programs, find_program
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 HOST = "x86_64-unknown-linux-gnu"
 SOURCES = {
@@ -156,3 +165,188 @@ def test_bootstrap_is_for_our_own_questions_alone(toolchain: Toolchain, monkeypa
     assert toolchain.environment["RUSTC_BOOTSTRAP"] == "1"
     assert "hunter2" not in toolchain.environment.values()
     assert Path(toolchain.cwd).is_dir()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+
+    def capture(argv: Sequence[str], **_: object) -> bytes:
+        found.append(" ".join(argv))
+        return f"{len(found)}\n".encode()
+
+    monkeypatch.setattr("doit_provenance.tasks.cargo.toolchain.capture", capture)
+    return found
+
+
+def test_once_in_a_run(tmp_path: Path, asked: list[str]) -> None:
+    one = ToolQueries(tmp_path)
+    assert [one.ask(["a"]), one.ask(["a"]), one.ask(["b"])] == ["1\n", "1\n", "2\n"]
+    assert asked == ["a", "b"]
+
+
+def test_what_was_asked_before_it_was_kept_is_kept_too(tmp_path: Path, asked: list[str]) -> None:
+    memory = ShortMemory()
+    first = ToolQueries(tmp_path)
+    first.ask(["a"])
+    first.keep(memory, "ground")
+    first.ask(["b"])
+    later = ToolQueries(tmp_path)
+    later.keep(memory, "ground")
+    assert (later.ask(["a"]), later.ask(["b"])) == ("1\n", "2\n")
+    assert asked == ["a", "b"]
+
+
+@pytest.mark.parametrize("place", ["same", "other"])
+def test_nothing_is_believed_on_another_ground_or_in_another_folder(
+    tmp_path: Path, asked: list[str], place: str
+) -> None:
+    memory = ShortMemory()
+    first = ToolQueries(tmp_path / "same")
+    first.keep(memory, "ground")
+    first.ask(["a"])
+    later = ToolQueries(tmp_path / place)
+    later.keep(memory, "ground" if place == "other" else "another")
+    later.ask(["a"])
+    assert asked == ["a", "a"]
+
+
+def test_unkept_is_not_remembered(tmp_path: Path, asked: list[str]) -> None:
+    for _ in range(2):
+        ToolQueries(tmp_path).ask(["a"])
+    assert asked == ["a", "a"]
+
+
+FACTS = frozenset({"unix", "debug_assertions", 'target_os="linux"', 'target_arch="x86_64"', 'target_feature="sse2"'})
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("cfg(unix)", True),
+        ("cfg(windows)", False),
+        ('cfg(target_os = "linux")', True),
+        ('cfg(target_os="linux")', True),
+        ('cfg(target_os = "macos")', False),
+        ("cfg(target_os)", False),
+        ('cfg(unix = "x")', False),
+        ("cfg(all())", True),
+        ("cfg(any())", False),
+        ("cfg(all(unix, windows))", False),
+        ("cfg(any(windows, unix,))", True),
+        ("cfg(not(windows))", True),
+        ("cfg(not(unix))", False),
+        ('cfg(all(unix, not(target_os = "macos"), any(target_arch = "x86_64", windows)))', True),
+        (" cfg ( all ( unix , debug_assertions ) ) ", True),
+        ("cfg(true)", True),
+        ("cfg(false)", False),
+        ('cfg(target_feature = "sse2")', True),
+        ('cfg(x = "a, b) = (")', False),
+    ],
+)
+def test_expressions(expression: str, expected: bool) -> None:  # noqa: FBT001 - from the table
+    assert matches(expression, FACTS) is expected
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "unix",
+        "cfg",
+        "cfg(",
+        "cfg()",
+        "cfg(unix",
+        "cfg(unix))",
+        "cfg(unix) x",
+        "cfg(unix windows)",
+        "cfg(all(unix windows))",
+        "cfg(all(unix)",
+        "cfg(not())",
+        "cfg(not(unix, windows))",
+        "cfg(some(unix))",
+        "cfg(target_os =)",
+        "cfg(target_os = linux)",
+        'cfg("unix")',
+        "cfg(=)",
+        "cfg(,)",
+        "cfg(all(,))",
+        'cfg(target_os = "linux)',
+        "cfg(unix && windows)",
+        "x86_64-unknown-linux-gnu",
+        f"cfg({'not(' * 3000}unix{')' * 3000})",
+    ],
+)
+def test_what_is_no_expression(expression: str) -> None:
+    with pytest.raises(ToolError, match="is no cfg expression"):
+        matches(expression, FACTS)
+
+
+_WORDS = ["cfg", "(", ")", ",", "=", "all", "not", "any", "unix", '"linux"', "target_os", " "]
+_PIECES = st.lists(st.sampled_from(_WORDS))
+
+
+@given(expression=st.text(max_size=30) | _PIECES.map("".join) | _PIECES.map(lambda found: f"cfg({''.join(found)})"))
+def test_any_text_is_an_expression_or_a_tool_error(expression: str) -> None:
+    try:
+        assert matches(expression, FACTS) in {True, False}
+    except ToolError as error:
+        assert "is no cfg expression" in error.message  # noqa: PT017 - an error is one of two right answers
+
+
+def _program(path: Path, text: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def test_first_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = _program(tmp_path / "b" / "tea")
+    (tmp_path / "a" / "tea").mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "tea").write_text("not executable")
+    monkeypatch.setenv("PATH", os.pathsep.join(str(tmp_path / name) for name in "acb"))
+    assert find_program("tea", tmp_path) == second
+    assert find_program("pot", tmp_path) is None
+
+
+def test_path_starts_from_the_base(tmp_path: Path) -> None:
+    made = _program(tmp_path / "tools" / "tea")
+    assert find_program("tools/tea", tmp_path) == made
+    assert find_program(str(made), tmp_path / "elsewhere") == made
+    assert find_program("tools/pot", tmp_path) is None
+
+
+def test_understood_are_the_toolchains_own_and_rustups(tmp_path: Path) -> None:
+    sysroot = tmp_path / "toolchain"
+    own = _program(sysroot / "bin" / "cargo")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "cargo").symlink_to(own)
+    assert is_understood(own, sysroot)
+    assert is_understood(tmp_path / "bin" / "cargo", sysroot)
+    proxy = _program(tmp_path / "home" / "rustup")
+    (tmp_path / "home" / "cargo").symlink_to("rustup")
+    (tmp_path / "home" / "rustc").hardlink_to(proxy)
+    assert is_understood(tmp_path / "home" / "cargo", sysroot)
+    assert is_understood(tmp_path / "home" / "rustc", sysroot)
+
+
+def test_a_script_is_not_understood(tmp_path: Path) -> None:
+    _program(tmp_path / "toolchain" / "bin" / "cargo")
+    shim = _program(tmp_path / "shims" / "cargo", "#!/bin/sh\n")
+    assert not is_understood(shim, tmp_path / "toolchain")
+    _program(tmp_path / "shims" / "rustup", "#!/bin/sh\n")
+    assert not is_understood(shim, tmp_path / "toolchain"), "another file of that name beside it"
+    assert not is_understood(tmp_path / "gone" / "cargo", tmp_path / "toolchain")
+
+
+def test_compiler_is_its_library_and_the_standard_one_of_each_target(tmp_path: Path) -> None:
+    names = (
+        "bin/rustc", "lib/librustc_driver-1.so", "lib/rustlib/x/lib/libstd-1.rlib", "lib/rustlib/y/lib/libstd-2.rlib",
+        "lib/rustlib/z/lib/libstd-3.rlib", "lib/other.so",
+    )  # fmt: skip
+    for name in names:
+        _program(tmp_path / name)
+    found = [path.relative_to(tmp_path).as_posix() for path in compiler_files(tmp_path, ("y", "x", "x"))]
+    assert found == list(names[:4])

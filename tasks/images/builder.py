@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ...provenance.errors import did_you_mean, quoted
@@ -168,8 +168,8 @@ class BuiltImage:
     built: Built
     created: datetime
     materials: Sequence[ResourceDescriptor]
-    sources: Mapping[str, str]
-    upstream: Sequence[str]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    upstream: Sequence[str] = ()
 
 
 class ImageBuilder(ABC, Generic[Table]):

@@ -196,7 +196,8 @@ def _layers(module: Module) -> Iterator[str]:
 def _builders_apart(module: Module) -> Iterator[str]:
     own = next((builder for builder in BUILDERS if _within(module.name, {builder})), None)
     for found in module.imports() if own else ():
-        if _within(found.name, BUILDERS - {own}) and not _within(found.name, {ENGINE}):
+        shared = own == "tasks.images.oci" and _within(found.name, {ENGINE})
+        if _within(found.name, BUILDERS - {own}) and not shared:
             yield f"{module.name}:{found.line} imports `{found.name}` of another builder"
 
 

@@ -86,7 +86,6 @@ def take(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     created = time_of(context.workspace.source, sorted(content.files))
-    finished = datetime.now(UTC)
     return {
         artifact: BuiltImage(
             built=Built(
@@ -96,15 +95,13 @@ def take(
                 internal={"platform": artifact.platform},
                 resolved=content.resolved,
                 started=started,
-                finished=finished,
+                finished=datetime.now(UTC),
             ),
             created=created,
             materials=(
                 _material(oci, artifact, content.selection),
                 *(upstream.material for upstream in snapshots[artifact].upstream.values()),
             ),
-            sources={},
-            upstream=(),
         )
         for artifact, path in images.items()
     }

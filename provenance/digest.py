@@ -1,4 +1,4 @@
-"""Digests of bytes, and the only place that computes them."""
+"""Computing digests of bytes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Digest:
     size: int
 
     def __post_init__(self) -> None:
-        """Refuse what is no digest."""
+        """Validate the fields."""
         if not (_SHA256.match(self.sha256) and _SHA512.match(self.sha512) and self.size >= 0):
             raise ValueError(f"not a digest: {self.sha256!r}, {self.sha512!r}, {self.size!r}")
 
@@ -52,7 +52,7 @@ def digest_bytes(data: bytes) -> Digest:
 def digest_stream(stream: BinaryIO, copy_to: BinaryIO | None = None) -> Digest:
     """Digest what is left in `stream`; write the same bytes to `copy_to` where given.
 
-    The slower of the two hashes runs beside everything else.
+    sha512, the slower hash, runs in a parallel thread.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -82,7 +82,7 @@ def digest_file(path: Path) -> Digest:
 
 
 def sha256_file(path: Path) -> str:
-    """Return the sha256 of the file at `path` in hex, for inputs, where one digest is enough.
+    """Return the sha256 of the file at `path` in hex, for inputs, which need only one digest.
 
     Raises:
         OSError: it can't be read; the caller knows what the file was for.
@@ -92,7 +92,7 @@ def sha256_file(path: Path) -> str:
 
 
 def read_limited(path: Path, limit: int) -> bytes:
-    """Return the bytes of `path`, which came from outside and may be of any size.
+    """Return the bytes of an untrusted file, up to a size limit.
 
     Raises:
         UnreadableError: it can't be read, or is larger than `limit` bytes.

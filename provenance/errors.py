@@ -1,4 +1,4 @@
-"""The one tree of errors that people see: what happened, where, and what to do about it."""
+"""The error hierarchy: what happened, where, and what to do about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ProvenanceError(Exception):
-    """What went wrong, for a person.
+    """Base class of errors shown to users.
 
     The message says what happened and where, in lower case with names in backticks; the hint says what to do.
     Commands print both, never a traceback; `exit_code` is what the command ends with.
@@ -52,20 +52,20 @@ class ConfigError(ProvenanceError):
 
 
 class ToolError(ProvenanceError):
-    """An external tool is missing, failed, or answered what we do not understand."""
+    """An external tool is missing, failed, or produced unexpected output."""
 
 
 class RegistryError(ProvenanceError):
-    """A registry can't be reached, does not have what is asked of it or refuses it, or answers what it may not."""
+    """A registry is unreachable, lacks the content, denies access, or violates the protocol."""
 
 
 class BuildError(ToolError):
-    """The build itself failed; its tool has said why, which `log` keeps (a path from the workspace's root)."""
+    """The build failed; `log` is the path of the tool's output, relative to the workspace's root."""
 
     log: str | None = None
 
     def __str__(self) -> str:
-        """Message, hint and where to read on, each on a line of its own."""
+        """Message, hint and log, each on a line of its own."""
         return super().__str__() + (f"\nlog: {self.log}" if self.log else "")
 
 
@@ -82,12 +82,12 @@ class KeyFileError(ProvenanceError):
 
 
 class VerificationError(ProvenanceError):
-    """Evidence does not hold."""
+    """Verification failed."""
 
 
 @contextmanager
 def about(what: str) -> Iterator[None]:
-    """Put `what` before the message of an error that the block raises, as "`index.json`: missing"."""
+    """Prefix the message of an error raised in the block with `what`, as in "`index.json`: missing"."""
     try:
         yield
     except ProvenanceError as error:
@@ -99,10 +99,9 @@ _QUOTED = 200
 
 
 def quoted(text: str) -> str:
-    """Return `text`, which came from outside, in backticks and safe to print: escaped and cut to a line's length.
+    """Return untrusted `text` in backticks, escaped and truncated for printing.
 
-    A file's name or a field of a stranger's statement must not move the cursor, colour the terminal or reverse what
-    stands beside it.
+    File names and fields of untrusted statements must not contain terminal control or bidi characters.
     """
     cut = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
     return "`" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "`"

@@ -1,4 +1,4 @@
-"""Events for machines: JSON lines with fields, where no person is watching."""
+"""Structured events as JSON lines."""
 
 from __future__ import annotations
 

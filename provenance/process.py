@@ -1,4 +1,4 @@
-"""The one door to other processes: by argv, in a given folder and environment, never through a shell."""
+"""Running other processes; the only module that does: argv only, explicit folder and environment, never a shell."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 SECRET_VARIABLES = frozenset({"DOIT_PROVENANCE_PASSPHRASE", "DOIT_PROVENANCE_PASSPHRASE_FILE", "DOIT_PROVENANCE_KEY"})
-"""Variables of our own that lead to a signing secret: no process that we start ever sees them."""
+"""Our variables that lead to a signing secret; never passed to a child process."""
 
 Sink: TypeAlias = Callable[[bytes], object]
-"""Takes what a tool writes, a line at a time with its end, or a piece of a very long one; it must not raise.
+"""Receives tool output, one line (with its newline) or piece of a very long line at a time; must not raise.
 
-It is called from a thread of its own.
+It is called from a separate thread.
 """
 
 _ENDS = 2000
 _PIECE = 1 << 16
 _PATIENCE = 5.0
-"""Seconds that a process has to end by itself once it was told to."""
+"""Seconds between SIGTERM and SIGKILL."""
 _DRAIN = 1.0
-"""Seconds for the rest of an ended tool's output; longer, somebody else holds on to it, as a daemon that it started."""
+"""Seconds to wait for remaining output after exit; a daemon started by the tool may keep the pipe open."""
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the user's environment without what leads to a signing secret, and with `extra`."""
+    """Return the environment without variables that lead to a signing secret, plus `extra`."""
     return {k: v for k, v in os.environ.items() if k not in SECRET_VARIABLES} | dict(extra or {})
 
 
@@ -48,12 +48,12 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: 
     """
     with _started(argv, cwd, env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
-            output, said = process.communicate(timeout=timeout)
+            output, errors = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise ToolError(f"`{argv[0]}` did not end within {timeout:g} s: {shlex.join(argv)}") from error
     if process.returncode != 0:
         raise ToolError(
-            f"`{shlex.join(argv)}` failed in `{cwd}` with exit code {process.returncode}:\n{_both_ends(said)}"
+            f"`{shlex.join(argv)}` failed in `{cwd}` with exit code {process.returncode}:\n{_both_ends(errors)}"
         )
     return output
 
@@ -63,7 +63,7 @@ def ask(
 ) -> tuple[int, bytes]:
     """Run `argv` to its end with `question` as its standard input; return its exit code and its standard output.
 
-    For programs whose answers are secrets: no message has any of what was said.
+    For programs that return secrets: error messages contain no output.
 
     Raises:
         ToolError: it can't be started, or takes longer than `timeout` seconds.
@@ -113,15 +113,15 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], sink: Sink) -
 
 
 def end_all() -> None:
-    """End every process that runs, with those that it started, and let none be started any more.
+    """End all child processes with their descendants, and refuse to start new ones.
 
-    For a run that was interrupted: threads that wait for a tool go on with its failure.
+    For interrupted runs: threads that wait for a tool see it fail.
     """
     _children.end()
 
 
 class _Children:
-    """The processes of this process: like them there is one of it."""
+    """The child processes of this process; a singleton."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -240,16 +240,16 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _unstartable(argv: Sequence[str], cwd: Path, error: OSError) -> ToolError:
-    program, at = argv[0], f"`{argv[0]}` can't be started in `{cwd}`"
+    program, what = argv[0], f"`{argv[0]}` can't be started in `{cwd}`"
     is_path = "/" in program
     if not isinstance(error, FileNotFoundError) or not cwd.is_dir():
         forbidden = is_path and isinstance(error, PermissionError)
         hint = f"is it executable? `chmod +x {program}`" if forbidden else None
-        return ToolError(f"{at}: {error.strerror}", hint=hint)
+        return ToolError(f"{what}: {error.strerror}", hint=hint)
     if not is_path:
         return ToolError(f"`{program}` is not installed or not on the PATH", hint=f"install `{program}` and run again")
     if (cwd / program).exists():
-        return ToolError(f"{at}: the interpreter that it names is not there")
+        return ToolError(f"{what}: the interpreter that it names is not there")
     return ToolError(f"there is no program `{program}`", hint=f"paths are taken from `{cwd}`")
 
 

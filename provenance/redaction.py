@@ -1,4 +1,4 @@
-"""Secrets out of all that is logged or shown, whoever wrote it."""
+"""Redaction of secrets from logs and output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MARK = "***"
-"""What stands in a secret's place."""
+"""Replacement for secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Redactor:
 
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Redactor:
-        """Return what replaces `secrets`; each line of one that has several counts for itself."""
+        """Return a redactor for `secrets`; the lines of a multi-line secret are redacted individually."""
         lines = {line for secret in secrets for line in secret.splitlines() if line.strip()}
         return cls(tuple(sorted(lines, key=lambda line: (-len(line), line))))
 
@@ -36,7 +36,7 @@ class Redactor:
         return text
 
     def __repr__(self) -> str:
-        """Say how many secrets there are, and none of them."""
+        """Show the number of secrets only."""
         return f"Redactor of {len(self.secrets)}"
 
     @property
@@ -46,14 +46,14 @@ class Redactor:
 
 
 def passphrases(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the passphrase that the environment gives or points to, if it does."""
+    """Return the passphrase from the environment or the file it names, if any."""
     try:
         given = PassphraseSource(environ=environ, prompt=None).given()
     except ProvenanceError:
-        return ()  # whoever needs it says so
+        return ()  # reported where the passphrase is needed
     return () if given is None else (os.fsdecode(given),)
 
 
 def leading_to_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what no tool should know, and should not print if it does: values of our variables, and passphrases."""
+    """Return the texts to redact from tool output: values of our variables, and passphrases."""
     return (*(environ.get(name, "") for name in sorted(SECRET_VARIABLES)), *passphrases(environ))

@@ -1,4 +1,4 @@
-"""What git says of the sources: where they come from, which commit, and whether the tree is exactly that commit."""
+"""The git state of the sources: remote, commit, and whether the working tree is clean."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[^@:/\s]+):(?P<path>[^@\s]+)\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _SECONDS = re.compile(r"[0-9]{1,11}\Z")
 _LATEST = 253_402_300_799
-"""The last second of the year 9999: what RFC 3339 can say."""
+"""The last second of the year 9999, the limit of RFC 3339."""
 _CHANGES = ("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none", "--")
 _STATUS = (*_CHANGES, ".", ":(exclude,glob)**/__pycache__/**")
-"""Reading a `dodo.py` leaves Python's cache beside it, which is no change of the sources."""
+"""Python's cache beside a `dodo.py` does not count as a change."""
 _BATCH = 64 << 10
 """Characters of paths on one command line, far below what systems allow."""
 
@@ -48,7 +48,7 @@ class Source:
 
 
 def read_source(workspace: Path) -> Source:
-    """Ask git about the repository around `workspace`. No git and no repository are answers, not errors.
+    """Read the state of the repository around `workspace`; a missing git or repository is not an error.
 
     Raises:
         ToolError: git is there but can't read this repository (corrupt, or owned by somebody else).
@@ -86,7 +86,7 @@ def committed_files(source: Source) -> frozenset[str]:
 
 
 def time_of(source: Source, files: list[str]) -> datetime:
-    """Return the time that stands in SBOMs: SOURCE_DATE_EPOCH, else that of the last commit that touched `files`.
+    """Return the timestamp for SBOMs: SOURCE_DATE_EPOCH, else that of the last commit that touched `files`.
 
     Without git it is the newest modification time of `files`, which are relative to `source.root`.
 
@@ -112,9 +112,9 @@ def time_of(source: Source, files: list[str]) -> datetime:
 
 
 def revision_of(source: Source, files: list[str]) -> str | None:
-    """Return the commit that stands in images: the last one that touched `files`, as `time_of` takes its time.
+    """Return the revision for images: the last commit that touched `files`, as in `time_of`.
 
-    Where git knows none of them (archives that were built, and are ignored) it is HEAD, if the whole tree is that.
+    If git tracks none of them (ignored build outputs), it is HEAD, if the working tree is clean.
 
     Returns:
         `None` where there is no such commit, or the files are not as it has them: a revision names exactly the sources.
@@ -192,7 +192,7 @@ def _git(cwd: Path, environment: dict[str, str], *arguments: str, literal: bool 
 def _maybe(cwd: Path, environment: dict[str, str], *arguments: str) -> str | None:
     try:
         return _git(cwd, environment, *arguments) or None
-    except ToolError:  # git's way to say that there is none
+    except ToolError:  # git's exit code if there is none
         return None
 
 

@@ -22,24 +22,24 @@ _WHAT = "the bundle"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyMaterial:
-    """Signed with a key that the verifier must already have; the hint says which, and is no evidence."""
+    """Signed with a key that the verifier must already have; the hint selects it and is not evidence."""
 
     hint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateMaterial:
-    """Signed with a key that a certificate (DER) vouches for: keyless signing."""
+    """Signed with the key of a certificate (DER): keyless signing."""
 
     certificate: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A signed statement with what leads to its signer.
+    """A signed statement with its verification material.
 
-    Transparency log entries and timestamps of a bundle that a key signed are not looked at: a key is trusted or not,
-    whenever it signed.
+    Transparency log entries and timestamps of key-signed bundles are ignored, as trust in a key does not depend on
+    the time of signing.
     """
 
     envelope: Envelope
@@ -52,7 +52,7 @@ class Bundle:
         The format is closed, as for every ProtoJSON reader: another field needs another media type.
 
         Raises:
-            UnreadableError: it is no bundle of version 0.3 with a DSSE envelope.
+            UnreadableError: it is not a version 0.3 bundle with a DSSE envelope.
         """
         document = read_object(data, what=_WHAT, limit=LIMIT)
         if document.text("mediaType") != MEDIA_TYPE:
@@ -60,7 +60,7 @@ class Bundle:
         if "messageSignature" in document.found:
             raise UnreadableError(
                 f"{_WHAT} signs a file's digest (`messageSignature`), not a statement",
-                hint="give a bundle that holds an attestation (`dsseEnvelope`)",
+                hint="use a bundle that contains an attestation (`dsseEnvelope`)",
             )
         document.refuse_others(("mediaType", "verificationMaterial", "dsseEnvelope"))
         return cls(
@@ -70,7 +70,7 @@ class Bundle:
 
 
 def write_key_bundle(envelope: Envelope, *, hint: str) -> bytes:
-    """Return the bytes of a bundle for an envelope that the key of `hint` signed."""
+    """Return the bundle for an envelope signed with the key with this `hint`."""
     document = {
         "mediaType": MEDIA_TYPE,
         "verificationMaterial": {"publicKey": {"hint": hint}},

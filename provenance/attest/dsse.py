@@ -1,4 +1,4 @@
-"""DSSE envelopes: what exactly is signed, and how payload and signature travel (secure-systems-lab/dsse, v1)."""
+"""DSSE envelopes: signed bytes and serialisation (secure-systems-lab/dsse, v1)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
-    """Return the bytes that are signed: the pre-authentication encoding (DSSE v1, protocol.md)."""
+    """Return the signed bytes: the pre-authentication encoding (DSSE v1, protocol.md)."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """A payload and the one signature over it.
+    """A payload with one signature.
 
-    DSSE allows several signatures; a Sigstore bundle holds exactly one (bundle v0.3, dsse_envelope), and so do we.
+    DSSE allows several signatures, a Sigstore bundle exactly one (bundle v0.3, dsse_envelope).
 
     Attributes:
-        payload: the signed bytes, never serialised again.
-        payload_type: its media type; signed too.
-        signature: as its algorithm has it, for ECDSA in DER.
+        payload: the signed bytes, never re-serialised.
+        payload_type: its media type, which is signed too.
+        signature: for ECDSA in DER.
     """
 
     payload: bytes
@@ -33,7 +33,7 @@ class Envelope:
     signature: bytes
 
     def signed_bytes(self) -> bytes:
-        """Return what the signature is over."""
+        """Return the bytes that the signature covers."""
         return pae(self.payload_type, self.payload)
 
     def to_document(self) -> dict[str, JSONValue]:
@@ -46,10 +46,10 @@ class Envelope:
 
     @classmethod
     def from_document(cls, document: JSONObject) -> Envelope:
-        """Read an envelope strictly. `keyid` may be there, but is nothing to decide by (DSSE v1, protocol.md).
+        """Read an envelope strictly. `keyid` is accepted but not used for decisions (DSSE v1, protocol.md).
 
         Raises:
-            UnreadableError: it is none, or does not hold exactly one signature.
+            UnreadableError: it is malformed, or does not have exactly one signature.
         """
         document.refuse_others(("payload", "payloadType", "signatures"))
         signatures = document.children("signatures")
@@ -66,10 +66,10 @@ class Envelope:
 
 
 def decode_base64(document: JSONObject, key: str) -> bytes:
-    """Return the bytes that the text at `key` stands for.
+    """Decode the base64 text at `key`.
 
-    The standard and the URL-safe alphabet are allowed (DSSE v1, protocol.md; ProtoJSON), but not mixed, and only the
-    one canonical text of the bytes: no white space, no stray bits, padding as it must be.
+    The standard and the URL-safe alphabet are allowed (DSSE v1, protocol.md; ProtoJSON), but not mixed. The encoding
+    must be canonical: no white space, no stray bits, correct padding.
 
     Raises:
         UnreadableError: it is missing or not canonical base64.
@@ -84,7 +84,7 @@ def decode_base64(document: JSONObject, key: str) -> bytes:
         decoded = decode(encoded)
     except ValueError as error:
         raise document.error(key, f"is not base64: {error}") from error
-    # The decoder passes over foreign characters and stray bits; what is encoded again has none.
+    # The decoder ignores foreign characters and stray bits; encoding again reveals them.
     if encode(decoded) != encoded:
         raise document.error(key, "is not the canonical base64 of its bytes")
     return decoded

@@ -1,4 +1,4 @@
-"""ResourceDescriptor of in-toto v1: what went into a build or came out of it (spec/v1/resource_descriptor.md)."""
+"""in-toto v1 ResourceDescriptor: an input or output of a build (spec/v1/resource_descriptor.md)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceDescriptor:
-    """A resource, by URI, digest or both. Empty means: not said.
+    """A resource with a URI, a digest or both. Empty fields are omitted.
 
     Attributes:
         digest: algorithm to digest (in-toto v1, DigestSet).
-        annotations: further facts.
+        annotations: additional properties.
     """
 
     uri: str = ""
@@ -28,13 +28,13 @@ class ResourceDescriptor:
     annotations: Mapping[str, JSONValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what names nothing. The specification's third way, `content`, is neither written nor read."""
+        """Require a URI or a digest. The specification's third option, `content`, is not supported."""
         if not self.uri and not self.digest:
             raise ValueError("a resource needs a URI or a digest")
 
     def to_document(self) -> dict[str, JSONValue]:
         """Return the descriptor as JSON."""
-        return said(
+        return non_empty(
             uri=self.uri,
             name=self.name,
             digest=dict(self.digest),
@@ -45,16 +45,16 @@ class ResourceDescriptor:
 
 
 def read_descriptors(found: JSONObject, key: str) -> tuple[ResourceDescriptor, ...]:
-    """Return the descriptors of the list at `key`; none where there is no such list.
+    """Return the descriptors of the list at `key`; empty if the key is absent.
 
     Raises:
-        UnreadableError: one of them is malformed.
+        UnreadableError: a descriptor is malformed.
     """
     return tuple(_read(item) for item in found.children(key)) if key in found.found else ()
 
 
-def said(**values: JSONValue) -> dict[str, JSONValue]:
-    """Return the fields that say something: neither empty nor `None`."""
+def non_empty(**values: JSONValue) -> dict[str, JSONValue]:
+    """Return the fields that are neither empty nor `None`."""
     return {key: value for key, value in values.items() if value not in ("", None, {}, [])}
 
 

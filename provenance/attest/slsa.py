@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UnreadableError
 from ..json import JSONObject
-from .resource import ResourceDescriptor, read_descriptors, said
+from .resource import ResourceDescriptor, non_empty, read_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,23 +26,23 @@ _WHAT = "the provenance"
 
 
 class BuilderId(StrEnum):
-    """Who built: different modes are different builders (SLSA v1, builder.id). Each id is a page that explains it."""
+    """Builder ids, one for each trust level (SLSA v1, builder.id). Each id is its documentation page."""
 
     LOCAL = f"{_DOCS}/local.md"
-    """Somebody's own machine."""
+    """A developer's machine."""
     CI = f"{_DOCS}/ci.md"
-    """A job of a CI system, in which the workspace's own code ran beside the build."""
+    """A CI job that also ran code of the workspace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildDefinition:
-    """What was asked to be built, and from what.
+    """SLSA buildDefinition.
 
     Attributes:
-        build_type: URI of the page that says what the parameters mean.
-        external_parameters: what the user chose, fully listed.
-        internal_parameters: what the environment gave.
-        resolved_dependencies: what went in, by digest.
+        build_type: URI of the page that documents the parameters.
+        external_parameters: all parameters under the user's control.
+        internal_parameters: parameters from the environment.
+        resolved_dependencies: the inputs, by digest.
     """
 
     build_type: str
@@ -53,14 +53,14 @@ class BuildDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDetails:
-    """Who built it, and when.
+    """SLSA runDetails.
 
     Attributes:
         builder_id: URI; a `BuilderId` in what this program writes.
         builder_version: component to version.
-        invocation_id: globally unique; empty means: not said.
+        invocation_id: globally unique; empty: unknown.
         started, finished: aware; written in UTC to the second.
-        byproducts: what the run left besides the artifact.
+        byproducts: other outputs of the run.
     """
 
     builder_id: str
@@ -74,23 +74,23 @@ class RunDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """How an artifact came to be."""
+    """SLSA provenance of an artifact."""
 
     build_definition: BuildDefinition
     run_details: RunDetails
 
     def to_json(self) -> bytes:
-        """Return the predicate's bytes: equal values are equal bytes.
+        """Return the predicate's bytes, deterministically.
 
         Raises:
-            UnreadableError: a text in it is not Unicode (a file name of other bytes).
+            UnreadableError: it contains text that is not Unicode (a file name in another encoding).
         """
         definition, run = self.build_definition, self.run_details
         document: JSONValue = {
             "buildDefinition": {
                 "buildType": definition.build_type,
                 "externalParameters": dict(definition.external_parameters),
-                **said(
+                **non_empty(
                     internalParameters=dict(definition.internal_parameters),
                     resolvedDependencies=[d.to_document() for d in definition.resolved_dependencies],
                 ),
@@ -98,13 +98,13 @@ class Provenance:
             "runDetails": {
                 "builder": {
                     "id": str(run.builder_id),
-                    **said(
+                    **non_empty(
                         version=dict(run.builder_version),
                         builderDependencies=[d.to_document() for d in run.builder_dependencies],
                     ),
                 },
-                **said(
-                    metadata=said(
+                **non_empty(
+                    metadata=non_empty(
                         invocationId=run.invocation_id, startedOn=_time(run.started), finishedOn=_time(run.finished)
                     ),
                     byproducts=[d.to_document() for d in run.byproducts],
@@ -121,11 +121,11 @@ class Provenance:
 def parse_provenance(predicate: Mapping[str, JSONValue]) -> Provenance:
     """Read a predicate of type `https://slsa.dev/provenance/v1`.
 
-    What SLSA requires must be there; a known field must be of its type; unknown fields are ignored, as SLSA's parsing
-    rules ask, but not those that could be mistaken for a known one.
+    Required fields must be present and known fields have the right type. Unknown fields are ignored, as SLSA's parsing
+    rules require, except lookalikes of known ones.
 
     Raises:
-        UnreadableError: it is none; the message has the way to the offending field.
+        UnreadableError: it is malformed; the message has the path of the field.
     """
     root = JSONObject(what=_WHAT, path="", found=predicate)
     root.refuse_lookalikes(("buildDefinition", "runDetails"))
@@ -146,7 +146,7 @@ def inputs_digest(files: Iterable[tuple[str, str]]) -> str:
         files: path from the workspace root, with `/`, and sha256 in hex.
 
     Raises:
-        ValueError: a path stands twice, or a digest is malformed.
+        ValueError: a path is listed twice, or a digest is malformed.
     """
     lines: dict[bytes, bytes] = {}
     for path, sha256 in files:

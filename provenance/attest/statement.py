@@ -1,6 +1,6 @@
 """in-toto Statement v1 with exactly one subject (in-toto/attestation, spec/v1/statement.md).
 
-The predicate's bytes are embedded verbatim, so that an SBOM file can be compared byte by byte with what was signed.
+The predicate is embedded verbatim, so that an SBOM file can be compared with the signed predicate byte by byte.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _LENGTHS = {"sha256": 64, "sha512": 128}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """What is said about one subject.
+    """A statement about one subject.
 
     Attributes:
-        name: of the subject, for people; it says nothing about the bytes.
+        name: of the subject, for display; not evidence.
         digest: of the subject: algorithm to lower-case hex (in-toto v1, DigestSet).
         predicate_type: URI.
         predicate: parsed.
-        predicate_bytes: the predicate exactly as it stands in the payload; `None` where the statement is not laid out
-            as `make_statement` does it, so another tool wrote it.
+        predicate_bytes: the predicate's bytes in the payload; `None` if the statement does not have the layout of
+            `make_statement`, so another tool wrote it.
     """
 
     name: str
@@ -64,8 +64,8 @@ def make_statement(*, name: str, digest: Digest, predicate_type: str, predicate:
         predicate: the bytes of one JSON object.
 
     Raises:
-        UnreadableError: the predicate is no strict JSON object, the statement is larger than `LIMIT`, or the name is
-            no Unicode text.
+        UnreadableError: the predicate is not a strict JSON object, the statement is larger than `LIMIT`, or the name
+            is not Unicode.
     """
     read_object(predicate, what="the predicate", limit=LIMIT)
     try:
@@ -79,12 +79,12 @@ def make_statement(*, name: str, digest: Digest, predicate_type: str, predicate:
 
 
 def parse_statement(payload: bytes) -> Statement:
-    """Read a statement strictly: one meaning, one subject.
+    """Read a statement strictly, with exactly one subject.
 
-    Unknown fields are ignored, as in-toto's parsing rules ask (spec/v1/README.md, "Parsing rules").
+    Unknown fields are ignored, as in-toto's parsing rules require (spec/v1/README.md, "Parsing rules").
 
     Raises:
-        UnreadableError: it is none, or its subject is not exactly one.
+        UnreadableError: it is malformed, or does not have exactly one subject.
     """
     document = read_object(payload, what=_WHAT, limit=LIMIT)
     document.refuse_lookalikes(_FIELDS)

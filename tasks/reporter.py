@@ -45,13 +45,18 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
     def initialize(self, tasks: Mapping[str, Any], selected_tasks: Collection[str]) -> None:
         """Tell each session which of its artifacts this run is for: groups are built in one call of the tool."""
         self._sessions = list({id(s): s for t in tasks.values() if (s := session_of(t))}.values())
-        if not self._sessions:
-            return
+        if self._sessions:
+            self.begin(self._sessions, _with_dependencies(tasks, selected_tasks))
+
+    def begin(self, sessions: list[Session], wanted: set[str]) -> None:
+        """Show the run of these sessions, which is for the tasks `wanted` and no others."""
         from .progress.display.choice import choose_display
 
-        wanted = _with_dependencies(tasks, selected_tasks)
-        self._display = choose_display(sys.stderr, os.environ, self._sessions[0].context.progress.redact)
-        for session in self._sessions:
+        self._sessions = sessions
+        self._display = sessions[0].context.progress.display
+        if type(self._display) is Display:  # the one that shows nothing
+            self._display = choose_display(sys.stderr, os.environ, sessions[0].context.progress.redact)
+        for session in sessions:
             session.selected = wanted & session.artifacts.keys()
             session.context.progress.display = self._display
 

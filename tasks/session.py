@@ -38,6 +38,7 @@ class Session:
         workspace: the user's repository.
         judge: says what is to be done.
         artifacts: all that was discovered, by id.
+        discovered: the artifacts of each builder that was asked, by its name.
         failures: of builders whose discovery failed, by their names.
         outcomes: of the tasks that have ended well, by id.
         selected: ids of the artifacts that this run is for; the reporter sets it before the first task. Under another
@@ -51,6 +52,7 @@ class Session:
         self.workspace = context.workspace
         self.judge = Judge(context, state, signer)
         self.artifacts = self.judge.artifacts
+        self.discovered: dict[str, tuple[Artifact, ...]] = {}
         self.failures: dict[str, ProvenanceError] = {}
         self.selected: Collection[str] = ()
         self.outcomes: dict[str, Outcome] = {}
@@ -71,8 +73,9 @@ class Session:
         Raises:
             ProvenanceError: its discovery failed.
         """
+        self.discovered[builder.name] = ()
         try:
-            found = tuple(builder.discover())
+            found = self.discovered[builder.name] = tuple(builder.discover())
         except ProvenanceError as error:
             self.failures[builder.name] = error
             self.context.failed_builders.add(builder.name)
@@ -91,6 +94,22 @@ class Session:
     def explain(self, id_: str) -> Explanation:
         """Return what is known of an artifact (`Judge.explain`)."""
         return self.judge.explain(id_)
+
+    def nothing_to_do(self) -> bool:
+        """Judge all that was selected, as `is_fresh` does in the first artifact's turn, and tell whether all is fresh.
+
+        If so, the run is over; if not, `is_fresh` goes by the answers that were given here.
+        """
+        with self._beginning:
+            self._begin()
+            self._answers |= self.judge.judge_all(self.selected)
+        for id_ in self.selected:
+            answer = self._answers[id_]
+            if not isinstance(answer, Fresh):
+                self.outcomes.clear()
+                return False
+            self.outcomes[id_] = Outcome(artifact=self.artifacts[id_], done=Done.FRESH, digest=answer.digest)
+        return True
 
     def is_fresh(self, artifact: Artifact) -> bool:
         """Tell whether nothing is to be done in the artifact's turn; if there is, `make` does it.

@@ -19,7 +19,6 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from ..provenance import config
 from ..provenance.errors import ProvenanceError
-from ..provenance.sign.place import default_key_path
 from .context import Context
 from .database import BACKEND, own
 from .freshness.state import State
@@ -71,7 +70,6 @@ def workspace(root: str | Path = ".") -> tuple[dict[str, Any], Callable[[], Iter
     The creator yields a task for each artifact, named by its id, and the groups `BUILDER` and `BUILDER:NAME`. A builder
     whose discovery fails becomes one failing task with the reason. A wrong provenance.toml is an error of the whole.
     """
-
     source = Source(Path(root))
 
     def task_artifacts() -> Iterator[Task]:
@@ -155,10 +153,16 @@ def open_session(root: Path) -> Session:
     # Thousands of artifacts are many objects that live to the end; looking for garbage among them costs a fifth of all.
     gc.set_threshold(_OBJECTS)
     absolute = root.resolve()
-    state = State(absolute / STATE / "state.db", lambda: default_key_path(os.environ).with_name("state.secret"))
+    state = State(absolute / STATE / "state.db", _secret_path)
     settings = config.load(absolute, state)
     context = Context(workspace=Workspace(root=absolute, config=settings), memory=state)
-    return Session(context, state, context.signer)
+    return Session(context, state)
+
+
+def _secret_path() -> Path:
+    from ..provenance.sign.place import default_key_path
+
+    return default_key_path(os.environ).with_name("state.secret")
 
 
 def tasks(session: Session) -> Iterator[Task]:

@@ -6,19 +6,19 @@ import os
 import shutil
 import sys
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from .pipeline.outcome import Done
-from .progress.progress import Display
 from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from .progress.failure import Failure
+    from .progress.progress import Display
 
 META = "doit-provenance"
 """Key in a task's `meta`, by which reporter and commands find its session."""
@@ -35,7 +35,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
     def __init__(self, outstream: Any, options: Any) -> None:
         super().__init__(outstream, options)
         self._sessions: list[Session] = []
-        self._display = Display()
         self._failures: dict[str, Failure] = {}
         self._not_built: dict[str, str] = {}
         self._passed: set[str] = set()
@@ -51,6 +50,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
     def begin(self, sessions: list[Session], wanted: set[str]) -> None:
         """Show the run of these sessions, which is for the tasks `wanted` and no others."""
         from .progress.display.choice import choose_display
+        from .progress.progress import Display
 
         self._sessions = sessions
         self._display = sessions[0].context.progress.display
@@ -59,6 +59,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         for session in sessions:
             session.selected = wanted & session.artifacts.keys()
             session.context.progress.display = self._display
+
+    @cached_property
+    def _display(self) -> Display:
+        """The run's display; without tasks of ours, one that shows nothing."""
+        from .progress.progress import Display
+
+        return Display()
 
     def execute_task(self, task: Any) -> None:
         """Show that a task of the user's own begins, and leave the screen to it; ours show themselves."""
@@ -128,6 +135,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         self._display.ended(name, "artifact.failed", fields)
 
     def _write_summary(self) -> None:
+        from .pipeline.outcome import Done
         from .progress.summary import not_built, not_reached, table
 
         selected = [(s, a) for s in self._sessions for a in s.artifacts.values() if a.id in s.selected]

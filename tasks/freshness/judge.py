@@ -27,13 +27,13 @@ class Judge:
 
     Attributes:
         artifacts: all that was discovered, by id.
-        builders: by name.
+        builders: by name; they may be added later.
         meter: measures inputs, each once until it is told to forget.
     """
 
-    def __init__(self, context: Context, state: State, signer: Signer) -> None:
+    def __init__(self, context: Context, state: State, signer: Signer, builders: Mapping[str, Builder]) -> None:
         self.artifacts = context.artifacts
-        self.builders: dict[str, Builder] = {}
+        self.builders = builders
         self.meter = Meter(context.workspace.root, made=context.build_dirs)
         self._output = context.workspace.output
         self._state = state

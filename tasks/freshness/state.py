@@ -16,7 +16,6 @@ import os
 import secrets
 import shutil
 import sqlite3
-import tempfile
 import threading
 from functools import cached_property
 from pathlib import Path
@@ -24,10 +23,10 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import KeyFileError
 from ...provenance.json import JSONValue, read_json
-from ...provenance.sign.keyfile import create_private, read_private
 from .. import sqlite
 
 if TYPE_CHECKING:
+    import tempfile
     from collections.abc import Callable, Sequence
 
 _SECRET_SIZE = 32
@@ -51,6 +50,8 @@ _ERRORS = (sqlite3.Error, UnicodeError, OSError)
 
 def read_secret(path: Path, *, make: bool) -> bytes | None:
     """Return the secret at `path`; where there is none it is made, if `make`. `None`: there can't be one."""
+    from ...provenance.sign.keyfile import create_private, read_private
+
     try:
         if make and not os.path.lexists(path):
             create_private(path, secrets.token_bytes(_SECRET_SIZE))
@@ -222,6 +223,8 @@ class State:
             return _ours(sqlite.connect(path, mode="ro", wait=_WAIT))
         sqlite.refuse_foreign(path)
         # A killed run left its journal: it is rolled back in a copy.
+        import tempfile
+
         self._copied = tempfile.TemporaryDirectory(prefix="doit-provenance-")
         for name in (path.name, f"{path.name}{sqlite.JOURNAL}"):
             with contextlib.suppress(FileNotFoundError):

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .state import State
 
 
+_FEW = 8
+"""Artifacts; what is remembered of more than these is read in one go."""
+
+
 class Judge:
     """Judges the artifacts of one workspace; it writes nothing.
 
@@ -80,7 +84,10 @@ class Judge:
                     return str(digest)
             return None
 
-        for id_ in self.with_upstream(ids):
+        wanted = self.with_upstream(ids)
+        if len(wanted) > _FEW:
+            self.freshness.read_ahead()
+        for id_ in wanted:
             found[id_] = self._judge(self.artifacts[id_], digest)
         return found
 

@@ -77,6 +77,7 @@ class State:
         self._writable = False
         self._lock = threading.RLock()
         self._pending: dict[str, bytes] = {}
+        self._read_ahead: dict[bytes, bytes] = {}
         self._copied: tempfile.TemporaryDirectory[str] | None = None
 
     def begin_to_write(self) -> None:
@@ -111,7 +112,9 @@ class State:
         with self._lock:
             data = self._pending.get(key)
             if data is None:
-                entry = self._select("select entry from memory where key = ?", _name(key))
+                entry = self._read_ahead.pop(_name(key), None)
+                if entry is None:
+                    entry = self._select("select entry from memory where key = ?", _name(key))
                 if entry is None or self._secret is None:
                     return None
                 code, data = entry[:_CODE_SIZE], entry[_CODE_SIZE:]
@@ -119,6 +122,17 @@ class State:
                     return None
         value: JSONValue = json.loads(data)
         return value
+
+    def read_ahead(self, prefix: str) -> None:
+        """Read everything that is remembered under keys with a prefix, as each of it is about to be asked for once."""
+        first = _name(prefix)
+        with self._lock, contextlib.suppress(*_ERRORS):  # `get` meets the error again
+            if self._database is not None:
+                rows = self._database.execute(
+                    "select key, entry from memory where key >= ? and key < ?",
+                    (first, first[:-1] + bytes([first[-1] + 1])),
+                )
+                self._read_ahead = {key: entry for key, entry in rows if isinstance(entry, bytes)}
 
     def put(self, key: str, value: JSONValue) -> None:
         """Remember a value, for as long as this run lasts, and longer once `flush` is called in a run that writes."""
@@ -151,6 +165,7 @@ class State:
             secret = self._secret
             if secret is not None and self._writable and self._pending:
                 rows = [(_name(key), self._code(secret, key, data) + data) for key, data in self._pending.items()]
+                self._read_ahead = {}
                 if self._write("insert or replace into memory values (?, ?)", rows):
                     self._pending.clear()
 
@@ -162,6 +177,7 @@ class State:
         atexit.unregister(self.close)
 
     def _let_go(self) -> None:
+        self._read_ahead = {}
         database = self.__dict__.pop("_database", None)
         if database is not None:
             with contextlib.suppress(sqlite3.Error):

@@ -8,7 +8,9 @@
 time), and times a run with nothing to do, `plan`, `list`, and a run after one edit. Beside them it times bare doit over
 as many tasks with a source and a target each, and turborepo with a warm cache where `--turbo` names the program.
 The ratio of processor time to bare doit is the median over pairs of runs that follow each other. `example` gives that
-of nothing to do in this repository's example, which must be built, to `import doit`. `workspace` does the same in a checkout that cargo builds, beside `cargo build`. Nothing is asserted: read the figures.
+of nothing to do in this repository's example, which must be built, to `import doit`. `workspace` does the same in a
+checkout that cargo builds, beside `cargo build`.
+Nothing is asserted: read the figures.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from .workspace import STATE
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     Row = dict[str, Any]
 
@@ -72,6 +72,11 @@ class Database:
     def own(self, names: Iterable[str]) -> None:
         """Store only the ignored flag for the tasks `names`."""
         self._ours.update(names)
+
+    def ignores(self, names: Collection[str]) -> bool:
+        """Tell whether any of the tasks `names`, all of them ours, is ignored."""
+        self.own(names)
+        return any(self.get(name, _IGNORED) for name in names)
 
     def get(self, task_id: str, dependency: str) -> Any:
         """Return a stored value of a task, or `None`."""

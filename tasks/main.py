@@ -17,7 +17,7 @@ from doit.task import Task
 
 from ..provenance import VERSION
 from ..provenance.errors import ProvenanceError
-from .graph import doit_config, open_session, tasks
+from .graph import Source, doit_config, tasks
 
 
 class _Slim(Task):  # type: ignore[misc] # doit has no types
@@ -38,6 +38,10 @@ class Loader(TaskLoader2):  # type: ignore[misc] # doit has no types
 
     cmd_options = ()
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.source = Source(Path())
+
     def setup(self, opt_values: Any) -> None:
         """Do nothing: tasks are loaded on demand."""
 
@@ -49,7 +53,7 @@ class Loader(TaskLoader2):  # type: ignore[misc] # doit has no types
         """Return the tasks of all discovered artifacts."""
         del cmd, pos_args
         try:
-            return [_slim(t) for t in tasks(open_session(Path()))]
+            return [_slim(t) for t in tasks(self.source.take())]
         except ProvenanceError as error:
             raise InvalidDodoFile(str(error)) from error
 

@@ -6,18 +6,18 @@ import os
 import shutil
 import sys
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from .pipeline.outcome import Done
-from .progress.progress import Display
 from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from .progress.progress import Display
     from .progress.summary import Failure
 
 META = "doit-provenance"
@@ -35,7 +35,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
     def __init__(self, outstream: Any, options: Any) -> None:
         super().__init__(outstream, options)
         self._sessions: list[Session] = []
-        self._display = Display()
         self._failures: dict[str, Failure] = {}
         self._not_built: dict[str, str] = {}
         self._passed: set[str] = set()
@@ -45,15 +44,28 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
     def initialize(self, tasks: Mapping[str, Any], selected_tasks: Collection[str]) -> None:
         """Tell each session which of its artifacts are selected: a group is built in one tool call."""
         self._sessions = list({id(s): s for t in tasks.values() if (s := session_of(t))}.values())
-        if not self._sessions:
-            return
-        from .progress.displays import choose_display
+        if self._sessions:
+            self.begin(self._sessions, _with_dependencies(tasks, selected_tasks))
 
-        wanted = _with_dependencies(tasks, selected_tasks)
-        self._display = choose_display(sys.stderr, os.environ, self._sessions[0].context.progress.redact)
-        for session in self._sessions:
+    def begin(self, sessions: list[Session], wanted: set[str]) -> None:
+        """Show the run of these sessions, which is for the tasks `wanted` and no others."""
+        from .progress.displays import choose_display
+        from .progress.progress import Display
+
+        self._sessions = sessions
+        self._display = sessions[0].context.progress.display
+        if type(self._display) is Display:  # the one that shows nothing
+            self._display = choose_display(sys.stderr, os.environ, sessions[0].context.progress.redact)
+        for session in sessions:
             session.selected = wanted & session.artifacts.keys()
             session.context.progress.display = self._display
+
+    @cached_property
+    def _display(self) -> Display:
+        """The run's display; without tasks of ours, one that shows nothing."""
+        from .progress.progress import Display
+
+        return Display()
 
     def execute_task(self, task: Any) -> None:
         """Report the start of a task of the user's own and release the terminal to it."""
@@ -123,6 +135,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc] # doit has no types
         self._display.ended(name, "artifact.failed", fields)
 
     def _write_summary(self) -> None:
+        from .pipeline.outcome import Done
         from .progress.summary import not_built, not_reached, table
 
         selected = [(s, a) for s in self._sessions for a in s.artifacts.values() if a.id in s.selected]

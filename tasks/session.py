@@ -4,40 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..provenance.errors import ProvenanceError, VerificationError
-from ..provenance.fs import links, lock, store
-from .freshness.answer import Action, Answer, Code, Depends, Fresh, Invalid, Stale
-from .freshness.inputs import ABSENT, Kind, digest_of, parts, to_json
-from .freshness.judge import Judge
-from .pipeline.outcome import Done, Outcome
-from .progress.progress import LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from ..provenance.fs.lock import Holder
     from ..provenance.record import Record
     from .builder import Artifact, Builder, Built
     from .context import Context
+    from .freshness.answer import Answer
     from .freshness.explain import Explanation
+    from .freshness.judge import Judge
     from .freshness.state import State
+    from .pipeline.outcome import Outcome
     from .pipeline.produce import Placed
     from .pipeline.signer import Signer
-
-
-_FROM_ELSEWHERE = frozenset({Code.INPUTS_UNKNOWN, Code.SIGNER_CHANGED})
-"""All that stands against evidence that holds, and that another machine has made."""
 
 
 class Session:
     """Builds each group once, and leads each of its artifacts to its place.
 
+    Listing tasks needs none of what judges and builds: that is imported where it is used.
+
     Attributes:
         context: the run, as builders see it.
         workspace: the user's repository.
-        judge: says what is to be done.
+        builders: by name.
         artifacts: all that was discovered, by id.
+        discovered: the artifacts of each builder that was asked, by its name.
         failures: of builders whose discovery failed, by their names.
         outcomes: of the tasks that have ended well, by id.
         selected: ids of the artifacts that this run is for; the reporter sets it before the first task. Under another
@@ -46,18 +44,19 @@ class Session:
         always: build what is fresh too.
     """
 
-    def __init__(self, context: Context, state: State, signer: Signer) -> None:
+    def __init__(self, context: Context, state: State, signer: Signer | None = None) -> None:
         self.context = context
         self.workspace = context.workspace
-        self.judge = Judge(context, state, signer)
-        self.artifacts = self.judge.artifacts
+        self.artifacts = context.artifacts
+        self.builders: dict[str, Builder] = {}
+        self.discovered: dict[str, tuple[Artifact, ...]] = {}
         self.failures: dict[str, ProvenanceError] = {}
         self.selected: Collection[str] = ()
         self.outcomes: dict[str, Outcome] = {}
         self.runs = False
         self.always = False
         self._state = state
-        self._signer = signer
+        self._given_signer = signer
         self._groups: dict[str, list[Artifact]] = {}
         self._answers: dict[str, Answer | ProvenanceError] = {}
         self._built: dict[str, Built | ProvenanceError] = {}
@@ -65,19 +64,31 @@ class Session:
         self._beginning = threading.Lock()
         self._claim: ProvenanceError | bool = False
 
+    @cached_property
+    def judge(self) -> Judge:
+        """Says what is to be done."""
+        from .freshness.judge import Judge
+
+        return Judge(self.context, self._state, self._signer, self.builders)
+
+    @property
+    def _signer(self) -> Signer:
+        return self._given_signer or self.context.signer
+
     def add(self, builder: Builder) -> tuple[Artifact, ...]:
         """Ask a builder what there is; its artifacts can be built from now on.
 
         Raises:
             ProvenanceError: its discovery failed.
         """
+        self.discovered[builder.name] = ()
         try:
-            found = tuple(builder.discover())
+            found = self.discovered[builder.name] = tuple(builder.discover())
         except ProvenanceError as error:
             self.failures[builder.name] = error
             self.context.failed_builders.add(builder.name)
             raise
-        self.judge.builders[builder.name] = builder
+        self.builders[builder.name] = builder
         for artifact in found:
             self.artifacts[artifact.id] = artifact
             self._groups.setdefault(artifact.group, []).append(artifact)
@@ -92,12 +103,34 @@ class Session:
         """Return what is known of an artifact (`Judge.explain`)."""
         return self.judge.explain(id_)
 
+    def nothing_to_do(self) -> bool:
+        """Judge all that was selected, as `is_fresh` does in the first artifact's turn, and tell whether all is fresh.
+
+        If so, the run is over; if not, `is_fresh` goes by the answers that were given here.
+        """
+        from .freshness.answer import Fresh
+        from .pipeline.outcome import Done, Outcome
+
+        with self._beginning:
+            self._begin()
+            self._answers |= self.judge.judge_all(self.selected)
+        for id_ in self.selected:
+            answer = self._answers[id_]
+            if not isinstance(answer, Fresh):
+                self.outcomes.clear()
+                return False
+            self.outcomes[id_] = Outcome(artifact=self.artifacts[id_], done=Done.FRESH, digest=answer.digest)
+        return True
+
     def is_fresh(self, artifact: Artifact) -> bool:
         """Tell whether nothing is to be done in the artifact's turn; if there is, `make` does it.
 
         All that was selected is judged at once, before anything is built, as `doit plan` does: so what was announced is
         what happens. Only what depends on upstream artifacts is judged again, when these are done.
         """
+        from .freshness.answer import Fresh
+        from .pipeline.outcome import Done, Outcome
+
         with self._beginning:
             self._begin()
             answer = self._answer_in_turn(artifact)
@@ -115,6 +148,8 @@ class Session:
         Raises:
             ProvenanceError: something failed; what the output folder held before is untouched.
         """
+        from .freshness.answer import Action, Stale
+        from .pipeline.outcome import Done, Outcome
         from .pipeline.produce import built_at, repair
 
         started = time.monotonic()
@@ -145,6 +180,8 @@ class Session:
 
     def sources(self, record: Record) -> dict[str, str]:
         """Return the files that an artifact was built from, by sha256 in hex; empty where nobody here knows."""
+        from .freshness.inputs import ABSENT, Kind, parts
+
         inputs = self._state.inputs(record.inputs) or {}
         files = ((parts(of), value) for of, value in sorted(inputs.items(), reverse=True))
         return {value: name for (kind, name), value in files if kind is Kind.FILE and value != ABSENT}
@@ -152,6 +189,8 @@ class Session:
     def leave(self) -> None:
         """Note that this run leaves nothing half done; the next need not look for it."""
         if self._claim is True:
+            from ..provenance.fs import lock
+
             lock.leave(self.workspace.state)
 
     def close(self) -> None:
@@ -159,11 +198,12 @@ class Session:
         self._state.close()
 
     def _build_and_place(self, artifact: Artifact) -> Placed:
+        from .freshness.inputs import digest_of, to_json
         from .pipeline.produce import produce
 
         self._refuse_unproven(artifact.upstream)
         built = self._build_once(artifact)
-        builder = self.judge.builders[artifact.builder]
+        builder = self.builders[artifact.builder]
         try:
             # Before the record that names it: whoever is killed in between must not leave a record without its list.
             self._state.keep_inputs(artifact.id, digest_of(built.inputs), to_json(built.inputs))
@@ -178,10 +218,13 @@ class Session:
         images of several platforms come from several machines, each with evidence that holds, and are joined on one
         that has only their folders.
         """
+        from .freshness.answer import Code, Invalid
+
+        elsewhere = {Code.INPUTS_UNKNOWN, Code.SIGNER_CHANGED}  # of what another machine made, and what holds
         for id_ in upstream:
             if id_ not in self.outcomes and id_ in self.artifacts:
                 found = self.judge.freshness.held(self.artifacts[id_])
-                if isinstance(found, Invalid) and not {reason.code for reason in found.reasons} <= _FROM_ELSEWHERE:
+                if isinstance(found, Invalid) and not {reason.code for reason in found.reasons} <= elsewhere:
                     from .plan import in_words
 
                     why = "; ".join(map(in_words, found.reasons))
@@ -202,7 +245,7 @@ class Session:
 
                 members = [artifact, *self._others_to_build(artifact)]
                 try:
-                    built = build(self.context, self.judge.builders[artifact.builder], artifact.group, members)
+                    built = build(self.context, self.builders[artifact.builder], artifact.group, members)
                     self._built |= {a.id: b for a, b in built.items()}
                 except ProvenanceError as error:
                     self._built |= dict.fromkeys((a.id for a in members), error)
@@ -215,6 +258,8 @@ class Session:
 
     def _others_to_build(self, artifact: Artifact) -> Iterator[Artifact]:
         """Yield the selected artifacts of the same group that are stale as well, and whose upstream is done."""
+        from .freshness.answer import Action, Stale
+
         for other in self._groups[artifact.group]:
             if (
                 other != artifact
@@ -228,6 +273,8 @@ class Session:
                     yield other
 
     def _answer_in_turn(self, artifact: Artifact) -> Answer | ProvenanceError:
+        from .freshness.answer import Depends
+
         if artifact.id not in self._answers:
             self._answers |= self.judge.judge_all([*self.selected, artifact.id])
         answer = self._answers[artifact.id]
@@ -239,6 +286,9 @@ class Session:
     def _begin(self) -> None:
         """Let other runs over this workspace wait, before anything is judged; where that can't be, builds can't."""
         if self.runs and self._claim is False:
+            from ..provenance.fs import links, lock
+            from .progress.progress import LOGS
+
             try:
                 was_killed = lock.take(
                     self.workspace.state, command=lock.this_command(), waiting=self._say_that_we_wait
@@ -253,11 +303,13 @@ class Session:
 
     def _clear_up(self) -> None:
         """Remove what a killed run left beside what holds; of what is fresh now, no build would."""
+        from ..provenance.fs import store
+
         for artifact in self.artifacts.values():
             store.sweep(self.workspace.output / artifact.folder)
-            self.judge.builders[artifact.builder].release(artifact)
+            self.builders[artifact.builder].release(artifact)
 
-    def _say_that_we_wait(self, holder: lock.Holder | None) -> None:
+    def _say_that_we_wait(self, holder: Holder | None) -> None:
         """Say whom we wait for; nobody but the kernel knows whether it still runs."""
         text = f"waiting for {holder or 'another run over this workspace'} to end"
         self.context.progress.notice("lock.waiting", text, holder=str(holder) if holder else None)

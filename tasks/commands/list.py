@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from doit.cmd_list import List as DoitList
 
-from ..freshness.answer import Fresh
 from ..reporter import session_of
 from .base import ErrorMessages
 
@@ -70,6 +69,8 @@ class List(ErrorMessages, DoitList):  # type: ignore[misc] # doit has no types
 
     @cached_property
     def _fresh(self) -> Collection[str]:
+        from ..freshness.answer import Fresh
+
         return {
             id_
             for session in self._sessions

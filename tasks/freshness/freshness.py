@@ -17,7 +17,7 @@ from ...provenance.digest import Digest
 from .answer import Action, Answer, Code, Depends, Fresh, Invalid, Reason, Stale
 from .changes import changes
 from .inputs import Kind, Known, are_known, settled
-from .remembered import Remembered, look_again, signatures
+from .remembered import Remembered, RememberedFiles, look_again, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,13 +111,20 @@ class Freshness:
         self._learn(artifact, held)
         return Fresh(digest=held.digest)
 
+    def read_ahead(self) -> None:
+        """Read at once what is remembered of all artifacts, as very many are about to be judged."""
+        self._state.read_ahead(_PREFIX)
+
     def held(self, artifact: Artifact) -> Held | Invalid:
         """Return what stands in the artifact's folder: as remembered where nothing of it changed, else read again."""
         place = f"{self._output}/{artifact.place}"
         remembered = Remembered.from_json(self._state.get(_key(artifact)))
         if remembered is None or remembered.by != self._by:
             return self._read(artifact, place, remembered)
-        files = look_again(place, remembered.files)
+        files: Mapping[str, Known] | None = remembered.files
+        is_same = isinstance(files, RememberedFiles) and files.are_in(place)
+        if not is_same:
+            files = look_again(place, remembered.files)
         if files is None:
             return self._read(artifact, place, remembered)
         sha256, sha512, size = remembered.digest
@@ -127,7 +134,7 @@ class Freshness:
             inputs=remembered.recorded(),
             known=remembered.inputs,
             since=remembered.since,
-            remembered=files == remembered.files,
+            remembered=is_same or files == remembered.files,
         )
 
     def remember(self, artifact: Artifact, digest: Digest, files: Mapping[str, str], inputs: Inputs) -> None:
@@ -195,9 +202,11 @@ class Freshness:
 
 
 _FILE = f"{Kind.FILE}:"
+_PREFIX = "artifact:"
+"""Of the keys under which artifacts are remembered."""
 _NO_MORE = "goes in no more"
 """Instead of a digest, of what was upstream at the last build."""
 
 
 def _key(artifact: Artifact) -> str:
-    return f"artifact:{artifact.id}"
+    return f"{_PREFIX}{artifact.id}"

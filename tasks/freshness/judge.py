@@ -22,18 +22,22 @@ if TYPE_CHECKING:
     from .state import State
 
 
+_FEW = 8
+"""Artifacts; what is remembered of more than these is read in one go."""
+
+
 class Judge:
     """Judges the artifacts of one workspace; it writes nothing.
 
     Attributes:
         artifacts: all that was discovered, by id.
-        builders: by name.
+        builders: by name; they may be added later.
         meter: measures inputs, each once until it is told to forget.
     """
 
-    def __init__(self, context: Context, state: State, signer: Signer) -> None:
+    def __init__(self, context: Context, state: State, signer: Signer, builders: Mapping[str, Builder]) -> None:
         self.artifacts = context.artifacts
-        self.builders: dict[str, Builder] = {}
+        self.builders = builders
         self.meter = Meter(context.workspace.root, made=context.build_dirs)
         self._output = context.workspace.output
         self._state = state
@@ -80,7 +84,10 @@ class Judge:
                     return str(digest)
             return None
 
-        for id_ in self.with_upstream(ids):
+        wanted = self.with_upstream(ids)
+        if len(wanted) > _FEW:
+            self.freshness.read_ahead()
+        for id_ in wanted:
             found[id_] = self._judge(self.artifacts[id_], digest)
         return found
 

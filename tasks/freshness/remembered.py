@@ -7,16 +7,76 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .inputs import Known, settled, signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ...provenance.json import JSONValue
     from .inputs import Inputs, Signature
+
+
+_SIZES = frozenset({1, 5})
+"""Of an entry: a digest, and the numbers of a signature if there is one."""
+
+
+class RememberedFiles(Mapping[str, Known]):
+    """What is known of the files of a folder, by name, as it is in the state; each entry is read when it is asked for.
+
+    Where nothing is to be done it only has to be compared, and there may be a hundred thousand entries.
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: dict[str, JSONValue]) -> None:
+        self._entries = entries
+
+    @classmethod
+    def from_json(cls, found: dict[str, JSONValue]) -> RememberedFiles:
+        """Read what is known of several files.
+
+        Raises:
+            ValueError: an entry is malformed.
+        """
+        if not all(isinstance(entry, list) and len(entry) in _SIZES for entry in found.values()):
+            raise ValueError("an entry is malformed")
+        return cls(found)
+
+    def __getitem__(self, name: str) -> Known:
+        """Return what is known of a file; a malformed entry is as good as none."""
+        known = Known.from_json(self._entries[name])
+        if known is None:
+            raise KeyError(name)
+        return known
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        """Return the number of files."""
+        return len(self._entries)
+
+    def are_in(self, place: str) -> bool:
+        """Tell whether a folder holds exactly these files, each with the signature that is known: one scan tells it."""
+        entries = self._entries
+        count = 0
+        try:
+            with os.scandir(place) as scanned:
+                for entry in scanned:
+                    known = entries.get(entry.name)
+                    status = entry.stat(follow_symlinks=False)
+                    signature = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+                    if not isinstance(known, list) or known[1:] != signature or not stat.S_ISREG(status.st_mode):
+                        return False
+                    count += 1
+        except OSError:
+            return False
+        return count == len(entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +122,7 @@ class Remembered:
             return cls(
                 by=found["by"],
                 digest=(sha256, sha512, size),
-                files=_known(found["files"]),
+                files=RememberedFiles.from_json(found["files"]),
                 values=found["values"],
                 inputs=_known(found["inputs"]),
                 since=found["since"],

@@ -16,7 +16,6 @@ import os
 import secrets
 import shutil
 import sqlite3
-import tempfile
 import threading
 from functools import cached_property
 from pathlib import Path
@@ -24,10 +23,10 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import KeyFileError
 from ...provenance.json import JSONValue, read_json
-from ...provenance.sign.keyfile import create_private, read_private
 from .. import sqlite
 
 if TYPE_CHECKING:
+    import tempfile
     from collections.abc import Callable, Sequence
 
 _SECRET_SIZE = 32
@@ -51,6 +50,8 @@ _ERRORS = (sqlite3.Error, UnicodeError, OSError)
 
 def read_secret(path: Path, *, make: bool) -> bytes | None:
     """Return the secret at `path`; where there is none it is made, if `make`. `None`: there can't be one."""
+    from ...provenance.sign.keyfile import create_private, read_private
+
     try:
         if make and not os.path.lexists(path):
             create_private(path, secrets.token_bytes(_SECRET_SIZE))
@@ -76,6 +77,7 @@ class State:
         self._writable = False
         self._lock = threading.RLock()
         self._pending: dict[str, bytes] = {}
+        self._read_ahead: dict[bytes, bytes] = {}
         self._copied: tempfile.TemporaryDirectory[str] | None = None
 
     def begin_to_write(self) -> None:
@@ -110,7 +112,9 @@ class State:
         with self._lock:
             data = self._pending.get(key)
             if data is None:
-                entry = self._select("select entry from memory where key = ?", _name(key))
+                entry = self._read_ahead.pop(_name(key), None)
+                if entry is None:
+                    entry = self._select("select entry from memory where key = ?", _name(key))
                 if entry is None or self._secret is None:
                     return None
                 code, data = entry[:_CODE_SIZE], entry[_CODE_SIZE:]
@@ -118,6 +122,17 @@ class State:
                     return None
         value: JSONValue = json.loads(data)
         return value
+
+    def read_ahead(self, prefix: str) -> None:
+        """Read everything that is remembered under keys with a prefix, as each of it is about to be asked for once."""
+        first = _name(prefix)
+        with self._lock, contextlib.suppress(*_ERRORS):  # `get` meets the error again
+            if self._database is not None:
+                rows = self._database.execute(
+                    "select key, entry from memory where key >= ? and key < ?",
+                    (first, first[:-1] + bytes([first[-1] + 1])),
+                )
+                self._read_ahead = {key: entry for key, entry in rows if isinstance(entry, bytes)}
 
     def put(self, key: str, value: JSONValue) -> None:
         """Remember a value, for as long as this run lasts, and longer once `flush` is called in a run that writes."""
@@ -150,6 +165,7 @@ class State:
             secret = self._secret
             if secret is not None and self._writable and self._pending:
                 rows = [(_name(key), self._code(secret, key, data) + data) for key, data in self._pending.items()]
+                self._read_ahead = {}
                 if self._write("insert or replace into memory values (?, ?)", rows):
                     self._pending.clear()
 
@@ -161,6 +177,7 @@ class State:
         atexit.unregister(self.close)
 
     def _let_go(self) -> None:
+        self._read_ahead = {}
         database = self.__dict__.pop("_database", None)
         if database is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -222,6 +239,8 @@ class State:
             return _ours(sqlite.connect(path, mode="ro", wait=_WAIT))
         sqlite.refuse_foreign(path)
         # A killed run left its journal: it is rolled back in a copy.
+        import tempfile
+
         self._copied = tempfile.TemporaryDirectory(prefix="doit-provenance-")
         for name in (path.name, f"{path.name}{sqlite.JOURNAL}"):
             with contextlib.suppress(FileNotFoundError):

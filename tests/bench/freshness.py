@@ -1,12 +1,16 @@
 """What it costs to find out that nothing is to be done: seconds, ratios and memory, all from one run.
 
     python tests/bench/freshness.py scale [--counts 100,1000,10000] [--turbo PATH] [--folder DIR] [--runs 5]
+    python tests/bench/freshness.py example [--runs 15]
     python tests/bench/freshness.py workspace WORKSPACE [--runs 7]
 
 `scale` makes a workspace of so many small commands, builds it once (the slow part; `--folder` keeps it for the next
 time), and times a run with nothing to do, `plan`, `list`, and a run after one edit. Beside them it times bare doit over
 as many tasks with a source and a target each, and turborepo with a warm cache where `--turbo` names the program.
-`workspace` does the same in a checkout that cargo builds, beside `cargo build`. Nothing is asserted: read the figures.
+The ratio of processor time to bare doit is the median over pairs of runs that follow each other. `example` gives that
+of nothing to do in this repository's example, which must be built, to `import doit`. `workspace` does the same in a
+checkout that cargo builds, beside `cargo build`.
+Nothing is asserted: read the figures.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 DOIT = [sys.executable, "-m", "doit"]
 OURS = [str(SCRIPTS / "doit-provenance")]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "greeter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,12 @@ def main() -> None:
     workspace = kinds.add_parser("workspace")
     workspace.add_argument("workspace", type=Path)
     workspace.add_argument("--runs", type=int, default=7)
+    kinds.add_parser("example").add_argument("--runs", type=int, default=15)
     given = parser.parse_args()
+    if given.kind == "example":
+        ratio = _ratio((OURS, EXAMPLE), ([sys.executable, "-c", "import doit.doit_cmd"], EXAMPLE), given.runs)
+        print(f"nothing to do on the example: {ratio:.2f} of `import doit` (processor time)")
+        return
     if given.kind == "workspace":
         _cargo(given.workspace.resolve(), given.runs)
         return
@@ -108,6 +118,8 @@ def _scale(root: Path, count: int, given: argparse.Namespace) -> None:
             ratio += f", {figure.seconds / turbo.seconds:.3f} of turborepo"
         print(f"  {name}: {figure}; {ratio}")
     print(f"  bare doit, nothing to do: {bare}")
+    ratio = _ratio((OURS, root), (DOIT, root.with_name(f"{root.name}-doit")), given.runs)
+    print(f"  nothing to do: {ratio:.2f} of bare doit (processor time)")
     if turbo:
         print(f"  turborepo, warm cache: {turbo}")
 
@@ -210,12 +222,28 @@ def _timed(argv: Sequence[str], cwd: Path, runs: int, prepare: Callable[[], obje
     return Timed(statistics.median(seconds), max(memory))
 
 
+def _ratio(ours: tuple[Sequence[str], Path], other: tuple[Sequence[str], Path], runs: int) -> float:
+    """Return the median ratio of the processor times of two commands, each with its folder, run by turns."""
+    for argv, cwd in (ours, other):
+        _run(argv, cwd)
+    return statistics.median(_processor_time(*ours) / _processor_time(*other) for _ in range(runs))
+
+
+def _processor_time(argv: Sequence[str], cwd: Path) -> float:
+    before = os.times()
+    _run(argv, cwd)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
 def _megabytes(used: resource.struct_rusage) -> float:
     return used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def _environment() -> dict[str, str]:
-    return os.environ | {"TURBO_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"}
+    """Return the environment of what is timed. Modules are compiled once, as they are on a user's machine."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"TURBO_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"}
 
 
 if __name__ == "__main__":

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import BuildError, ToolError
+from doit_provenance.tasks import graph, main
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from doit_provenance.tasks.session import Session
 
 Run = Any  # what the fixture `run` returns
 
@@ -51,6 +55,53 @@ def test_second_time_all_is_fresh(run: Run, kettle: Any) -> None:
     assert "  built  " in run().out
     ended = run()
     assert (ended.code, ended.out, ended.err) == (0, "2 artifacts are fresh\n", "")
+
+
+def test_where_all_is_fresh_doit_has_no_task(run: Run, kettle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kettle.names = ["tea", "mug"]
+    assert run().code == 0
+    monkeypatch.setattr(main, "tasks", lambda _session: pytest.fail("tasks were made"))
+    for selection, count in (((), 2), (("kettle",), 2), (("kettle:m*",), 1), (("-n", "2", "kettle:tea"), 1)):
+        ended = run(*selection)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out == f"{count} artifact{'s are' if count > 1 else ' is'} fresh\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-a"], ["-r", "json"], ["-o", "results"], ["--single"], ["run", "-r", "console"], ["kettle:t*", "x*"]],
+)
+def test_what_only_doit_knows_goes_the_ordinary_way(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    assert run().code == 0
+    made: list[object] = []
+    tasks = main.tasks
+
+    def noticed(session: Session) -> Iterator[graph.Task]:
+        made.append(session)
+        return tasks(session)
+
+    monkeypatch.setattr(main, "tasks", noticed)
+    run(*arguments)
+    assert len(made) == 1
+
+
+def test_ignored_tasks_go_the_ordinary_way(run: Run, kettle: Any) -> None:
+    kettle.names = ["tea", "mug"]
+    assert run().code == 0
+    assert run("ignore", "kettle:mug").code == 0
+    assert run().out.splitlines() == ["!! kettle:mug@linux/amd64", "!! kettle:mug", "!! kettle", "1 artifact is fresh"]
+
+
+@pytest.mark.parametrize("own", [{}, {"task_x": lambda: {"actions": None}}])
+def test_tasks_of_the_user_s_own_go_the_ordinary_way(root: Path, kettle_alone: Any, own: dict[str, Any]) -> None:
+    assert kettle_alone.names
+    _, task_all = graph.workspace()
+    namespace: dict[str, Any] = {"workspace": graph.workspace, "task_all": task_all, **own}
+    assert (graph.only_source(namespace, ()) is None) == bool(own)
+    assert graph.only_source(namespace, ["all"]) is None
+    assert root.is_dir()
 
 
 def test_few_fresh_ones_are_shown_beside_others(run: Run, kettle: Any) -> None:

@@ -5,11 +5,14 @@ Hypothesis does it; the variable `HYPOTHESIS_MAX_EXAMPLES` lets it do more.
 
 from __future__ import annotations
 
+import copy
+import io
 import os
 import random
+import re
 import shutil
 import time
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +21,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.attest.bundle import Bundle
+from doit_provenance.provenance.fs import lock
 from doit_provenance.provenance.record import file_names
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.provenance.verify.verifier import verify_folder
+from doit_provenance.tasks import graph
+from doit_provenance.tasks.commands.run import Run
 from doit_provenance.tasks.freshness import evidence_check, freshness, inputs
 from doit_provenance.tasks.freshness.answer import Action, Answer, Depends, Fresh, Stale
+from doit_provenance.tasks.main import Loader, Main
 from doit_provenance.tasks.pipeline import evidence, produce
 from doit_provenance.tasks.pipeline.outcome import Done
 
@@ -360,6 +367,63 @@ def test_what_is_announced_happens(rounds: list[tuple[list[Deed], tuple[str, ...
             for deed in done:
                 deed.do(world, *deed.arguments)
             check_run(world, selected, threads=threads)
+
+
+@settings(
+    deadline=None,
+    max_examples=EXAMPLES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    done=st.lists(deeds(), max_size=2),
+    selected=st.one_of(st.just(()), st.lists(st.sampled_from(NAMES), min_size=1, max_size=2).map(tuple)),
+)
+def test_a_run_ends_the_same_whether_doit_has_tasks_or_not(
+    done: list[Deed], selected: tuple[str, ...], new_kitchen: Any
+) -> None:
+    """A run looks for itself whether there is anything to do: output, exit code and answers are as if doit had."""
+    with new_kitchen() as kitchen, pytest.MonkeyPatch.context() as patch:
+        world = prepare(kitchen, patch)
+        for deed in done:
+            deed.do(world, *deed.arguments)
+        is_fresh = {type(a) for a in _announced(kitchen, selected).values()} == {Fresh}
+        before = [(folder, folder.with_name(f"{folder.name} before")) for folder in (kitchen.root, kitchen.keys)]
+        for folder, kept in before:
+            shutil.copytree(folder, kept, symlinks=True)
+        used, ended = copy.deepcopy(kitchen.kettle.used), []
+        for has_tasks in (False, True):
+            for folder, kept in before:
+                shutil.rmtree(folder)
+                shutil.copytree(kept, folder, symlinks=True)
+            os.chdir(kitchen.root)
+            kitchen.kettle.used = copy.deepcopy(used)
+            ended.append(_command(kitchen, selected, has_tasks=has_tasks))
+        assert ended[0] == ended[1]
+        assert (f"{len(ended[0][-1])} artifacts are fresh" in ended[0][1]) == (is_fresh and len(ended[0][-1]) > 1)
+
+
+def _announced(kitchen: Any, selected: tuple[str, ...]) -> dict[str, Answer]:
+    kitchen.selected = selected
+    found: dict[str, Answer] = kitchen.plan()
+    return found
+
+
+def _command(kitchen: Any, selected: tuple[str, ...], *, has_tasks: bool) -> tuple[object, ...]:
+    """Run `doit-provenance NAMES`; return code, output, errors, what was built, and the names of what was selected."""
+    kitchen.kettle.calls.clear()
+    out, err = io.StringIO(), io.StringIO()
+    (outfile,) = (option for option in Run.cmd_options if option["name"] == "outfile")
+    builder = type(kitchen.session(runs=False).builders["kettle"])
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(err):
+        patch.setattr(graph, "BUILDERS", (lambda _context: builder(kitchen.kettle),))
+        patch.setattr(lock, "leave", lambda _folder: None)  # as it is not taken here
+        patch.setitem(outfile, "default", out)
+        if has_tasks:
+            patch.setattr(Run, "_source", lambda *_: None)
+        code = Main(Loader(), config_filenames=()).run([kitchen.id(name) for name in selected])
+    names = kitchen.ids(kitchen.session(runs=False))
+    times = re.compile(r"\d+\.\d+ s|\"(seconds|timestamp)\": [^,}]+")
+    return code, times.sub("", out.getvalue()), times.sub("", err.getvalue()), kitchen.called, tuple(names)
 
 
 @pytest.mark.parametrize("seed", range(8))

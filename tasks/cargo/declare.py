@@ -8,7 +8,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from ...provenance.config.keys import CargoTool
+from ...provenance.config import CargoTool
 from ...provenance.errors import ToolError, UnreadableError
 from ..builder import Declared
 from ..freshness.inputs import Kind, Meter, key

@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...provenance.config.template import Proposed, Standing
+from ...provenance.config.starter import Proposed, Standing
 from ...provenance.errors import ToolError
 from .bake import bake_files, read_bake
 from .seen import dockerfiles, named
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ...provenance.config.entry import Value
+    from ...provenance.config.schema import Value
     from .bake import Target
     from .seen import Dockerfile
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, assert_never
 
-from .model import SCHEMA_URL, Config, all_keys
+from .model import Config, all_keys
 from .schema import (
     ANY,
     Choice,
@@ -28,7 +28,7 @@ from .schema import (
     Value,
     keys,
 )
-from .starter import assignments, rendered
+from .starter import SCHEMA_URL, assignments, rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 from ..sbom.party import Party
 from . import schema
 from .schema import (
-    ANY,
     Choice,
-    Flag,
     Key,
     NamedTables,
     Repeats,
     Table,
     Text,
     Texts,
+    array,
+    flag,
+    optional,
     required,
     setting,
     table,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "provenance.toml"
-SCHEMA_URL = "https://github.com/doit-provenance/doit-provenance/raw/main/docs/provenance.schema.json"
-"""Where the JSON Schema is published."""
 
 
 class CargoTool(StrEnum):
@@ -59,36 +58,28 @@ class _Supplier:
     """`[project.supplier]`, which the program has as a `Party`."""
 
     name: str = field(metadata=required(Text(), "The name of the organisation or person.", example="Example GmbH"))
-    email: str | None = setting(
-        schema.EMAIL,
-        "Where questions about the SBOMs go.",
-        default=None,
-        absent="none is named",
-        example="security@example.com",
+    email: str | None = optional(
+        schema.EMAIL, "Where questions about the SBOMs go.", absent="none is named", example="security@example.com"
     )
-    url: str | None = setting(
-        schema.WEB_URL, "The supplier's page.", default=None, absent="none is named", example="https://example.com"
+    url: str | None = optional(
+        schema.WEB_URL, "The supplier's page.", absent="none is named", example="https://example.com"
     )
-    person: bool = setting(
-        Flag(), "Whether the supplier is a person. SPDX tells persons from organisations.", default=False, example=True
-    )
+    person: bool = flag("Whether the supplier is a person. SPDX tells persons from organisations.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """`[project]`. `None`: not configured, to be derived from the repository."""
 
-    name: str | None = setting(
+    name: str | None = optional(
         Text(),
         "The project's name, as SBOMs give it.",
-        default=None,
         absent="the last part of `project.source`, else the name of the workspace's folder",
         example="wasmcloud",
     )
-    source: str | None = setting(
+    source: str | None = optional(
         schema.REPOSITORY_URL,
         "Where the source is published; provenance names the source commit by it.",
-        default=None,
         absent="the git remote, without the credentials that it may hold",
         example="https://github.com/wasmCloud/wasmCloud",
     )
@@ -111,15 +102,11 @@ class FeatureSet:
     """`[cargo.feature-sets.NAME]`: binaries built once more, as `BINARY+NAME`, with these features alone."""
 
     name: str
-    features: tuple[str, ...] = setting(
-        Texts(schema.FEATURE), "As `cargo.features`, for this set.", default=(), example=("fips",)
-    )
-    all_features: bool = setting(Flag(), "As `cargo.all-features`, for this set.", default=False, example=True)
-    no_default_features: bool = setting(
-        Flag(), "As `cargo.no-default-features`, for this set.", default=False, example=True
-    )
-    include: tuple[str, ...] = setting(
-        Texts(schema.BINARY_GLOB),
+    features: tuple[str, ...] = array(schema.FEATURE, "As `cargo.features`, for this set.", example=("fips",))
+    all_features: bool = flag("As `cargo.all-features`, for this set.")
+    no_default_features: bool = flag("As `cargo.no-default-features`, for this set.")
+    include: tuple[str, ...] = array(
+        schema.BINARY_GLOB,
         "The binaries to build with this set, as globs over the names of those that `[cargo]` selects.",
         default=("*",),
         example=("wash",),
@@ -130,30 +117,26 @@ class FeatureSet:
 class Cargo:
     """`[cargo]`. Feature sets are in the order of the file; paths never lead out of the workspace."""
 
-    manifests: tuple[str, ...] = setting(
-        Texts(schema.MANIFEST_GLOB),
+    manifests: tuple[str, ...] = array(
+        schema.MANIFEST_GLOB,
         "The workspaces' manifests, as globs from the root; `**` stands for any number of folders. "
         "An empty array turns cargo off.",
         default=("Cargo.toml",),
         absent="the one at the root, if there is one",
         example=("rust/Cargo.toml", "tools/*/Cargo.toml"),
     )
-    include: tuple[str, ...] = setting(
-        Texts(schema.BINARY_GLOB),
+    include: tuple[str, ...] = array(
+        schema.BINARY_GLOB,
         "The binaries to ship, as globs over their names as cargo has them.",
         default=("*",),
         example=("wash", "*-provider"),
     )
-    exclude: tuple[str, ...] = setting(
-        Texts(schema.BINARY_GLOB),
-        "The binaries not to ship, likewise; wins over `cargo.include`.",
-        default=(),
-        example=("*-test-helper",),
+    exclude: tuple[str, ...] = array(
+        schema.BINARY_GLOB, "The binaries not to ship, likewise; wins over `cargo.include`.", example=("*-test-helper",)
     )
-    targets: tuple[str, ...] = setting(
-        Texts(schema.TARGET),
+    targets: tuple[str, ...] = array(
+        schema.TARGET,
         "The target triples to build for; with `cargo-zigbuild` a glibc version may follow, as in `….2.17`.",
-        default=(),
         absent="the host's",
         example=("x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"),
     )
@@ -161,21 +144,13 @@ class Cargo:
     tool: CargoTool = setting(
         Choice(CargoTool), "The program that builds.", default=CargoTool.CARGO, example="cargo-zigbuild"
     )
-    features: tuple[str, ...] = setting(
-        Texts(schema.FEATURE),
+    features: tuple[str, ...] = array(
+        schema.FEATURE,
         "Features to build with, as `cargo build --features` takes them (`FEATURE` or `PACKAGE/FEATURE`).",
-        default=(),
         example=("tls", "wash/otel"),
     )
-    all_features: bool = setting(
-        Flag(), "Build with all features, as `cargo build --all-features`.", default=False, example=True
-    )
-    no_default_features: bool = setting(
-        Flag(),
-        "Build without the default features, as `cargo build --no-default-features`.",
-        default=False,
-        example=True,
-    )
+    all_features: bool = flag("Build with all features, as `cargo build --all-features`.")
+    no_default_features: bool = flag("Build without the default features, as `cargo build --no-default-features`.")
     rename: Mapping[str, str] = text_map(
         schema.BINARY_SELECTOR,
         schema.ARTIFACT_NAME,
@@ -215,10 +190,9 @@ class Command:
             example=("pyproject.toml", "src/**"),
         )
     )
-    exclude: tuple[str, ...] = setting(
-        Texts(schema.INPUT_PATTERN),
+    exclude: tuple[str, ...] = array(
+        schema.INPUT_PATTERN,
         "Files that are no inputs, likewise; wins over `inputs`. Name here what the command itself writes there.",
-        default=(),
         example=("src/*.egg-info/**",),
     )
     outputs: tuple[str, ...] = field(
@@ -230,24 +204,21 @@ class Command:
             example=("dist/*.whl",),
         )
     )
-    artifacts: tuple[str, ...] = setting(
-        Texts(schema.ARTIFACT_ID),
+    artifacts: tuple[str, ...] = array(
+        schema.ARTIFACT_ID,
         "Artifacts of this workspace that go into what it makes, by their ids; without `@PLATFORM` on all their "
         "platforms. They are built before it, and it runs again when one of them has another digest.",
-        default=(),
         example=("cargo:wash",),
     )
-    environment: tuple[str, ...] = setting(
-        Texts(schema.VARIABLE),
+    environment: tuple[str, ...] = array(
+        schema.VARIABLE,
         "Environment variables that can change what it makes: it runs again when one of them changes. It gets all "
         "others too, but for those of signing.",
-        default=(),
         example=("SOURCE_DATE_EPOCH",),
     )
-    platform: str | None = setting(
+    platform: str | None = optional(
         schema.PLATFORM,
         "What its artifacts are for, in the words of OCI images; `any` for what runs everywhere.",
-        default=None,
         absent="the machine's own, as `linux/amd64`",
         example="any",
     )
@@ -265,17 +236,15 @@ class Docker:
         default=".",
         example="images/wash",
     )
-    dockerfile: str | None = setting(
+    dockerfile: str | None = optional(
         schema.DOCKERFILE_PATH,
         "The Dockerfile, from the workspace's root.",
-        default=None,
         absent="`Dockerfile` in the context",
         example="images/wash/Dockerfile",
     )
-    platforms: tuple[str, ...] = setting(
-        Texts(schema.IMAGE_PLATFORM),
+    platforms: tuple[str, ...] = array(
+        schema.IMAGE_PLATFORM,
         "The platforms to build for.",
-        default=(),
         absent="Linux on the machine's own processor, as `linux/amd64`",
         example=("linux/amd64", "linux/arm64"),
     )
@@ -286,14 +255,11 @@ class Docker:
         absent="the Dockerfile's own defaults",
         example={"VERSION": "1.2"},
     )
-    target: str | None = setting(
-        schema.STAGE, "The stage to build.", default=None, absent="the last one", example="runtime"
-    )
-    secrets: tuple[str, ...] = setting(
-        Texts(schema.SECRET),
+    target: str | None = optional(schema.STAGE, "The stage to build.", absent="the last one", example="runtime")
+    secrets: tuple[str, ...] = array(
+        schema.SECRET,
         "Secrets for `RUN --mount=type=secret`, in the words of `docker buildx build --secret`: from a variable or "
         "from a file. Their ids are published, and nothing else of them; that one changed builds nothing anew.",
-        default=(),
         example=("id=token,env=TOKEN", "id=npmrc,src=.npmrc"),
     )
     contexts: Mapping[str, str] = text_map(
@@ -304,12 +270,11 @@ class Docker:
         absent="there are none",
         example={"assets": "web/assets"},
     )
-    artifacts: tuple[str, ...] = setting(
-        Texts(schema.ARTIFACT_ID),
+    artifacts: tuple[str, ...] = array(
+        schema.ARTIFACT_ID,
         "Artifacts of this workspace to put into the context, at its root under their files' names, so that "
         "`COPY FILE /` gets them. Of one that is named without a platform, each image gets what was built for its "
         "own; what is for `any` platform goes into all. They are built before it.",
-        default=(),
         example=("cargo:wash",),
     )
     annotations: Mapping[str, str] = text_map(
@@ -319,12 +284,9 @@ class Docker:
         absent="those that follow from labels and git",
         example={"org.opencontainers.image.vendor": "Example GmbH"},
     )
-    pull: bool = setting(
-        Flag(),
+    pull: bool = flag(
         "Look in every run whether a tag of a base image has moved. Else that is looked up only when something is "
-        "built; until then the digests of the last build count.",
-        default=False,
-        example=True,
+        "built; until then the digests of the last build count."
     )
 
 
@@ -333,26 +295,23 @@ class Oci:
     """`[oci.NAME]`: an image that something else has made. Either `source` or `artifact` is set."""
 
     name: str
-    source: str | None = setting(
+    source: str | None = optional(
         schema.IMAGE_SOURCE,
         "Where the image is: an archive (`docker-archive:PATH` or `oci-archive:PATH`, compressed or not), an image "
         "layout (`oci:PATH`), the docker engine (`docker-daemon:NAME`) or a registry (`docker://REFERENCE`). Paths "
         "are from the workspace's root; links are followed, as to what `nix build` leaves.",
-        default=None,
         absent="`artifact` says it",
         example="docker-archive:result",
     )
-    artifact: str | None = setting(
+    artifact: str | None = optional(
         schema.ARTIFACT_ID,
         "An artifact of this workspace that is such an archive, instead of `source`. It is built before.",
-        default=None,
         absent="`source` says it",
         example="command:image",
     )
-    platforms: tuple[str, ...] = setting(
-        Texts(schema.IMAGE_PLATFORM),
+    platforms: tuple[str, ...] = array(
+        schema.IMAGE_PLATFORM,
         "The platforms of the image. What the source holds beyond these, or not of them, is an error.",
-        default=(),
         absent="Linux on the machine's own processor, as `linux/amd64`",
         example=("linux/amd64", "linux/arm64"),
     )
@@ -364,12 +323,9 @@ class Oci:
         absent="those that follow from labels and git",
         example={"org.opencontainers.image.licenses": "Apache-2.0"},
     )
-    pull: bool = setting(
-        Flag(),
+    pull: bool = flag(
         "Look in every run whether the engine or the registry has another image under that name. Else that is "
-        "looked up only when something is built; until then the digest of the last build counts.",
-        default=False,
-        example=True,
+        "looked up only when something is built; until then the digest of the last build counts."
     )
 
 
@@ -377,18 +333,14 @@ class Oci:
 class Nix:
     """`[nix]`. Without packages and without a file nothing ships; paths never lead out of the workspace."""
 
-    packages: tuple[str, ...] = setting(
-        Texts(schema.PACKAGE_GLOB),
+    packages: tuple[str, ...] = array(
+        schema.PACKAGE_GLOB,
         "The packages of the flake that ship: globs over the names in its `packages.SYSTEM`.",
-        default=(),
         absent="none",
         example=("wash", "wash-oci-*"),
     )
-    exclude: tuple[str, ...] = setting(
-        Texts(schema.PACKAGE_GLOB),
-        "Packages that do not ship, though `nix.packages` matches them.",
-        default=(),
-        example=("*-debug",),
+    exclude: tuple[str, ...] = array(
+        schema.PACKAGE_GLOB, "Packages that do not ship, though `nix.packages` matches them.", example=("*-debug",)
     )
     flake: str = setting(
         schema.NIX_FOLDER,
@@ -396,61 +348,47 @@ class Nix:
         default=".",
         example="nix",
     )
-    systems: tuple[str, ...] = setting(
-        Texts(schema.SYSTEM),
+    systems: tuple[str, ...] = array(
+        schema.SYSTEM,
         "The systems to build for. For others than the machine's own, Nix needs a remote builder or an emulator.",
-        default=(),
         absent="the machine's own",
         example=("x86_64-linux", "aarch64-linux"),
     )
-    file: str | None = setting(
+    file: str | None = optional(
         schema.NIX_FILE,
         "An expression that is no flake, from the workspace's root; `nix.attributes` says what of it ships. It is "
         "evaluated in every run, as nobody knows what it reads.",
-        default=None,
         absent="there is none",
         example="default.nix",
     )
-    attributes: tuple[str, ...] = setting(
-        Texts(schema.ATTRIBUTE),
+    attributes: tuple[str, ...] = array(
+        schema.ATTRIBUTE,
         "What ships of `nix.file`: paths of attributes, each of which is a derivation.",
-        default=(),
         example=("wash",),
     )
-    files: tuple[str, ...] = setting(
-        Texts(schema.PACKAGE_FILE),
+    files: tuple[str, ...] = array(
+        schema.PACKAGE_FILE,
         "Which files of an output ship, as `PACKAGE/PATH`. Both may have wildcards; each entry has to match one "
         "file of each package.",
-        default=(),
         absent="the output itself if it is a file, else the one file in its `bin`",
         example=("wash/bin/wash", "wash/bin/wadm"),
     )
-    images: tuple[str, ...] = setting(
-        Texts(schema.PACKAGE_GLOB),
+    images: tuple[str, ...] = array(
+        schema.PACKAGE_GLOB,
         "The packages that are images: archives as `dockerTools.buildImage` makes them, OCI archives, or OCI "
         "image layouts. They become OCI images, as those of other builders.",
-        default=(),
         example=("wash-oci-*",),
     )
-    rebuild: bool = setting(
-        Flag(),
+    rebuild: bool = flag(
         "Take no package on trust: one that Nix would copy from a binary cache, or finds in its store, is built "
-        "again here and has to come out equal, bit by bit. What packages are built from is taken as before.",
-        default=False,
-        example=True,
+        "again here and has to come out equal, bit by bit. What packages are built from is taken as before."
     )
-    build_inventory: bool = setting(
-        Flag(),
-        "List in inventories what the build used, too: the closure of the derivation, as build tools.",
-        default=False,
-        example=True,
+    build_inventory: bool = flag(
+        "List in inventories what the build used, too: the closure of the derivation, as build tools."
     )
-    experimental_features: bool = setting(
-        Flag(),
+    experimental_features: bool = flag(
         "Pass `--extra-experimental-features 'nix-command flakes'` to Nix, where its own configuration does not "
-        "enable them.",
-        default=False,
-        example=True,
+        "enable them."
     )
 
     @property
@@ -560,19 +498,3 @@ class Config:
 def all_keys() -> dict[str, Key]:
     """Return every key by its path, tables included, in the order of the declarations."""
     return {key.path: key for key in walk(Config)}
-
-
-def definition(setting: str) -> Key:
-    """Return the key that declares `setting`, whose path may have names that the user gave.
-
-    Raises:
-        KeyError: there is no such setting.
-    """
-    declared = all_keys()
-    path = ""
-    for part in setting.split("."):
-        inside = f"{path}.{part}" if path else part
-        path = inside if inside in declared else f"{path}.{ANY}"
-    if path not in declared:
-        raise KeyError(setting)
-    return declared[path]

@@ -229,6 +229,23 @@ def setting(kind: Kind, doc: str, *, default: _T, absent: str = "", example: Val
     return field(default=default, metadata={"key": Key(kind=kind, doc=doc, absent=absent, example=example)})
 
 
+def optional(kind: Text, doc: str, *, absent: str, example: str) -> str | None:
+    """Declare a text that may be missing, without a default."""
+    return setting(kind, doc, default=None, absent=absent, example=example)
+
+
+def array(
+    item: Text, doc: str, *, default: tuple[str, ...] = (), absent: str = "", example: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Declare an array of texts that may be missing."""
+    return setting(Texts(item), doc, default=default, absent=absent, example=example)
+
+
+def flag(doc: str) -> bool:
+    """Declare a flag that is off by default."""
+    return setting(Flag(), doc, default=False, example=True)
+
+
 def text_map(name: Text, value: Text, doc: str, *, absent: str, example: Mapping[str, str]) -> Mapping[str, str]:
     """Declare a table of texts; empty by default."""
     declared = Key(kind=TextMap(name, value), doc=doc, absent=absent, example=example)

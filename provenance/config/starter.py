@@ -12,9 +12,11 @@ from enum import StrEnum
 
 from ..errors import ConfigError, quoted
 from .errors import mistakes
-from .model import FILE, SCHEMA_URL, all_keys, definition
+from .model import FILE, all_keys
 from .schema import ANY, Key, NamedTables, Presence, Table, Value
 
+SCHEMA_URL = "https://github.com/doit-provenance/doit-provenance/raw/main/docs/provenance.schema.json"
+"""Where the JSON Schema is published."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 _WIDTH = 88
 _HEAD = f"""\
@@ -115,7 +117,7 @@ def _table(proposed: Proposed) -> Iterator[str]:
     mark = "" if proposed.standing is Standing.SET else "#"
     yield from _comment(proposed.seen)
     for setting, value in proposed.settings.items():
-        key = definition(f"{proposed.parent}.{ANY}.{setting}")
+        key = _definition(f"{proposed.parent}.{ANY}.{setting}")
         yield from (f"{mark}{line}" for line in assignments(key, value, name=proposed.name))
 
 
@@ -177,6 +179,22 @@ def _names(key: Key, name: str | None) -> Sequence[str]:
     parts = key.path.split(".")
     for index, part in enumerate(parts):
         if part == ANY:
-            named = definition(".".join(parts[:index])).kind
+            named = _definition(".".join(parts[:index])).kind
             parts[index] = name or (named.example if isinstance(named, NamedTables) else part)
     return parts[1:]
+
+
+def _definition(setting: str) -> Key:
+    """Return the key that declares `setting`, whose path may have names that the user gave.
+
+    Raises:
+        KeyError: there is no such setting.
+    """
+    declared = all_keys()
+    path = ""
+    for part in setting.split("."):
+        inside = f"{path}.{part}" if path else part
+        path = inside if inside in declared else f"{path}.{ANY}"
+    if path not in declared:
+        raise KeyError(setting)
+    return declared[path]

@@ -1,16 +1,15 @@
-"""Write what the definitions say anew into the docs: `python -m doit_provenance.provenance.config DOCS`."""
+"""`python -m doit_provenance.provenance.config DOCS`: write the JSON Schema and the reference from the declarations."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from .json_schema import to_json
-from .reference import with_reference
+from .docs import to_json, with_reference
 
 
 def main() -> None:
-    """Write `provenance.schema.json` and the reference in `configuration.md` of the folder that was named."""
+    """Write `provenance.schema.json` and the reference in `configuration.md` into the given folder."""
     parser = argparse.ArgumentParser(prog="python -m doit_provenance.provenance.config", description=__doc__)
     parser.add_argument("docs", type=Path, metavar="DOCS", help="the docs folder of a checkout")
     docs: Path = parser.parse_args().docs

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...provenance.config.keys import CargoTool
+from ...provenance.config import CargoTool
 from ...provenance.errors import ToolError, UnreadableError
 from ..builder import Declared
 from ..freshness.inputs import ABSENT, Kind, Known, Meter, key, measure_file

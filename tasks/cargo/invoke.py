@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...provenance.config.keys import CargoTool
+from ...provenance.config import CargoTool
 from ...provenance.errors import BuildError, ToolError
 from ...provenance.json import JSONValue, read_json
 from ...provenance.process import clean_environment, lines

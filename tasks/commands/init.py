@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...provenance import config
 from ...provenance.config import FILE
-from ...provenance.config.template import Standing, starter
+from ...provenance.config.starter import Standing, starter
 from ...provenance.errors import ProvenanceError, StoreError
 from ..graph import BUILDERS, open_session
 from ..images.docker.dockerfile_discovery import propose_images

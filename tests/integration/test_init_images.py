@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.config import parse
-from doit_provenance.provenance.config.template import starter
+from doit_provenance.provenance.config.starter import starter
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.images.docker.bake import read_bake
 from doit_provenance.tasks.images.docker.dockerfile_discovery import propose_images

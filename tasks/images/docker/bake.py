@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ....provenance.config.entry import Value
+    from ....provenance.config.schema import Value
 
 FILES = ("docker-bake.json", "docker-bake.hcl", "docker-bake.override.json", "docker-bake.override.hcl")
 """Read by `docker buildx bake` by default, in its order; compose files, which it reads too, describe what is run."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from ....provenance.config.template import Proposed, Standing
+from ....provenance.config.starter import Proposed, Standing
 from ....provenance.errors import ToolError
 from ....provenance.process import capture, clean_environment
 from .bake import bake_files, read_bake
@@ -19,7 +19,7 @@ from .bake import bake_files, read_bake
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ....provenance.config.entry import Value
+    from ....provenance.config.schema import Value
     from .bake import Target
 
 _NAMES = ("Dockerfile", "Containerfile")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.config import load
-from doit_provenance.provenance.config.template import starter
+from doit_provenance.provenance.config.starter import starter
 from doit_provenance.provenance.errors import ToolError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.config import parse
-from doit_provenance.provenance.config.template import Standing, starter
+from doit_provenance.provenance.config.starter import Standing, starter
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.images.docker import dockerfile_discovery
 from doit_provenance.tasks.images.docker.bake import Target

@@ -1,34 +1,35 @@
-"""The starter `provenance.toml` that `doit init` writes: every key, commented, with what was found filled in."""
+"""The starter `provenance.toml` that `doit init` writes: every key, commented out, with discovered values filled in."""
 
 from __future__ import annotations
 
+import json
+import re
 import textwrap
 import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, quoted
-from .check import mistakes
-from .entry import ANY, Key, Presence, Value
-from .json_schema import URL
-from .keys import FILE, KEYS, definition
-from .kinds import NamedTables, Table
-from .toml_text import assignments
+from .errors import mistakes
+from .model import FILE, all_keys
+from .schema import ANY, Key, NamedTables, Presence, Table, Value
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
+SCHEMA_URL = "https://github.com/doit-provenance/doit-provenance/raw/main/docs/provenance.schema.json"
+"""Where the JSON Schema is published."""
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 _WIDTH = 88
 _HEAD = f"""\
-#:schema {URL}
+#:schema {SCHEMA_URL}
 
 # What doit-provenance builds here, and how it is signed. Each setting stands at its default,
 # or at an example where that is nothing; take away the `#` right before one to set it.
 """
 
-_PLACES = frozenset(key.path for key in KEYS if ANY not in key.path.split("."))
-_SETTINGS = frozenset(key.path for key in KEYS if not isinstance(key.kind, Table | NamedTables)) & _PLACES
+_PLACES = frozenset(path for path in all_keys() if ANY not in path.split("."))
+_SETTINGS = (
+    frozenset(key.path for key in all_keys().values() if not isinstance(key.kind, Table | NamedTables)) & _PLACES
+)
 
 
 class Standing(StrEnum):
@@ -83,7 +84,7 @@ def starter(
         raise KeyError(*sorted(unknown))
     entries = [
         entry
-        for key in KEYS
+        for key in all_keys().values()
         for entry in (
             "\n".join(_entry(key, found.get(key.path), notes.get(key.path, ()))),
             *("\n".join(_table(one)) for one in proposed if one.parent == key.path),
@@ -116,7 +117,7 @@ def _table(proposed: Proposed) -> Iterator[str]:
     mark = "" if proposed.standing is Standing.SET else "#"
     yield from _comment(proposed.seen)
     for setting, value in proposed.settings.items():
-        key = definition(f"{proposed.parent}.{ANY}.{setting}")
+        key = _definition(f"{proposed.parent}.{ANY}.{setting}")
         yield from (f"{mark}{line}" for line in assignments(key, value, name=proposed.name))
 
 
@@ -135,3 +136,65 @@ def _shown(key: Key) -> Value:
         if value not in (None, ()):
             return value
     raise ValueError(f"{key.path} has neither a default nor an example to show")
+
+
+def rendered(value: Value) -> str:
+    """Return `value` on one line."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped too.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case tuple():
+            return f"[{', '.join(rendered(item) for item in value)}]"
+        case Mapping():
+            return f"{{ {', '.join(f'{_dotted(name)} = {rendered(item)}' for name, item in value.items())} }}"
+
+
+def _dotted(*names: str) -> str:
+    """Return the key that has these parts, each quoted where TOML needs it."""
+    return ".".join(name if _BARE_KEY.match(name) else rendered(name) for name in names)
+
+
+def assignments(key: Key, value: Value, *, name: str | None = None) -> Iterator[str]:
+    """Yield the lines that set `key` to `value` below the header of its top-level table.
+
+    Each line stands for itself: a dotted key keeps its meaning when the lines around it are commented out.
+
+    Args:
+        key: what is set.
+        value: what to.
+        name: the user's own, where the key is in a table that the user names; `None`: an example.
+    """
+    names = _names(key, name)
+    if isinstance(value, Mapping):
+        yield from (f"{_dotted(*names, name)} = {rendered(item)}" for name, item in value.items())
+    else:
+        yield f"{_dotted(*names)} = {rendered(value)}"
+
+
+def _names(key: Key, name: str | None) -> Sequence[str]:
+    """Return the parts of the key's path below its top-level table, with a name where the user gives it."""
+    parts = key.path.split(".")
+    for index, part in enumerate(parts):
+        if part == ANY:
+            named = _definition(".".join(parts[:index])).kind
+            parts[index] = name or (named.example if isinstance(named, NamedTables) else part)
+    return parts[1:]
+
+
+def _definition(setting: str) -> Key:
+    """Return the key that declares `setting`, whose path may have names that the user gave.
+
+    Raises:
+        KeyError: there is no such setting.
+    """
+    declared = all_keys()
+    path = ""
+    for part in setting.split("."):
+        inside = f"{path}.{part}" if path else part
+        path = inside if inside in declared else f"{path}.{ANY}"
+    if path not in declared:
+        raise KeyError(setting)
+    return declared[path]

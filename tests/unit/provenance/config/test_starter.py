@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.config import parse
-from doit_provenance.provenance.config.entry import ANY
-from doit_provenance.provenance.config.keys import KEYS
-from doit_provenance.provenance.config.kinds import NamedTables, Table
-from doit_provenance.provenance.config.template import starter
+from doit_provenance.provenance.config.model import all_keys
+from doit_provenance.provenance.config.schema import ANY, NamedTables, Table
+from doit_provenance.provenance.config.starter import starter
 from doit_provenance.provenance.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def test_it_reads_as_the_defaults() -> None:
 
 def test_it_shows_every_key() -> None:
     """Each key that can be set stands there, commented out."""
-    leaves = [key for key in KEYS if not isinstance(key.kind, Table | NamedTables)]
+    leaves = [key for key in all_keys().values() if not isinstance(key.kind, Table | NamedTables)]
     assert len(commented(starter())) == len(leaves)
     for key in leaves:
         assert key.path.split(".")[-1] in starter()
@@ -63,7 +62,7 @@ def test_all_of_it_can_be_taken() -> None:
     assert set(_settings(tomllib.loads(text))) == ALL
 
 
-ALL = {key.path for key in KEYS if not isinstance(key.kind, Table | NamedTables)}
+ALL = {key.path for key in all_keys().values() if not isinstance(key.kind, Table | NamedTables)}
 
 
 def _settings(table: Mapping[str, object], at: str = "") -> Iterator[str]:

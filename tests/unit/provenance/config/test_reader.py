@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from doit_provenance.provenance.config import FILE, CargoTool, Command, Config, SigningMode, load, parse
-from doit_provenance.provenance.config.check import mistakes as found_mistakes
+from doit_provenance.provenance.config.errors import mistakes as found_mistakes
 from doit_provenance.provenance.config.reader import LIMIT
 from doit_provenance.provenance.errors import ConfigError
 from doit_provenance.provenance.sbom.party import Party

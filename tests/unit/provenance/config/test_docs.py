@@ -16,19 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.config import parse
-from doit_provenance.provenance.config.check import mistakes
-from doit_provenance.provenance.config.entry import ANY
-from doit_provenance.provenance.config.json_schema import schema, to_json
-from doit_provenance.provenance.config.keys import KEYS
-from doit_provenance.provenance.config.reference import BEGIN, END, with_reference
-from doit_provenance.provenance.config.template import starter
-from doit_provenance.provenance.config.toml_text import assignments, rendered
+from doit_provenance.provenance.config.docs import BEGIN, END, schema, to_json, with_reference
+from doit_provenance.provenance.config.errors import mistakes
+from doit_provenance.provenance.config.model import all_keys
+from doit_provenance.provenance.config.schema import ANY
+from doit_provenance.provenance.config.starter import assignments, rendered, starter
 from doit_provenance.provenance.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 VALIDATOR = jsonschema.Draft7Validator(schema())
 
 TEXTS = st.one_of(
@@ -72,7 +70,10 @@ SCALARS = st.one_of(
 )
 NAMES = st.one_of(
     st.sampled_from(
-        sorted({part for key in KEYS for part in key.path.split(".")} | {"fips", "wash/wash", "profil", "wheel"})
+        sorted(
+            {part for key in all_keys().values() for part in key.path.split(".")}
+            | {"fips", "wash/wash", "profil", "wheel"}
+        )
     ),
     TEXTS,
 )
@@ -96,7 +97,7 @@ def _near(path: str) -> st.SearchStrategy[dict[str, object]]:
 
 
 DOCUMENTS = st.one_of(
-    st.dictionaries(NAMES, VALUES, max_size=4), st.sampled_from([k.path for k in KEYS]).flatmap(_near)
+    st.dictionaries(NAMES, VALUES, max_size=4), st.sampled_from([k.path for k in all_keys().values()]).flatmap(_near)
 )
 
 
@@ -129,7 +130,7 @@ def test_schema_is_valid_itself() -> None:
 
 def test_examples_and_defaults_are_taken() -> None:
     """Whatever the definitions show to people is taken, by the reader and by editors."""
-    for key in KEYS:
+    for key in all_keys().values():
         for value in (key.default, key.example):
             if value is not None:
                 text = f"[{key.path.partition('.')[0]}]\n" + "\n".join(assignments(key, value))
@@ -176,7 +177,7 @@ def test_files_in_docs_are_those_of_the_definitions() -> None:
     assert (DOCS / "provenance.schema.json").read_text(encoding="utf-8") == to_json()
     page = (DOCS / "configuration.md").read_text(encoding="utf-8")
     assert with_reference(page) == page
-    for key in KEYS:
+    for key in all_keys().values():
         assert f"`{key.path}`" in page or f"`[{key.path}]`" in page or f"`[{key.path}.{ANY}]`" in page
 
 

@@ -1,4 +1,4 @@
-"""Cargo's formats: `Cargo.lock` and package ids, and components made of them and of manifests."""
+"""Cargo's formats, `Cargo.lock` and package ids, and crates as components."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOCK_LIMIT = 64 << 20
 """Bytes of a lock file that are read."""
 _BROKEN = (ValueError, RecursionError)
-"""What tomllib and decoding raise for what is no TOML, or is nested too deeply."""
+"""Raised by tomllib and decoding for malformed or too deeply nested TOML."""
 _DEFAULT_REGISTRY = "https://github.com/rust-lang/crates.io-index"
 _DEFAULT_REGISTRIES = frozenset({f"registry+{_DEFAULT_REGISTRY}", "sparse+https://index.crates.io/"})
 _DEFAULT_SUPPLIER = Party(name="crates.io")
@@ -36,7 +36,7 @@ _GROUP = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageId:
-    """What names one package in a dependency graph.
+    """The identity of a package in a dependency graph.
 
     Attributes:
         source: as in `Cargo.lock`, without a git commit (`registry+…`, `git+…?rev=…`, `sparse+…`); `None`: a path.
@@ -136,7 +136,7 @@ def package_url(package: PackageId, locked: Locked | None, project_source: str |
     return PackageURL(type=kind, name=package.name, version=package.version, qualifiers=qualifiers).to_string()
 
 
-def component(  # noqa: PLR0913 - each is a fact of its own
+def component(  # noqa: PLR0913 - independent facts
     package: PackageId,
     *,
     ref: str,
@@ -147,7 +147,7 @@ def component(  # noqa: PLR0913 - each is a fact of its own
     locked: Locked | None,
     project: Party,
 ) -> Component:
-    """Return one crate as a component. `table` is its `[package]` table, `project` who ships path packages."""
+    """Return a crate as a component; `table` is its `[package]` table, `project` the supplier of path packages."""
     licence = _text(table.get("license"))
     properties = {"cargo:source": _source_word(package)}
     if features:
@@ -212,7 +212,7 @@ def _supplier(package: PackageId, project: Party) -> Party:
         return _DEFAULT_SUPPLIER
     address = _published(package.source.partition("+")[2].partition("?")[0])
     if address is None:
-        return project  # a repository or registry on the disk of whoever builds
+        return project  # a repository or registry on the local disk
     return Party(name=address.partition("://")[2].rpartition("@")[2].rstrip("/"))
 
 

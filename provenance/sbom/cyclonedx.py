@@ -34,8 +34,8 @@ _URI = re.compile(
 )
 _REPOSITORIES = ("git+", "hg+", "svn+", "bzr+")
 
-# BSI TR-03183-2, 5.2.2: a linked program is no archive, and what went into it can't be told apart any more. A builder
-# that ships something else says so in the properties of its subject.
+# BSI TR-03183-2, 5.2.2: a linked program is not an archive, and its parts can't be separated again. Builders of other
+# kinds of artifacts override this in the properties of the subject.
 _BSI_OF_PROGRAMS = {
     "bsi:component:executable": "executable",
     "bsi:component:archive": "no archive",
@@ -99,7 +99,7 @@ def _component(part: Component, hashes: Mapping[str, str]) -> dict[str, JSONDocu
 
 
 def _scope(role: Role) -> str | None:
-    """Return what CycloneDX calls the scope: whether the component is needed when the artifact runs.
+    """Return the scope (CycloneDX): whether the component is needed when the artifact runs.
 
     Build tools are `excluded`: they document use other than at run time and can't be reached by a call there. Shared
     libraries are `required`, though they are not in the artifact: the property `doit-provenance:role` says which are.
@@ -119,7 +119,7 @@ def _hashes(hashes: Mapping[str, str]) -> list[JSONDocument] | None:
 
 
 def _licences(part: Component) -> list[JSONDocument] | None:
-    """Return what the makers declare, always as an expression (BSI TR-03183-2, 8.2): a single id is one too."""
+    """Return the declared licence, always as an expression (BSI TR-03183-2, 8.2), even if it is a single id."""
     expression = licence.normalise(part.licence) if part.licence else None
     return [{"expression": expression, "acknowledgement": "declared"}] if expression else None
 
@@ -171,7 +171,7 @@ def _compositions(inventory: Inventory) -> Iterator[JSONDocument]:
     """Yield how complete the lists are: of what is in the artifact as claimed, of the rest nothing is claimed."""
     inside = [inventory.subject.ref, *(part.ref for part in inventory.of_role(Role.LINKED))]
     yield {"aggregate": inventory.completeness.value, "assemblies": [inventory.subject.ref], "dependencies": inside}
-    # What a contained package was linked from is not known, though it is known to be there.
+    # Contained packages are known, but not what they were linked from.
     others = {Role.CONTAINED, Role.DYNAMIC, Role.BUILD, Role.INPUT}
     outside = [part.ref for part in inventory.components if part.role in others]
     if outside:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REFERENCE = "LicenseRef-doit-provenance-"
-"""What our own references start with: who named the licence is part of the name (BSI TR-03183-2, 6.1)."""
+"""Prefix of our own references, which includes who named the licence (BSI TR-03183-2, 6.1)."""
 
 _OR_LATER = f"{REFERENCE}or-later-"
 _LONGEST = 1000
@@ -31,7 +31,7 @@ _LETTER = {
     "WITH": "+",
     "(": "(",
     ")": ")",
-    # Licences and exceptions that nearly all crates are content with.
+    # The licences and exceptions of nearly all crates.
     **dict.fromkeys(("0BSD", "Apache-2.0", "BSD-1-Clause", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0"), "L"),
     **dict.fromkeys(("CC0-1.0", "CDLA-Permissive-2.0", "ISC", "MIT", "MIT-0", "MPL-2.0", "NCSA", "OpenSSL"), "L"),
     **dict.fromkeys(("GPL-2.0-only", "GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later"), "L"),
@@ -63,7 +63,7 @@ _DEPRECATED = {
 
 @lru_cache(maxsize=8192)
 def normalise(text: str) -> str | None:
-    """Return the SPDX licence expression that `text`, a package's declaration of its licence, means.
+    """Return a package's licence declaration as an SPDX licence expression.
 
     Cargo's old `MIT/Apache-2.0` becomes `MIT OR Apache-2.0`; ids and operators get their official spelling; deprecated
     ids become what replaces them; what is on no list becomes a `LicenseRef-`, one for the whole text where it can't be
@@ -77,7 +77,7 @@ def normalise(text: str) -> str | None:
 
 
 def references(expression: str) -> frozenset[str]:
-    """Return the `LicenseRef-` names in a normalised expression; an SPDX document has to explain each."""
+    """Return the `LicenseRef-` names in a normalised expression, which an SPDX document must define."""
     return frozenset(_VALID_REFERENCE.findall(expression))
 
 
@@ -90,7 +90,7 @@ def without_plus(expression: str) -> str:
 
 
 def explain(reference: str) -> str:
-    """Say in a sentence what a `LicenseRef-` of a normalised expression stands for."""
+    """Return a sentence that defines a `LicenseRef-` of a normalised expression."""
     if reference.startswith(_OR_LATER):
         licence = reference.removeprefix(_OR_LATER)
         return f"{licence} or, at the recipient's choice, any later version of that licence ({licence}+)."
@@ -124,13 +124,13 @@ def _parsed(text: str) -> str | None:
 
 
 def _well_formed(text: str) -> bool:
-    """Tell whether operands and operators take turns and parentheses pair up.
+    """Tell whether operands and operators alternate and parentheses are balanced.
 
     The parser answers to what is not so with whatever exception it runs into.
     """
     depth, operand_is_next = 0, True
     for word in _TOKEN.findall(text):
-        # `(` stands before an operand and `)` after one; operators and operands change what is next.
+        # `(` precedes an operand and `)` follows one; operators and operands alternate.
         if operand_is_next != (word == "(" or (word != ")" and word.upper() not in {"AND", "OR", "WITH"})):
             return False
         depth += {"(": 1, ")": -1}.get(word, 0)
@@ -179,7 +179,7 @@ def _reference(text: str) -> str:
     name = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")
     if name == text and len(name) <= _LONGEST_NAME:
         return f"{REFERENCE}{name}"
-    # Two texts that look alike as a name must not become one licence.
+    # Different texts that give the same name must not become one licence.
     digest = digest_bytes(text.encode(errors="replace")).sha256[:8]
     return REFERENCE + "-".join(part for part in (name[:_LONGEST_NAME].rstrip("-."), digest) if part)
 
@@ -196,7 +196,7 @@ def _listed() -> tuple[Mapping[str, str], Mapping[str, str]]:
         (exceptions if symbol.is_exception else licences)[symbol.key.lower()] = symbol.key
     for symbol in symbols:
         for alias in symbol.aliases:
-            # A reference means what its author says, whatever others use the same name for.
+            # A reference is defined by its author, even if others use the same name.
             if not alias.startswith("LicenseRef-"):
                 (exceptions if symbol.is_exception else licences).setdefault(alias.lower(), symbol.key)
     return licences, exceptions

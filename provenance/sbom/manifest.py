@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LIMIT = 8 << 20
 _ANCESTORS = 8
 _BROKEN = (ValueError, RecursionError)
-"""What tomllib and decoding raise for what is no TOML, or is nested too deeply."""
+"""Raised by tomllib and decoding for malformed or too deeply nested TOML."""
 _TABLE = re.compile(r"^\[", re.MULTILINE)
 _PACKAGE = re.compile(r"^\[package\]\s*(?:#.*)?$", re.MULTILINE)
 
@@ -60,8 +60,8 @@ def _package_table(manifest: Path) -> Mapping[str, object]:
     text = read_limited(manifest, _LIMIT).decode("utf-8-sig", errors="replace")
     header = _PACKAGE.search(text)
     if header is not None:
-        # Reading only this table is five times faster than reading the file; where the cut falls into a value, the
-        # rest is no TOML and the file is read whole.
+        # Parsing only this table is five times faster than parsing the file; if the cut is inside a value, the part is
+        # not valid TOML and the whole file is parsed.
         end = _TABLE.search(text, header.end())
         try:
             return tomllib.loads(text[header.end() : end.start() if end else len(text)])
@@ -81,6 +81,6 @@ def _workspace_package(path: Path) -> Mapping[str, object]:
         text = read_limited(path, _LIMIT).decode("utf-8-sig", errors="replace")
         workspace = tomllib.loads(text).get("workspace", {})
     except _BROKEN:
-        return {}  # a folder above that is not part of this build
+        return {}  # a parent folder that is not part of this build
     package = workspace.get("package", {}) if isinstance(workspace, dict) else {}
     return package if isinstance(package, dict) else {}

@@ -1,4 +1,4 @@
-"""Another SBOM that says more of a component: which document, by digest, and what the component is called in it."""
+"""References to a component's own SBOMs: the documents, by digest, and the component's identifier in each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CycloneDXReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """The SBOMs of an artifact, of which the component that has this is a copy.
+    """The SBOMs of an artifact that is a component of another one.
 
     Attributes:
         artifact: its id, as `cargo:wash@x86_64-unknown-linux-gnu`.
@@ -94,7 +94,7 @@ def _of_cyclonedx(data: bytes) -> CycloneDXReference:
 
 
 def to_json(reference: Reference) -> Mapping[str, JSONDocument]:
-    """Return the reference as the inventory has it."""
+    """Return the JSON of a reference in an inventory."""
     spdx, cyclonedx = reference.spdx, reference.cyclonedx
     return {
         "artifact": reference.artifact,
@@ -109,7 +109,7 @@ def to_json(reference: Reference) -> Mapping[str, JSONDocument]:
 
 
 def read_reference(found: JSONObject) -> Reference:
-    """Read what `to_json` gave.
+    """Parse the output of `to_json`.
 
     Raises:
         UnreadableError: it is something else; the message has the path to the offending key.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _NAMESPACE = UUID("f3b7c1f7-8c61-5c0e-9d0c-5f2f6b6f4f23")
 _DOCUMENT = "SPDXRef-DOCUMENT"
 _UNKNOWN = "NOASSERTION"
-_PURPOSE = {kind: kind.name for kind in Kind}  # CycloneDX and SPDX use the same words for those that there are here
+_PURPOSE = {kind: kind.name for kind in Kind}  # CycloneDX and SPDX have the same names for these
 _CHECKSUM = {"sha256": "SHA256", "sha512": "SHA512"}
 _UNFIT = re.compile(r"[^A-Za-z0-9.]+")
 
@@ -96,7 +96,7 @@ def _creation(inventory: Inventory, inventory_sha256: str) -> dict[str, JSONDocu
 
 
 def _package(part: Component, inventory: Inventory, spdx_id: str, declared: str) -> dict[str, JSONDocument]:
-    """Write one package (SPDX 2.3, clause 7)."""
+    """Return one package (SPDX 2.3, clause 7)."""
     hashes = inventory.digest.as_digest_set() if part.role is Role.SUBJECT else part.hashes
     found: dict[str, JSONDocument] = {
         "name": part.name,
@@ -110,7 +110,7 @@ def _package(part: Component, inventory: Inventory, spdx_id: str, declared: str)
         "checksums": [{"algorithm": _CHECKSUM[k], "checksumValue": v} for k, v in sorted(hashes.items())] or None,
         "homepage": _address(part.homepage, _WEB),
         "sourceInfo": f"source repository: {part.repository}" if part.repository else None,
-        # Concluding would take an analysis of the files, which is not done.
+        # A concluded licence would require an analysis of the files.
         "licenseConcluded": _UNKNOWN,
         "licenseDeclared": declared,
         "copyrightText": _UNKNOWN,
@@ -133,7 +133,7 @@ def _purl(part: Component) -> list[JSONDocument] | None:
 
 
 def _remarks(part: Component) -> Iterator[str]:
-    """Yield what SPDX 2.3 has no field for: authors beyond the first, and properties."""
+    """Yield facts without a field in SPDX 2.3: authors beyond the first, and properties."""
     if part.authors[1:]:
         yield "further originators: " + ", ".join(_actor(author) for author in part.authors[1:])
     for name, value in sorted(part.properties.items()):
@@ -163,7 +163,7 @@ def _relationships(inventory: Inventory, ids: Mapping[str, str]) -> Iterator[tup
                 yield ids[part.ref], "BUILD_TOOL_OF", subject
             case Role.INPUT:
                 yield subject, "GENERATED_FROM", ids[part.ref]
-            case _:  # held by what is contained: the graph below has it
+            case _:  # related to a contained component by an edge of the graph
                 pass
         if part.sbom:
             yield ids[part.ref], "COPY_OF", f"{_document_ref(part.sbom)}:{part.sbom.spdx.id}"
@@ -201,7 +201,7 @@ def _edge(ids: Mapping[str, str], ref: str, role: Role, target: str, its_role: R
 
 
 def _ends(inventory: Inventory, ids: Mapping[str, str], roles: Mapping[str, Role]) -> Iterator[tuple[str, str, str]]:
-    """Yield where the lists end: `NONE` says that there is no more, `NOASSERTION` that there may be."""
+    """Yield the ends of the lists: `NONE` if they are complete, `NOASSERTION` if there may be more."""
     complete = inventory.completeness is Completeness.COMPLETE
     for ref, targets in sorted(inventory.dependencies.items()):
         if roles[ref] not in {Role.SUBJECT, Role.LINKED}:
@@ -213,7 +213,7 @@ def _ends(inventory: Inventory, ids: Mapping[str, str], roles: Mapping[str, Role
 
 
 def _external_documents(inventory: Inventory) -> list[JSONDocument]:
-    """Write each document that is referred to once (SPDX 2.3, 6.6)."""
+    """Return each referenced document once (SPDX 2.3, 6.6)."""
     found = {_document_ref(part.sbom): part.sbom for part in inventory.components if part.sbom}
     return [
         {
@@ -244,5 +244,5 @@ def _actor(party: Party) -> str:
     kind = "Person" if party.person else "Organization"
     if party.email and "@" in party.email:
         return f"{kind}: {name} ({party.email})"
-    # What stands last in parentheses is read as the e-mail address.
+    # The last parentheses are parsed as the e-mail address.
     return f"{kind}: {name} ()" if name.endswith(")") else f"{kind}: {name}"

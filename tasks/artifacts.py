@@ -3,21 +3,89 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..provenance.config import FILE
 from ..provenance.errors import ConfigError, did_you_mean, quoted
+from ..provenance.record import file_names, image_names, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+
+    from ..provenance.record import FileNames
 
 _WILDCARDS = re.compile(r"[*?]+|\[[^\]]+\]")
 _UNFIT = re.compile(r"[^\w.+-]+")
 _JOINTS = re.compile(r"-*([.-])[.-]*")
 _COMPARED = 1000
 """Ids that a guess looks at: comparing takes time with their number."""
+
+
+_NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
+
+
+class Form(StrEnum):
+    """What an artifact is on disk."""
+
+    FILE = "file"
+    IMAGE = "image"
+    """A folder, which is an OCI image layout of one image, or of an index and its images."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One thing that ships.
+
+    Attributes:
+        builder: the builder's name, as `cargo`. name: unique in it; a feature set is part of it (`wash+fips`).
+        platform: in the builder's own words: for cargo the target triple.
+        group: id of the group of artifacts that one call of the tool builds.
+        file: the name of its file; a pattern (`*.whl`) where only the build tells. Of an image `record.IMAGE`.
+        form: a file or an image.
+        upstream: ids of the artifacts that go into it; they are built before it.
+    """
+
+    builder: str
+    name: str
+    platform: str
+    group: str
+    file: str
+    form: Form = Form.FILE
+    upstream: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse names that could not be a task's or a folder's."""
+        for part in (self.builder, self.name, self.platform):
+            if not _NAME.match(part) or set(part.split("/")) & {".", ".."}:
+                raise ConfigError(
+                    f"`{part}` can't be part of an artifact's id: it is used as a task's and a folder's name",
+                    hint="give the artifact another name, for cargo with `[cargo.rename]` in provenance.toml",
+                )
+
+    @property
+    def id(self) -> str:
+        """`BUILDER:NAME@PLATFORM`, which is the name of its doit task."""
+        return f"{self.builder}:{self.name}@{self.platform}"
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies below the output folder."""
+        return Path(self.place)
+
+    @property
+    def names(self) -> FileNames:
+        """The names of the files in that folder; patterns where only the build tells."""
+        return image_names(self.name) if self.form is Form.IMAGE else file_names(self.file)
+
+    @property
+    def place(self) -> str:
+        """The same, as text with `/`."""
+        return place_of(self.builder, self.name, self.platform)
 
 
 class Ids:

@@ -2,88 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..provenance.errors import ConfigError
-from ..provenance.record import file_names, image_names, place_of
-
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from ..provenance.attest.resource import ResourceDescriptor
     from ..provenance.digest import Digest
     from ..provenance.errors import BuildError
     from ..provenance.json import JSONValue
-    from ..provenance.record import FileNames
     from ..provenance.sbom.inventory import Inventory
-    from .freshness.inputs import Inputs
+    from .artifacts import Artifact
+    from .freshness.inputs import Declared, Inputs
     from .freshness.snapshot import Snapshot
-
-_NAME = re.compile(r"[^\s@:=*?\[\]/\\\x00-\x1f]+(/[^\s@:=*?\[\]/\\\x00-\x1f]+)*\Z")
-
-
-class Form(StrEnum):
-    """What an artifact is on disk."""
-
-    FILE = "file"
-    IMAGE = "image"
-    """A folder, which is an OCI image layout of one image, or of an index and its images."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
-    """One thing that ships.
-
-    Attributes:
-        builder: the builder's name, as `cargo`. name: unique in it; a feature set is part of it (`wash+fips`).
-        platform: in the builder's own words: for cargo the target triple.
-        group: id of the group of artifacts that one call of the tool builds.
-        file: the name of its file; a pattern (`*.whl`) where only the build tells. Of an image `record.IMAGE`.
-        form: a file or an image.
-        upstream: ids of the artifacts that go into it; they are built before it.
-    """
-
-    builder: str
-    name: str
-    platform: str
-    group: str
-    file: str
-    form: Form = Form.FILE
-    upstream: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse names that could not be a task's or a folder's."""
-        for part in (self.builder, self.name, self.platform):
-            if not _NAME.match(part) or set(part.split("/")) & {".", ".."}:
-                raise ConfigError(
-                    f"`{part}` can't be part of an artifact's id: it is used as a task's and a folder's name",
-                    hint="give the artifact another name, for cargo with `[cargo.rename]` in provenance.toml",
-                )
-
-    @property
-    def id(self) -> str:
-        """`BUILDER:NAME@PLATFORM`, which is the name of its doit task."""
-        return f"{self.builder}:{self.name}@{self.platform}"
-
-    @property
-    def folder(self) -> Path:
-        """Where it lies below the output folder."""
-        return Path(self.place)
-
-    @property
-    def names(self) -> FileNames:
-        """The names of the files in that folder; patterns where only the build tells."""
-        return image_names(self.name) if self.form is Form.IMAGE else file_names(self.file)
-
-    @property
-    def place(self) -> str:
-        """The same, as text with `/`."""
-        return place_of(self.builder, self.name, self.platform)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,21 +47,6 @@ class Built:
     files: Mapping[str, str] = field(default_factory=dict)
     resolved: Inputs = field(default_factory=dict)
     inputs: Inputs = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """The inputs of an artifact that are known without building it.
-
-    Attributes:
-        values: of kinds that only the builder can tell (settings, tools, resolutions): key to value now.
-        measured: keys of the other kinds, whose values anyone can measure (files, patterns, variables).
-        hint: what to do if one of them changes during the build.
-    """
-
-    values: Inputs = field(default_factory=dict)
-    measured: Collection[str] = ()
-    hint: str = "run again when it holds still"
 
 
 class Builder(Protocol):

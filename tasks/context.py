@@ -4,42 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from .memory import ShortMemory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..provenance.json import JSONValue
-    from .builder import Artifact
+    from .artifacts import Artifact
+    from .memory import Memory
     from .pipeline.signer import Signer
     from .programs import Programs
     from .progress.progress import Progress
     from .workspace import Workspace
-
-
-class Memory(Protocol):
-    """Facts found in earlier runs, each with what proves that it still holds; losing any of them costs time only."""
-
-    def get(self, key: str) -> JSONValue:
-        """Return the remembered value of a key; `None` if there is none that can be trusted."""
-
-    def put(self, key: str, value: JSONValue) -> None:
-        """Remember a value; where nothing may be written, until the process ends."""
-
-
-class ShortMemory:
-    """A memory that ends with the process."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, JSONValue] = {}
-
-    def get(self, key: str) -> JSONValue:
-        """Return the remembered value of a key, or `None`."""
-        return self._values.get(key)
-
-    def put(self, key: str, value: JSONValue) -> None:
-        """Remember a value."""
-        self._values[key] = value
 
 
 @dataclass(frozen=True, kw_only=True)

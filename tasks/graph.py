@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from ..provenance.config import Config
-    from .builder import Artifact, Builder
+    from .artifacts import Artifact
+    from .builder import Builder
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..provenance.digest import Digest
     from ..provenance.json import JSONValue
-    from .builder import Artifact
+    from .artifacts import Artifact
     from .freshness.answer import Answer
     from .workspace import Workspace
 

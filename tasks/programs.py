@@ -8,12 +8,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .freshness.inputs import Known, measure_file
+from .freshness.inputs import FileStamp, measure_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .context import Memory
+    from .memory import Memory
 
 _KEY = "programs"
 
@@ -24,7 +24,7 @@ class Programs:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._lock = threading.Lock()
-        self._known: dict[str, Known] | None = None
+        self._known: dict[str, FileStamp] | None = None
         self._seen: dict[str, str] = {}
         self._found: dict[tuple[str, Path], Path | None] = {}
 
@@ -77,11 +77,11 @@ class Programs:
             self._seen.clear()
             self._found.clear()
 
-    def _read(self) -> dict[str, Known]:
+    def _read(self) -> dict[str, FileStamp]:
         if self._known is None:
             found = self._memory.get(_KEY)
             entries = found.items() if isinstance(found, dict) else ()
-            read = ((path, Known.from_json(entry)) for path, entry in entries)
+            read = ((path, FileStamp.from_json(entry)) for path, entry in entries)
             self._known = {path: known for path, known in read if known and known.signature}
         return self._known
 
@@ -96,7 +96,7 @@ def find_program(word: str, root: Path) -> Path | None:
     return None
 
 
-def _measure(paths: list[str], known: Mapping[str, Known]) -> dict[str, Known | None]:
+def _measure(paths: list[str], known: Mapping[str, FileStamp]) -> dict[str, FileStamp | None]:
     if paths == [path for path in paths if path in known]:
         return {path: measure_file(path, known[path]) for path in paths}
     from concurrent.futures import ThreadPoolExecutor

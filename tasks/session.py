@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from ..provenance.fs.lock import Holder
     from ..provenance.record import Record
-    from .builder import Artifact, Builder, Built
+    from .artifacts import Artifact
+    from .builder import Builder, Built
     from .context import Context
     from .freshness.answer import Answer
     from .freshness.explain import Explanation

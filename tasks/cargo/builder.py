@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import ToolError
 from ...provenance.fs import copies
-from ..builder import Artifact, Built, Declared
-from ..freshness.inputs import LazyInputs, Meter
+from ..builder import Built
+from ..freshness.inputs import Declared, InputHasher, LazyInputs
 from .discover import Binary, Group, discover
 from .workspaces import find_manifests
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.sbom.manifest import Manifests
+    from ..artifacts import Artifact
     from ..context import Context
     from ..freshness.snapshot import Snapshot
     from .declare import Declarations
@@ -167,7 +168,7 @@ class CargoBuilder:
         from .run import recorded
 
         root = self.workspace.source.root
-        meter = Meter(self.workspace.root, self.context.build_dirs)
+        meter = InputHasher(self.workspace.root, self.context.build_dirs)
         return Built(
             path=path,
             build_type=BUILD_TYPE,

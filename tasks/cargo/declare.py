@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...provenance.config import CargoTool
 from ...provenance.errors import ToolError, UnreadableError
-from ..builder import Declared
-from ..freshness.inputs import ABSENT, Kind, Known, Meter, key, measure_file
+from ..freshness.inputs import ABSENT, Declared, FileStamp, InputHasher, Kind, key, measure_file
 from ..programs import find_program
 from .fingerprint import MANIFEST, Probe, probe_key
 from .manifest_scan import cargo_home, configuration_files, toolchain_files
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
 
     from ...provenance.json import JSONValue
     from ...provenance.sbom.cargo import Locked, PackageId
-    from ..context import Context, Memory
+    from ..context import Context
+    from ..memory import Memory
     from ..programs import Programs
     from .discover import Binary, Group
     from .fingerprint import Fingerprint
@@ -72,7 +72,7 @@ class Basis:
     """Everything that the unit graph of a group depends on, at one moment."""
 
     fingerprint: Fingerprint
-    lock: Known | None
+    lock: FileStamp | None
     request: str
 
     @property
@@ -121,7 +121,7 @@ class Resolver:
             ToolError: a file can't be read.
         """
         entry = self._memory.get(_key("resolved", group))
-        known = Known.from_json(entry.get("lock")) if isinstance(entry, dict) else None
+        known = FileStamp.from_json(entry.get("lock")) if isinstance(entry, dict) else None
         lock = measure_file(str(lock_file(group)), known)
         return Basis(fingerprint=fingerprint, lock=lock, request="\0".join(request(group)))
 
@@ -250,7 +250,7 @@ class Declarations:
     def __init__(self, context: Context) -> None:
         self.programs = context.programs
         self._tool = context.workspace.config.cargo.tool
-        self._meter = Meter(context.workspace.root, context.build_dirs)
+        self._meter = InputHasher(context.workspace.root, context.build_dirs)
         self._measure: Callable[[Group], Fingerprint] = lambda group: group.info.remeasure(
             context.workspace.root, context.workspace.config.cargo.manifests
         )
@@ -326,7 +326,7 @@ def _with(common: Declared, resolved: Resolved) -> Declared:
     return Declared(values={**common.values, **own}, measured=common.measured)
 
 
-def _common(group: Group, tool: CargoTool, programs: Programs, meter: Meter) -> Declared:
+def _common(group: Group, tool: CargoTool, programs: Programs, meter: InputHasher) -> Declared:
     """Return the inputs that all binaries of a group have alike.
 
     What the user sets for cargo is given as what it comes to, so that what has no effect here makes nothing stale:

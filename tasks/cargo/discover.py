@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import ConfigError, did_you_mean
-from ..builder import Artifact
+from ..artifacts import Artifact
 from .fingerprint import MANIFEST
 from .workspaces import CargoInfo, CargoWorkspace, Package, read_cargo_info, refuse_confusable
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..freshness.inputs import ABSENT, Known, measure_file, settled, signature_of
+from ..freshness.inputs import ABSENT, FileStamp, measure_file, settled, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -62,7 +62,7 @@ class Fingerprint:
     """
 
     values: Mapping[str, str]
-    known: Mapping[str, Known]
+    known: Mapping[str, FileStamp]
     racy: bool = False
 
     @property
@@ -87,13 +87,15 @@ class Fingerprint:
         """Read what `to_json` returned; `None`: it is something else."""
         try:
             entries = found["known"].items()
-            known = {path: one for path, entry in entries if (one := Known.from_json(entry))}
+            known = {path: one for path, entry in entries if (one := FileStamp.from_json(entry))}
             return cls(values=dict(found["values"]), known=known)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
 
-def measure(probes: Iterable[str], facts: Mapping[str, str], known: Mapping[str, Known] | None = None) -> Fingerprint:
+def measure(
+    probes: Iterable[str], facts: Mapping[str, str], known: Mapping[str, FileStamp] | None = None
+) -> Fingerprint:
     """Evaluate every probe once; `facts` are values of the process, by name.
 
     Raises:
@@ -101,7 +103,7 @@ def measure(probes: Iterable[str], facts: Mapping[str, str], known: Mapping[str,
     """
     before = known or {}
     racy = False
-    seen: dict[str, Known] = {}
+    seen: dict[str, FileStamp] = {}
     values = {probe_key(Probe.FACT, name): value for name, value in facts.items()}
     for probe in probes:
         kind, _, path = probe.partition(":")

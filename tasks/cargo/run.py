@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import ProvenanceError, ToolError
 from ...provenance.sbom.cargo import local_folder, read_lock
-from ..freshness.inputs import ABSENT, Kind, Meter, key, variable
+from ..freshness.inputs import ABSENT, InputHasher, Kind, key, variable
 from .declare import lock_file
 from .invoke import Invocation, build, expected_executable
 from .manifest_scan import SCRIPT
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
     from ...provenance.sbom.cargo import Locked, PackageId
     from ...provenance.sbom.manifest import Manifests
-    from ..builder import Artifact, Declared
+    from ..artifacts import Artifact
     from ..context import Context
+    from ..freshness.inputs import Declared
     from .declare import Basis, Declarations
     from .discover import Binary, Group
     from .invoke import Messages
@@ -228,7 +229,9 @@ class BuildRunner:
         return further_files(call.graph, root, call.messages, workspace=group.root, build_dirs=self._context.build_dirs)
 
 
-def recorded(run: CargoBuild, binary: Binary, loaded: Callable[[], Loaded | None], meter: Meter) -> dict[str, str]:
+def recorded(
+    run: CargoBuild, binary: Binary, loaded: Callable[[], Loaded | None], meter: InputHasher
+) -> dict[str, str]:
     """Return a binary's inputs: declared ones and those that the build told of.
 
     Files have the digests that they had before and after cargo ran. The lock file and manifests are not among them
@@ -266,7 +269,9 @@ def _refuse_changes(run: CargoBuild, binary: Binary, sources: Iterable[Path]) ->
 class _Parts:
     """The files and folders of one binary."""
 
-    def __init__(self, run: CargoBuild, binary: Binary, loaded: Callable[[], Loaded | None], meter: Meter) -> None:
+    def __init__(
+        self, run: CargoBuild, binary: Binary, loaded: Callable[[], Loaded | None], meter: InputHasher
+    ) -> None:
         graph = run.graph
         root = run.root(binary)
         reached = graph.reached(root)

@@ -16,7 +16,7 @@ from ...provenance.process import capture, clean_environment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ..context import Memory
+    from ..memory import Memory
     from ..programs import Programs
 
 

@@ -18,7 +18,7 @@ from .toolchain import Toolchain, ToolQueries, is_understood
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ..context import Memory
+    from ..memory import Memory
     from .manifest_scan import ManifestScan
 
 

@@ -10,8 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import did_you_mean, quoted
-from ..artifacts import part, unknown
-from ..builder import Artifact
+from ..artifacts import Artifact, part, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ...provenance.config import Command
     from ...provenance.json import JSONValue
-    from ..builder import Artifact
+    from ..artifacts import Artifact
     from ..context import Context
     from ..freshness.inputs import Signature
     from ..freshness.snapshot import Snapshot

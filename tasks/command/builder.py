@@ -15,9 +15,8 @@ from ...provenance.errors import BuildError, quoted
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Role
 from ...provenance.sbom.inventory import Kind as ComponentKind
 from ..artifacts import Ids, refuse
-from ..builder import Declared
 from ..freshness import patterns
-from ..freshness.inputs import ABSENT, Kind, key, parts
+from ..freshness.inputs import ABSENT, Declared, Kind, key, parts
 from .artifacts import BUILDER, PLACEHOLDER, ids_of, mistakes, unit
 
 if TYPE_CHECKING:
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from ...provenance.config import Command
     from ...provenance.digest import Digest
     from ...provenance.sbom.party import Party
-    from ..builder import Artifact, Built
+    from ..artifacts import Artifact
+    from ..builder import Built
     from ..context import Context
     from ..freshness.snapshot import Snapshot, Upstream
     from ..programs import Programs

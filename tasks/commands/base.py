@@ -21,7 +21,7 @@ from ..reporter import session_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..builder import Artifact
+    from ..artifacts import Artifact
     from ..session import Session
 
 USAGE = 2

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ...provenance.json import JSONValue
-    from ..builder import Artifact
+    from ..artifacts import Artifact
     from ..freshness.explain import Explanation
     from ..session import Session
 

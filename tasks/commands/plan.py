@@ -15,7 +15,7 @@ from .base import WorkspaceCommand, printable
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from ..builder import Artifact
+    from ..artifacts import Artifact
     from ..session import Session
 
 _OPT_FORMAT = {

@@ -11,8 +11,7 @@ from .inputs import ABSENT, MEASURED, Kind, key, parts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..builder import Declared
-    from .inputs import Inputs, Known, Meter
+    from .inputs import Declared, FileStamp, InputHasher, Inputs
 
 Upstream: TypeAlias = Callable[[str], str | None]
 """Id of an upstream artifact to its digest, `sha256:…`; `None`: nobody knows before it was built."""
@@ -31,7 +30,7 @@ _CODES = {
 
 
 def changes(
-    recorded: Inputs, declared: Declared, meter: Meter, known: Mapping[str, Known], upstream: Upstream
+    recorded: Inputs, declared: Declared, meter: InputHasher, known: Mapping[str, FileStamp], upstream: Upstream
 ) -> tuple[list[Reason], list[str]]:
     """Compare the inputs of the last build with what they are now.
 
@@ -71,7 +70,7 @@ def changes(
     return list(dict.fromkeys(reasons)), open_questions
 
 
-def _measured(of: str, values: tuple[str, str], recorded: Inputs, meter: Meter) -> Iterator[Reason]:
+def _measured(of: str, values: tuple[str, str], recorded: Inputs, meter: InputHasher) -> Iterator[Reason]:
     kind, name = parts(of)
     before, now = values
     if kind is Kind.FILE:
@@ -95,7 +94,7 @@ def _measured(of: str, values: tuple[str, str], recorded: Inputs, meter: Meter) 
             yield Reason(code=Code.INPUT_CHANGED, detail=f"names, links or permissions in {folder_of(name)}")
 
 
-def _lost_a_file(context: str, recorded: Inputs, meter: Meter) -> bool:
+def _lost_a_file(context: str, recorded: Inputs, meter: InputHasher) -> bool:
     """Tell whether a file in the folder of a context is gone, which says so itself."""
     from .build_context import folder_of
 

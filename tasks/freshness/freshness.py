@@ -16,16 +16,16 @@ from ...provenance import VERSION
 from ...provenance.digest import Digest
 from .answer import Action, Answer, Code, Depends, Fresh, Invalid, Reason, Stale
 from .changes import changes
-from .inputs import Kind, Known, are_known, settled
+from .inputs import FileStamp, Kind, are_known, settled
 from .remembered import Remembered, RememberedFiles, look_again, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..builder import Artifact, Declared
+    from ..artifacts import Artifact
     from .changes import Upstream
     from .evidence_check import Expected
-    from .inputs import Inputs, Meter
+    from .inputs import Declared, InputHasher, Inputs
     from .state import State
 
 
@@ -43,9 +43,9 @@ class Held:
     """
 
     digest: Digest
-    files: Mapping[str, Known]
+    files: Mapping[str, FileStamp]
     inputs: Inputs
-    known: Mapping[str, Known]
+    known: Mapping[str, FileStamp]
     gaps: tuple[Reason, ...] = ()
     since: str = ""
     remembered: bool = False
@@ -63,7 +63,7 @@ class Freshness:
     """
 
     def __init__(
-        self, output: Path, state: State, meter: Meter, *, expected: Callable[[str], Expected], by: str
+        self, output: Path, state: State, meter: InputHasher, *, expected: Callable[[str], Expected], by: str
     ) -> None:
         self._output = output
         self._state = state
@@ -121,7 +121,7 @@ class Freshness:
         remembered = Remembered.from_json(self._state.get(_key(artifact)))
         if remembered is None or remembered.by != self._by:
             return self._read(artifact, place, remembered)
-        files: Mapping[str, Known] | None = remembered.files
+        files: Mapping[str, FileStamp] | None = remembered.files
         is_same = isinstance(files, RememberedFiles) and files.are_in(place)
         if not is_same:
             files = look_again(place, remembered.files)
@@ -147,7 +147,7 @@ class Freshness:
             inputs: of the build.
         """
         # Without signatures: what stands there now may already be something else than what was put there.
-        known = {name: Known(sha256, None) for name, sha256 in files.items()}
+        known = {name: FileStamp(sha256, None) for name, sha256 in files.items()}
         since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._learn(artifact, Held(digest=digest, files=known, inputs=inputs, known={}, since=since))
         self._state.flush()
@@ -165,7 +165,7 @@ class Freshness:
             return Invalid(reasons=(reason, *standing.gaps))
         after = signatures(place)
         files = {
-            name: Known(
+            name: FileStamp(
                 sha256, after[name] if before.get(name) == after.get(name) and settled(after[name], now) else None
             )
             for name, sha256 in standing.files.items()

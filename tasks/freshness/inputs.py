@@ -1,8 +1,8 @@
 """What can change an artifact's bytes: each input by a key, with its value at one moment.
 
-A key is `KIND:NAME`, a value a short text that differs when the input does. Some kinds can be measured by anyone who
-has the workspace (`Meter`), the others only their builder can tell (`Builder.declare`). All of an artifact's inputs
-have one digest, which the record holds.
+A key is `KIND:NAME`, a value a short text that differs when the input does. Inputs of some kinds can be measured by
+anyone who has the workspace (`InputHasher`), those of the others only by their builder (`Builder.declare`). All inputs
+of an artifact have one digest, which the record holds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import stat
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +37,7 @@ class Kind(StrEnum):
     """What an input is."""
 
     FILE = "file"
-    """A file's bytes: its sha256, or `absent`. NAME: its path, as `Meter.name` gives it."""
+    """A file's bytes: its sha256, or `absent`. NAME: its path, as `InputHasher.name` gives it."""
     FOLDER = "folder"
     """Which files there are below a folder: sha256 of their paths. That of their bytes are inputs of their own."""
     GLOB = "glob"
@@ -118,6 +119,21 @@ class LazyInputs(Mapping[str, str]):
         return len(self._inputs)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """The inputs of an artifact that are known without building it.
+
+    Attributes:
+        values: of kinds that only the builder can tell (settings, tools, resolutions): key to value now.
+        measured: keys of the other kinds, whose values anyone can measure (files, patterns, variables).
+        hint: what to do if one of them changes during the build.
+    """
+
+    values: Inputs = field(default_factory=dict)
+    measured: Collection[str] = ()
+    hint: str = "run again when it holds still"
+
+
 Signature: TypeAlias = tuple[int, int, int, int]
 """Of a file, by which it is known again: size, mtime and ctime in nanoseconds, inode."""
 
@@ -131,7 +147,7 @@ _NUMBERS = 4
 """Of a signature."""
 
 
-class Known(NamedTuple):
+class FileStamp(NamedTuple):
     """What was once measured of a file.
 
     `signature` is `None` where the file had changed so shortly before that its times prove nothing (git calls such
@@ -146,7 +162,7 @@ class Known(NamedTuple):
         return [self.sha256, *(self.signature or ())]
 
     @classmethod
-    def from_json(cls, entry: JSONValue) -> Known | None:
+    def from_json(cls, entry: JSONValue) -> FileStamp | None:
         """Read what `to_json` returned; `None`: something else."""
         # Thousands are read where nothing is to be done: a `match` of their types costs ten times as much.
         if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
@@ -169,7 +185,7 @@ def settled(found: Signature, now: int) -> bool:
     return max(mtime, ctime) + (_COARSE_TICK if coarse else _TICK) < now
 
 
-class Meter:
+class InputHasher:
     """Measures the inputs of one workspace; each is looked at once for as long as the meter lives.
 
     Names of files are paths from `root` with `/`, `../…` for what lies beside it, and absolute where the two share
@@ -180,8 +196,8 @@ class Meter:
         self.root = root
         self.made = made
         self._prefix = f"{root}{os.sep}"
-        self._seen: dict[str, Known | None] = {}
-        self._facts: dict[str, Known] = {}
+        self._seen: dict[str, FileStamp | None] = {}
+        self._facts: dict[str, FileStamp] = {}
         self._values: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -198,7 +214,7 @@ class Meter:
         """Return the absolute path of a name."""
         return Path(os.path.normpath(self.root / name))
 
-    def measure(self, of: str, known: Known | None = None) -> str:
+    def measure(self, of: str, known: FileStamp | None = None) -> str:
         """Return the value now of an input of a `MEASURED` kind.
 
         Args:
@@ -218,7 +234,7 @@ class Meter:
             value = self._values[of] = self._measurements()[kind](name)
         return value
 
-    def file(self, name: str, known: Known | None = None) -> Known | None:
+    def file(self, name: str, known: FileStamp | None = None) -> FileStamp | None:
         """Return what a file holds, and whether its signature proves it from now on; `None`: there is no such file.
 
         Raises:
@@ -285,7 +301,7 @@ def variable(name: str) -> str:
     return UNSET if found is None else hashlib.sha256(os.fsencode(found)).hexdigest()
 
 
-def measure_file(path: str, known: Known | None) -> Known | None:
+def measure_file(path: str, known: FileStamp | None) -> FileStamp | None:
     """Return the sha256 of the file at `path`; it is read only if its signature is not the one that is known.
 
     Raises:
@@ -306,4 +322,4 @@ def measure_file(path: str, known: Known | None) -> Known | None:
         return None
     except OSError as error:
         raise ToolError(f"an input can't be read: `{path}`: {error.strerror}") from error
-    return Known(sha256=sha256, signature=signature if after == signature and settled(signature, now) else None)
+    return FileStamp(sha256=sha256, signature=signature if after == signature and settled(signature, now) else None)

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from ...provenance.errors import ProvenanceError
 from .answer import Action, Answer, Code, Depends, Fresh, Invalid, Reason, Stale
 from .freshness import Freshness, Held
-from .inputs import MEASURED, Kind, Meter, parts
+from .inputs import MEASURED, InputHasher, Kind, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ...provenance.attest.slsa import Provenance
-    from ..builder import Artifact, Builder, Declared
+    from ..artifacts import Artifact
+    from ..builder import Builder
     from ..context import Context
     from ..pipeline.signer import Signer
     from .changes import Upstream
     from .explain import Explanation
+    from .inputs import Declared
     from .state import State
 
 
@@ -38,7 +40,7 @@ class Judge:
     def __init__(self, context: Context, state: State, signer: Signer, builders: Mapping[str, Builder]) -> None:
         self.artifacts = context.artifacts
         self.builders = builders
-        self.meter = Meter(context.workspace.root, made=context.build_dirs)
+        self.meter = InputHasher(context.workspace.root, made=context.build_dirs)
         self._output = context.workspace.output
         self._state = state
         self._signer = signer

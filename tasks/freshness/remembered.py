@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .inputs import Known, settled, signature_of
+from .inputs import FileStamp, settled, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ _SIZES = frozenset({1, 5})
 """Of an entry: a digest, and the numbers of a signature if there is one."""
 
 
-class RememberedFiles(Mapping[str, Known]):
+class RememberedFiles(Mapping[str, FileStamp]):
     """What is known of the files of a folder, by name, as it is in the state; each entry is read when it is asked for.
 
     Where nothing is to be done it only has to be compared, and there may be a hundred thousand entries.
@@ -46,9 +46,9 @@ class RememberedFiles(Mapping[str, Known]):
             raise ValueError("an entry is malformed")
         return cls(found)
 
-    def __getitem__(self, name: str) -> Known:
+    def __getitem__(self, name: str) -> FileStamp:
         """Return what is known of a file; a malformed entry is as good as none."""
-        known = Known.from_json(self._entries[name])
+        known = FileStamp.from_json(self._entries[name])
         if known is None:
             raise KeyError(name)
         return known
@@ -94,9 +94,9 @@ class Remembered:
 
     by: str
     digest: tuple[str, str, int]
-    files: Mapping[str, Known]
+    files: Mapping[str, FileStamp]
     values: Inputs
-    inputs: Mapping[str, Known]
+    inputs: Mapping[str, FileStamp]
     since: str
 
     def recorded(self) -> dict[str, str]:
@@ -131,13 +131,13 @@ class Remembered:
             return None
 
 
-def look_again(place: str, files: Mapping[str, Known]) -> Mapping[str, Known] | None:
+def look_again(place: str, files: Mapping[str, FileStamp]) -> Mapping[str, FileStamp] | None:
     """Return what is known of the files of a folder now, if it holds what it held: these files, with these bytes.
 
     A file whose signature is another is read; one that only was touched is known by its new signature then.
     """
     now = time.time_ns()
-    found: dict[str, Known] = {}
+    found: dict[str, FileStamp] = {}
     try:
         for name, path, status in _below(place):
             known = files.get(name)
@@ -147,7 +147,7 @@ def look_again(place: str, files: Mapping[str, Known]) -> Mapping[str, Known] | 
             if signature != known.signature:
                 if _digest(path, signature) != known.sha256:
                     return None
-                known = Known(known.sha256, signature if settled(signature, now) else None)
+                known = FileStamp(known.sha256, signature if settled(signature, now) else None)
             found[name] = known
     except OSError:
         return None
@@ -189,13 +189,13 @@ def _digest(path: str, signature: Signature) -> str | None:
         return sha256 if signature_of(os.fstat(descriptor)) == signature else None
 
 
-def _known(found: Mapping[str, JSONValue]) -> dict[str, Known]:
+def _known(found: Mapping[str, JSONValue]) -> dict[str, FileStamp]:
     """Read what is known of several files.
 
     Raises:
         ValueError: of one it can't be read.
     """
-    known = {name: read for name, entry in found.items() if (read := Known.from_json(entry))}
+    known = {name: read for name, entry in found.items() if (read := FileStamp.from_json(entry))}
     if len(known) != len(found):
         raise ValueError("an entry is malformed")
     return known

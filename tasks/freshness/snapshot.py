@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
     from ...provenance.digest import Digest
-    from ..builder import Artifact, Declared
+    from ..artifacts import Artifact
     from ..context import Context
     from ..workspace import Workspace
-    from .inputs import Inputs, Meter
+    from .inputs import Declared, InputHasher, Inputs
 
 _LISTS = frozenset({Kind.FOLDER, Kind.GLOB, Kind.CONTEXT})
 """Kinds that stand for a set of files; the bytes of each file are an input too."""
@@ -100,7 +100,7 @@ class Snapshot:
     hint: str
 
     @classmethod
-    def take(cls, context: Context, artifact: Artifact, declared: Declared, meter: Meter) -> Snapshot:
+    def take(cls, context: Context, artifact: Artifact, declared: Declared, meter: InputHasher) -> Snapshot:
         """Measure what the builder declares, each file that it stands for, and the upstream artifacts.
 
         Raises:

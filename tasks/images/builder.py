@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from ...provenance.errors import did_you_mean, quoted
 from ...provenance.platform import ARCHITECTURES, SYSTEMS, Platform
 from ...provenance.record import IMAGE
-from ..artifacts import Ids, refuse
-from ..builder import Artifact, Declared, Form
-from ..freshness.inputs import Kind, key
+from ..artifacts import Artifact, Form, Ids, refuse
+from ..freshness.inputs import Declared, Kind, key
 from .annotations import Origin, as_input, from_config
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ...provenance.sbom.inventory import Completeness, Component, Inventory, Kin
 from ...provenance.sbom.reference import refer
 from ...provenance.verify.evidence import INVENTORY_LIMIT
 from ...provenance.verify.verifier import verify_folder
-from ..builder import Form
+from ..artifacts import Form
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...provenance.oci.layout import Layout
     from ...provenance.oci.model import Descriptor
     from ...provenance.verify.trust import Trust
-    from ..builder import Artifact
+    from ..artifacts import Artifact
     from ..context import Context
     from ..workspace import Workspace
 

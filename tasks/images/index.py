@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ...provenance.digest import Digest
     from ...provenance.json import JSONValue
     from ...provenance.sbom.inventory import Inventory
-    from ..builder import Artifact
+    from ..artifacts import Artifact
     from ..context import Context
     from ..freshness.snapshot import Snapshot
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from ...provenance.errors import did_you_mean, quoted
 from ...provenance.record import IMAGE
-from ..artifacts import part
-from ..builder import Artifact, Declared, Form
-from ..freshness.inputs import ABSENT, Kind, key
+from ..artifacts import Artifact, Form, part
+from ..freshness.inputs import ABSENT, Declared, Kind, key
 from . import BUILDER
 from .evaluation import matches
 

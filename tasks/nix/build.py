@@ -12,7 +12,8 @@ from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import BuildError, StoreError, ToolError, quoted
 from ...provenance.fs import copies
 from ...provenance.source import time_of
-from ..builder import Built, Form
+from ..artifacts import Form
+from ..builder import Built
 from . import BUILDER
 from .log import BuildLog, hint_for, message_of
 from .materials import BUILD_TYPE, external, internal, materials
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...provenance.sbom.nix.store import Meta
-    from ..builder import Artifact
+    from ..artifacts import Artifact
     from ..context import Context
     from ..freshness.snapshot import Snapshot
     from ..workspace import Workspace
     from .artifacts import NixArtifact
     from .evaluation import Evaluator, NixPackage
     from .program import NixProgram
+    from .tree import LockedInput
 
 _LIMIT = 64 << 20
 _LOG = ("--print-build-logs", "--log-format", "internal-json")
@@ -103,46 +105,72 @@ def build(
         InputChangedError: the tree changed meanwhile.
         ProvenanceError: something can't be read or written.
     """
-    config = context.workspace.config.nix
-    files = evaluator.sources()
-    locked = read_lock(evaluator.flake) if config.packages else ()
-    nix = evaluator.nix
-    packages = _build_packages(context, nix, {artifact: each.package for artifact, each in artifacts.items()}, meta)
-    tool = ResourceDescriptor(
-        name=BUILDER, digest={"sha256": context.programs.digest(nix.path)}, annotations={"version": nix.version()}
-    )
-    created = time_of(context.workspace.source, sorted(files))
-    folders = {artifact: context.scratch_dir(artifact) for artifact in artifacts}
+    sources = _Sources.read(context, evaluator)
+    wanted = {artifact: each.package for artifact, each in artifacts.items()}
+    packages = _build_packages(context, evaluator.nix, wanted, meta)
     outcomes: dict[Artifact, tuple[Built, NixBuild] | BuildError] = {}
     try:
-        for artifact, nix_artifact in artifacts.items():
-            package = packages[artifact]
+        for artifact, package in packages.items():
             if isinstance(package, BuildError):
                 outcomes[artifact] = package
                 continue
             try:
-                place, path = _take(context.workspace, nix_artifact, package.facts, folders[artifact])
+                outcomes[artifact] = _result(context, sources, artifacts[artifact], package, snapshots[artifact])
             except BuildError as error:  # the output does not match provenance.toml
                 outcomes[artifact] = error
-                shutil.rmtree(folders[artifact], ignore_errors=True)
-                continue
-            built = Built(
-                path=path,
-                build_type=BUILD_TYPE,
-                external=external(context.workspace, nix_artifact),
-                internal=internal(package.facts, place, compared=package.compared),
-                files=files,
-                started=package.started,
-                finished=package.finished,
-            )
-            inputs = () if nix_artifact.package.name in config.attributes else locked
-            resources = tuple(materials(package.facts, tool, inputs, snapshots[artifact].upstream))
-            outcomes[artifact] = built, NixBuild(facts=package.facts, place=place, created=created, materials=resources)
+                shutil.rmtree(context.scratch_dir(artifact), ignore_errors=True)
     except BaseException:
-        for folder in folders.values():
-            shutil.rmtree(folder, ignore_errors=True)
+        for artifact in artifacts:
+            shutil.rmtree(context.scratch_dir(artifact), ignore_errors=True)
         raise
     return outcomes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sources:
+    """What all packages of one call were built from.
+
+    Attributes:
+        files: of the workspace: path from the repository's root to sha256.
+        inputs: locked inputs of the flake.
+        tool: Nix itself.
+        created: the time of the files.
+    """
+
+    files: Mapping[str, str]
+    inputs: Sequence[LockedInput]
+    tool: ResourceDescriptor
+    created: datetime
+
+    @classmethod
+    def read(cls, context: Context, evaluator: Evaluator) -> _Sources:
+        files, nix = evaluator.sources(), evaluator.nix
+        digest = {"sha256": context.programs.digest(nix.path)}
+        return cls(
+            files=files,
+            inputs=read_lock(evaluator.flake) if context.workspace.config.nix.packages else (),
+            tool=ResourceDescriptor(name=BUILDER, digest=digest, annotations={"version": nix.version()}),
+            created=time_of(context.workspace.source, sorted(files)),
+        )
+
+
+def _result(
+    context: Context, sources: _Sources, artifact: NixArtifact, package: _BuiltPackage, snapshot: Snapshot
+) -> tuple[Built, NixBuild]:
+    workspace = context.workspace
+    place, path = _take(workspace, artifact, package.facts, context.scratch_dir(artifact.artifact))
+    built = Built(
+        path=path,
+        build_type=BUILD_TYPE,
+        external=external(workspace, artifact),
+        internal=internal(package.facts, place, compared=package.compared),
+        files=sources.files,
+        started=package.started,
+        finished=package.finished,
+    )
+    inputs = () if artifact.package.name in workspace.config.nix.attributes else sources.inputs
+    resources = tuple(materials(package.facts, sources.tool, inputs, snapshot.upstream))
+    return built, NixBuild(facts=package.facts, place=place, created=sources.created, materials=resources)
 
 
 def _take(workspace: Workspace, artifact: NixArtifact, facts: NixFacts, folder: Path) -> tuple[str, Path]:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from ...provenance.attest.resource import ResourceDescriptor
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
-    from ..builder import Artifact, Built, Declared
+    from ..artifacts import Artifact
+    from ..builder import Built
     from ..context import Context
+    from ..freshness.inputs import Declared
     from ..freshness.snapshot import Snapshot
     from .artifacts import NixArtifact
     from .build import NixBuild

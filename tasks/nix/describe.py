@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...provenance.sbom.nix.closure import PackageMetadata
 from ...provenance.sbom.nix.compose import Shipped, compose
-from ..builder import Form
+from ..artifacts import Form
 from .store import Origin
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ...provenance.digest import Digest
     from ...provenance.sbom.inventory import Inventory
-    from ..builder import Artifact
+    from ..artifacts import Artifact
     from ..context import Context
     from .build import NixBuild
 

@@ -10,7 +10,7 @@ from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.digest import sha256_file
 from ...provenance.errors import ToolError, quoted
 from ...provenance.source import public_url
-from ..builder import Form
+from ..artifacts import Form
 from . import BUILDER
 from .log import name_of
 from .store import Origin

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ...provenance.json import JSONValue
-    from ..context import Memory
+    from ..memory import Memory
 
 LOCK = "flake.lock"
 _LOCK_LIMIT = 16 << 20

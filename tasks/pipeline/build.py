@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...provenance.errors import BuildError
-from ..freshness.inputs import LazyInputs, Meter
+from ..freshness.inputs import InputHasher, LazyInputs
 from ..freshness.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..builder import Artifact, Builder, Built
+    from ..artifacts import Artifact
+    from ..builder import Builder, Built
     from ..context import Context
     from ..workspace import Workspace
 
@@ -31,7 +32,7 @@ def build(
         InputChangedError: an input changed meanwhile.
         ProvenanceError: an input can't be read.
     """
-    meter = Meter(context.workspace.root, context.build_dirs)
+    meter = InputHasher(context.workspace.root, context.build_dirs)
 
     def snapshots(artifacts: Sequence[Artifact]) -> dict[Artifact, Snapshot]:
         meter.forget()

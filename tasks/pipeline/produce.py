@@ -15,7 +15,7 @@ from ...provenance.record import Record, file_names
 from ...provenance.verify.evidence import Measured, measure_image
 from ...provenance.verify.policy import trusted_record_signer
 from ...provenance.verify.verifier import verify_folder
-from ..builder import Form
+from ..artifacts import Form
 from ..freshness.evidence_check import read_record, stored_inventory
 from ..freshness.inputs import digest_of
 from ..progress.progress import Step
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ...provenance.attest.slsa import Provenance
     from ...provenance.sbom.inventory import Inventory
     from ...provenance.verify.trust import Trust
-    from ..builder import Artifact, Builder, Built
+    from ..artifacts import Artifact
+    from ..builder import Builder, Built
     from ..context import Context
     from .signer import Signing
 

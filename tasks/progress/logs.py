@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ..builder import Artifact
+    from ..artifacts import Artifact
 
 
 class Logs:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...provenance.json import JSONValue
     from ...provenance.process import Sink
-    from ..builder import Artifact
+    from ..artifacts import Artifact
     from .logs import Logs
     from .transcript import Transcript
 

@@ -15,8 +15,9 @@ from doit_provenance.provenance.config import load
 from doit_provenance.provenance.digest import sha256_file
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.cargo.builder import CargoBuilder
-from doit_provenance.tasks.context import Context, ShortMemory
-from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
+from doit_provenance.tasks.context import Context
+from doit_provenance.tasks.freshness.inputs import MEASURED, InputHasher, parts
+from doit_provenance.tasks.memory import ShortMemory
 from doit_provenance.tasks.pipeline.build import build
 from doit_provenance.tasks.workspace import Workspace
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from doit_provenance.tasks.builder import Artifact
+    from doit_provenance.tasks.artifacts import Artifact
 
 pytestmark = pytest.mark.integration
 
@@ -133,7 +134,7 @@ class Bench:
             if recorded is None:
                 continue
             declared = builder.declare(artifact)
-            meter = Meter(self.made.root, builder.context.build_dirs)
+            meter = InputHasher(self.made.root, builder.context.build_dirs)
             now = {of: meter.measure(of) for of in recorded if parts(of)[0] in MEASURED}
             now |= {of: meter.measure(of) for of in declared.measured} | dict(declared.values)
             keys = sorted(now.keys() | recorded.keys())

@@ -17,7 +17,8 @@ from doit_provenance.tasks.cargo import toolchain, units, workspaces
 from doit_provenance.tasks.cargo.builder import CargoBuilder
 from doit_provenance.tasks.cargo.declare import UNKNOWN
 from doit_provenance.tasks.cargo.discover import discover
-from doit_provenance.tasks.context import Context, ShortMemory
+from doit_provenance.tasks.context import Context
+from doit_provenance.tasks.memory import ShortMemory
 from doit_provenance.tasks.workspace import Workspace
 
 from .workspaces import Repository, host, library, manifest, one_program, program, repository
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from doit_provenance.tasks.builder import Declared
+    from doit_provenance.tasks.freshness.inputs import Declared
 
 pytestmark = pytest.mark.integration
 

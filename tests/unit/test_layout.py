@@ -30,12 +30,11 @@ _LAYERS = (
     ("provenance.sbom",),
     ("provenance.config", "provenance.verify"),
     ("provenance",),
-    ("tasks.sqlite", "tasks.workspace"),
+    ("tasks.artifacts", "tasks.memory", "tasks.sqlite", "tasks.workspace"),
     (
         *("tasks.builder", "tasks.context", "tasks.database", "tasks.freshness", "tasks.programs", "tasks.progress"),
         *("tasks.pipeline.outcome", "tasks.pipeline.signer"),
     ),
-    ("tasks.artifacts",),
     ("tasks.pipeline",),
     ("tasks.cargo", "tasks.command", "tasks.images", "tasks.nix"),
     ("tasks.ci_matrix", "tasks.clean", "tasks.plan", "tasks.session"),

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from ....provenance.errors import UsageError, quoted
 from ....provenance.oci.reference import Reference
 from ....provenance.platform import Platform
-from ...artifacts import unknown
-from ...builder import Form
+from ...artifacts import Form, unknown
 from ..builder import Image, read_platforms, wrong_platforms
 from . import BUILDER
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
     from ....provenance.config import Docker
     from ....provenance.json import JSONValue
-    from ...artifacts import Ids
-    from ...builder import Artifact
+    from ...artifacts import Artifact, Ids
 
 BUILD_TYPE = "https://github.com/doit-provenance/doit-provenance/blob/main/docs/build-types/docker.v1.md"
 IMAGE_CONTEXT = "docker-image://"

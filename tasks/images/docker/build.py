@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ....provenance.config import Docker
     from ....provenance.json import JSONValue
     from ....provenance.oci.model import Descriptor
-    from ...builder import Artifact
+    from ...artifacts import Artifact
     from ...context import Context
     from ...freshness.snapshot import Snapshot
     from ...workspace import Workspace

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ....provenance.json import JSONValue
-    from ...artifacts import Ids
-    from ...builder import Artifact, Declared
+    from ...artifacts import Artifact, Ids
     from ...context import Context
+    from ...freshness.inputs import Declared
     from ...freshness.snapshot import Snapshot
     from ..builder import BuiltImage, Image
     from .buildx import Tool

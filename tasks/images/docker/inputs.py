@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from ....provenance.digest import read_limited
 from ....provenance.errors import BuildError, InputChangedError, StoreError, ToolError, quoted
 from ....provenance.platform import Platform
-from ...builder import Declared
 from ...freshness.build_context import Type, entries, files, folder_of, name_of
-from ...freshness.inputs import Kind, key, parts
+from ...freshness.inputs import Declared, Kind, key, parts
 from ..annotations import as_input
 from .artifacts import dockerfile_of, folders_of, secret_ids
 from .dockerfile import LIMIT, named_by, parse
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ....provenance.config import Docker
-    from ...builder import Artifact
+    from ...artifacts import Artifact
     from ...context import Context
     from ...freshness.build_context import Entry
     from ...freshness.snapshot import Upstream

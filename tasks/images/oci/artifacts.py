@@ -8,9 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ....provenance.errors import BuildError, UsageError, quoted
-from ...artifacts import unknown
-from ...builder import Declared, Form
-from ...freshness.inputs import Kind, key, parts
+from ...artifacts import Form, unknown
+from ...freshness.inputs import Declared, Kind, key, parts
 from ..annotations import Origin, as_input
 from ..builder import Image, read_platforms, wrong_platforms
 from . import BUILDER
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 
     from ....provenance.config import Oci
     from ....provenance.json import JSONValue
-    from ...artifacts import Ids
-    from ...builder import Artifact
+    from ...artifacts import Artifact, Ids
     from ...context import Context
     from ...freshness.snapshot import Snapshot
     from ...workspace import Workspace

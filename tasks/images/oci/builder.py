@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ....provenance.json import JSONValue
-    from ...artifacts import Ids
-    from ...builder import Artifact, Declared
+    from ...artifacts import Artifact, Ids
+    from ...freshness.inputs import Declared
     from ...freshness.snapshot import Snapshot
     from ..annotations import Origin
     from ..builder import BuiltImage, Image

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ....provenance.config import Oci
     from ....provenance.oci.model import Descriptor
     from ....provenance.oci.select import Selection
-    from ...builder import Artifact
+    from ...artifacts import Artifact
     from ...context import Context
     from ...freshness.inputs import Inputs
     from ...freshness.snapshot import Snapshot

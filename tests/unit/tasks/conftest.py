@@ -31,10 +31,11 @@ from doit_provenance.provenance.sign.keyfile import public_path
 from doit_provenance.provenance.sign.passphrase import PassphraseSource
 from doit_provenance.provenance.verify.trust import Trust, TrustedKey
 from doit_provenance.tasks import graph
-from doit_provenance.tasks.builder import Artifact, Built, Declared, Form
+from doit_provenance.tasks.artifacts import Artifact, Form
+from doit_provenance.tasks.builder import Built
 from doit_provenance.tasks.commands import init
 from doit_provenance.tasks.context import Context
-from doit_provenance.tasks.freshness.inputs import Meter
+from doit_provenance.tasks.freshness.inputs import Declared, InputHasher
 from doit_provenance.tasks.freshness.state import State
 from doit_provenance.tasks.pipeline.signer import Signer, Signing
 from doit_provenance.tasks.session import Session
@@ -116,7 +117,7 @@ class Kettle:
 
     def files(self, name: str) -> list[str]:
         """Return the names of all files that can go into an artifact, whether they are there or not."""
-        meter = Meter(self.root)
+        meter = InputHasher(self.root)
         found = []
         for key in self.measured.get(name, ()):
             kind, _, of = key.partition(":")
@@ -203,7 +204,7 @@ class KettleBuilder:
         )
 
     def _inputs(self, artifact: Artifact) -> dict[str, str]:
-        kettle, declared, meter = self.kettle, self.declare(artifact), Meter(self.kettle.root)
+        kettle, declared, meter = self.kettle, self.declare(artifact), InputHasher(self.kettle.root)
         names = kettle.upstream.get(artifact.name, ())
         used = {f"kettle:{n}@linux/amd64": str(kettle.digest(n)) for n in names}
         kettle.used[artifact.name] = used

@@ -7,7 +7,7 @@ import pytest
 from doit_provenance.provenance.config import parse
 from doit_provenance.provenance.errors import ConfigError
 from doit_provenance.provenance.sbom.party import Party
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.workspace import Workspace
 
 

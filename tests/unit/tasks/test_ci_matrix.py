@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.digest import digest_bytes
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.ci_matrix import LARGEST, runner_for, to_github
 from doit_provenance.tasks.freshness.answer import Action, Depends, Fresh, Stale
 from doit_provenance.tasks.plan import Step

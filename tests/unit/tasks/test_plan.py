@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.digest import digest_bytes
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.freshness.answer import Action, Code, Depends, Fresh, Reason, Stale
 from doit_provenance.tasks.plan import Step, ordered, to_json, to_table
 

@@ -11,9 +11,9 @@ import pytest
 
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks import programs as module
-from doit_provenance.tasks.context import ShortMemory
 from doit_provenance.tasks.freshness import inputs
-from doit_provenance.tasks.freshness.inputs import Known, Signature
+from doit_provenance.tasks.freshness.inputs import FileStamp, Signature
+from doit_provenance.tasks.memory import ShortMemory
 from doit_provenance.tasks.programs import Programs
 
 if TYPE_CHECKING:
@@ -124,15 +124,15 @@ def test_is_read_once_in_many_runs(root: Path, elsewhere: Path, monkeypatch: pyt
     os.utime(elsewhere / "x", (1, 1))
     monkeypatch.setattr(inputs, "settled", lambda *_: True)
     assert value(Programs(memory), "x", root) == digest
-    asked: list[Known | None] = []
+    asked: list[FileStamp | None] = []
 
-    def measured(path: str, known: Known | None) -> Known | None:
+    def measured(path: str, known: FileStamp | None) -> FileStamp | None:
         asked.append(known)
         return inputs.measure_file(path, known)
 
     monkeypatch.setattr(module, "measure_file", measured)
     assert value(Programs(memory), "x", root) == digest
-    assert asked == [Known(digest[7:], _signature(elsewhere / "x"))]
+    assert asked == [FileStamp(digest[7:], _signature(elsewhere / "x"))]
     for broken in (None, 3, [], {str(elsewhere / "x"): ["0" * 64]}, {str(elsewhere / "x"): [1, 2, 3, 4, 5]}):
         memory.put("programs", broken)  # type: ignore[arg-type] # mypy does not see that these are JSON
         assert value(Programs(memory), "x", root) == digest

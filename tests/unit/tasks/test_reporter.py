@@ -11,7 +11,7 @@ from doit.exceptions import TaskFailed, UnmetDependency
 
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import BuildError
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.pipeline.outcome import Done, Outcome
 from doit_provenance.tasks.progress.progress import Display
 from doit_provenance.tasks.reporter import META, Reporter

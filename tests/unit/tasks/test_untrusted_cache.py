@@ -14,7 +14,7 @@ from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import VerificationError
 from doit_provenance.provenance.process import SECRET_VARIABLES
 from doit_provenance.provenance.record import Record
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.freshness.answer import Code, Stale
 from doit_provenance.tasks.freshness.inputs import UNSET, digest_of, to_json, variable
 from doit_provenance.tasks.pipeline.outcome import Done

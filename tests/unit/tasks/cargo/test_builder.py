@@ -20,7 +20,8 @@ from doit_provenance.tasks.pipeline.build import build
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from doit_provenance.tasks.builder import Artifact, Built
+    from doit_provenance.tasks.artifacts import Artifact
+    from doit_provenance.tasks.builder import Built
 
 HOST = "x86_64-unknown-linux-gnu"
 PROFILE = {"opt_level": "3", "panic": "unwind", "debug_assertions": False, "overflow_checks": False}

@@ -10,7 +10,8 @@ import pytest
 
 from doit_provenance.provenance.errors import InputChangedError
 from doit_provenance.tasks.cargo.builder import CargoBuilder
-from doit_provenance.tasks.context import Context, ShortMemory
+from doit_provenance.tasks.context import Context
+from doit_provenance.tasks.memory import ShortMemory
 from doit_provenance.tasks.pipeline import build as pipeline
 from doit_provenance.tasks.workspace import Workspace
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from doit_provenance.tasks.builder import Declared
+    from doit_provenance.tasks.freshness.inputs import Declared
 
 HOST = "x86_64-unknown-linux-gnu"
 REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"

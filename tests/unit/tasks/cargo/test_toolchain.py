@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ToolError
 from doit_provenance.tasks.cargo.toolchain import Toolchain, ToolQueries, compiler_files, is_understood, matches
-from doit_provenance.tasks.context import ShortMemory
+from doit_provenance.tasks.memory import ShortMemory
 from doit_provenance.tasks.programs import Programs, find_program
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from doit_provenance.tasks.cargo import workspaces
 from doit_provenance.tasks.cargo.workspaces import CargoInfo, read_cargo_info
-from doit_provenance.tasks.context import ShortMemory
+from doit_provenance.tasks.memory import ShortMemory
 
 if TYPE_CHECKING:
     from pathlib import Path

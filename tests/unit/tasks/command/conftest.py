@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.config import load
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.command.builder import CommandBuilder
 from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.workspace import Workspace

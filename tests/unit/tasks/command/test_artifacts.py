@@ -12,7 +12,7 @@ from doit_provenance.tasks.command.artifacts import host_platform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from doit_provenance.tasks.builder import Artifact
+    from doit_provenance.tasks.artifacts import Artifact
     from doit_provenance.tasks.command.builder import CommandBuilder
 
     Commands = Callable[[str], CommandBuilder]

@@ -19,13 +19,14 @@ from doit_provenance.provenance.record import Record, file_names
 from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Kind, Role
 from doit_provenance.tasks import graph
 from doit_provenance.tasks.command.build import OURS
-from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
+from doit_provenance.tasks.freshness.inputs import MEASURED, InputHasher, parts
 from doit_provenance.tasks.pipeline import build as pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from doit_provenance.tasks.builder import Artifact, Built
+    from doit_provenance.tasks.artifacts import Artifact
+    from doit_provenance.tasks.builder import Built
     from doit_provenance.tasks.command.builder import CommandBuilder
 
     Commands = Callable[[str], CommandBuilder]
@@ -95,7 +96,7 @@ def test_declared_is_what_was_recorded(commands: Commands, root: Path) -> None:
     (built,) = build(builder).values()
     (artifact,) = builder.discover()
     declared = builder.declare(artifact)
-    meter = Meter(root, made=builder.context.build_dirs)
+    meter = InputHasher(root, made=builder.context.build_dirs)
     now = dict(declared.values) | {of: meter.measure(of) for of in declared.measured}
     assert now.items() <= built.inputs.items()
     assert all(parts(of)[0] in MEASURED for of in declared.measured)

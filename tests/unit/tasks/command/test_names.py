@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.config import Command
-from doit_provenance.tasks.artifacts import part
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact, part
 from doit_provenance.tasks.command.artifacts import artifact_names, host_platform
 
 

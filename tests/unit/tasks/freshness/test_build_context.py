@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import ToolError, UnreadableError
-from doit_provenance.tasks.builder import Declared
 from doit_provenance.tasks.freshness import build_context
 from doit_provenance.tasks.freshness.answer import Code
 from doit_provenance.tasks.freshness.build_context import Entry, Type
 from doit_provenance.tasks.freshness.changes import changes
-from doit_provenance.tasks.freshness.inputs import Kind, Meter, key
+from doit_provenance.tasks.freshness.inputs import Declared, InputHasher, Kind, key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +109,7 @@ OTHER = "names, links or permissions in ."
 
 
 def recorded(root: Path) -> dict[str, str]:
-    meter = Meter(root)
+    meter = InputHasher(root)
     of_files = (key(Kind.FILE, name) for name in meter.files(OF))
     return {OF: meter.measure(OF)} | {of: meter.measure(of) for of in of_files}
 
@@ -138,5 +137,5 @@ def test_what_changed_is_said(root: Path, change: object, reasons: list[tuple[Co
     before = recorded(root)
     assert callable(change)
     change(root)
-    found, _ = changes(before, Declared(measured=[OF]), Meter(root), {}, lambda _: None)
+    found, _ = changes(before, Declared(measured=[OF]), InputHasher(root), {}, lambda _: None)
     assert sorted((reason.code, reason.detail) for reason in found) == sorted(reasons)

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doit_provenance.tasks.builder import Declared
 from doit_provenance.tasks.freshness.answer import Code, Reason
 from doit_provenance.tasks.freshness.changes import changes
-from doit_provenance.tasks.freshness.inputs import ABSENT, Kind, Meter
+from doit_provenance.tasks.freshness.inputs import ABSENT, Declared, InputHasher, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,7 @@ CODES = {
 }
 
 
-class Fixed(Meter):
+class Fixed(InputHasher):
     """A meter that finds what a test says, and does not look."""
 
     def __init__(self, values: Mapping[str, str], files: Mapping[str, tuple[str, ...]] | None = None) -> None:
@@ -44,7 +43,9 @@ def _nobody(id_: str) -> str | None:
     raise AssertionError(f"asked for {id_}")
 
 
-def _changes(recorded: Mapping[str, str], declared: Declared, meter: Meter | None = None) -> list[tuple[Code, str]]:
+def _changes(
+    recorded: Mapping[str, str], declared: Declared, meter: InputHasher | None = None
+) -> list[tuple[Code, str]]:
     found, questions = changes(recorded, declared, meter or Fixed({}), {}, _nobody)
     assert questions == []
     return [(reason.code, reason.detail) for reason in found]
@@ -127,7 +128,7 @@ def test_upstream_is_asked_for_its_digest() -> None:
 
 def test_real_files_are_measured(tmp_path: Path) -> None:
     (tmp_path / "leaf").write_bytes(b"green")
-    meter = Meter(tmp_path)
+    meter = InputHasher(tmp_path)
     recorded = {of: meter.measure(of) for of in ("file:leaf", "glob:*", "folder:.", "variable:PATH")}
     assert _changes(recorded, Declared(measured=list(recorded)), meter) == []
     (tmp_path / "stem").touch()
@@ -140,12 +141,12 @@ def test_context_that_is_gone_is_named_and_stops_nothing(tmp_path: Path) -> None
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "leaf").write_text("tea")
     context = "context:app"
-    there = Meter(tmp_path)
+    there = InputHasher(tmp_path)
     before = {context: there.measure(context), "file:app/leaf": there.measure("file:app/leaf")}
     declared = Declared(measured=[context])
-    assert _changes(before, declared, Meter(tmp_path)) == []
+    assert _changes(before, declared, InputHasher(tmp_path)) == []
     (tmp_path / "app").rename(tmp_path / "away")
-    gone = Meter(tmp_path)
+    gone = InputHasher(tmp_path)
     assert (gone.measure(context), gone.files(context)) == (ABSENT, ())
     assert set(_changes(before, declared, gone)) == {
         (Code.INPUT_REMOVED, "app"),

@@ -17,9 +17,9 @@ from doit_provenance.tasks.freshness.inputs import (
     ABSENT,
     MEASURED,
     UNSET,
+    FileStamp,
+    InputHasher,
     Kind,
-    Known,
-    Meter,
     digest_of,
     key,
     measure_file,
@@ -38,10 +38,10 @@ def _sha256(data: bytes) -> str:
 
 
 @pytest.fixture
-def meter(tmp_path: Path) -> Meter:
+def meter(tmp_path: Path) -> InputHasher:
     root = tmp_path / "root"
     root.mkdir()
-    return Meter(root, made=[root / "dist"])
+    return InputHasher(root, made=[root / "dist"])
 
 
 @given(kind=st.sampled_from(Kind), name=st.text())
@@ -73,7 +73,7 @@ def test_lists_of_names_are_not_joined_into_each_other() -> None:
     assert names_digest([]) == _sha256(b"")
 
 
-def test_names_are_paths_as_short_as_they_can_be(meter: Meter) -> None:
+def test_names_are_paths_as_short_as_they_can_be(meter: InputHasher) -> None:
     root = meter.root
     assert meter.name(root / "src" / "leaf") == "src/leaf"
     assert meter.name(root / "src" / ".." / "leaf") == "leaf"
@@ -84,12 +84,12 @@ def test_names_are_paths_as_short_as_they_can_be(meter: Meter) -> None:
 
 
 @pytest.mark.parametrize("name", ["src/leaf", "../beside", "/nowhere/else", ".hidden", ".", "..", "src/.leaf"])
-def test_names_lead_back_to_their_paths(meter: Meter, name: str) -> None:
+def test_names_lead_back_to_their_paths(meter: InputHasher, name: str) -> None:
     assert meter.name(meter.path(name)) == name
 
 
 @pytest.mark.parametrize("where", ["leaf", ".leaf", "../leaf", "src/leaf"])
-def test_file_is_its_bytes(meter: Meter, where: str) -> None:
+def test_file_is_its_bytes(meter: InputHasher, where: str) -> None:
     path = meter.path(where)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"green")
@@ -97,7 +97,7 @@ def test_file_is_its_bytes(meter: Meter, where: str) -> None:
     assert meter.measure(f"file:{path}") == _sha256(b"green")
 
 
-def test_what_is_no_file_is_absent(meter: Meter) -> None:
+def test_what_is_no_file_is_absent(meter: InputHasher) -> None:
     (meter.root / "folder").mkdir()
     os.mkfifo(meter.root / "pipe")
     (meter.root / "leaf").touch()
@@ -106,7 +106,7 @@ def test_what_is_no_file_is_absent(meter: Meter) -> None:
         assert meter.measure(f"file:{name}") == ABSENT
 
 
-def test_link_is_what_it_leads_to(meter: Meter) -> None:
+def test_link_is_what_it_leads_to(meter: InputHasher) -> None:
     (meter.root / "leaf").write_bytes(b"green")
     (meter.root / "link").symlink_to("leaf")
     assert meter.measure("file:link") == _sha256(b"green")
@@ -115,13 +115,13 @@ def test_link_is_what_it_leads_to(meter: Meter) -> None:
     assert meter.measure("file:link") == _sha256(b"black")
 
 
-def test_file_that_can_not_be_read_is_an_error(meter: Meter) -> None:
+def test_file_that_can_not_be_read_is_an_error(meter: InputHasher) -> None:
     (meter.root / "loop").symlink_to("loop")
     with pytest.raises(ToolError, match=r"an input can't be read: `.*loop`: Too many levels"):
         meter.measure("file:loop")
 
 
-def test_file_is_looked_at_once_until_it_is_forgotten(meter: Meter) -> None:
+def test_file_is_looked_at_once_until_it_is_forgotten(meter: InputHasher) -> None:
     path = meter.root / "leaf"
     path.write_bytes(b"green")
     assert meter.measure("file:leaf") == _sha256(b"green")
@@ -134,7 +134,7 @@ def test_file_is_looked_at_once_until_it_is_forgotten(meter: Meter) -> None:
     assert meter.measure("file:leaf") == ABSENT
 
 
-def test_folder_is_its_names_and_not_their_bytes(meter: Meter) -> None:
+def test_folder_is_its_names_and_not_their_bytes(meter: InputHasher) -> None:
     (meter.root / "herbs" / "wild").mkdir(parents=True)
     (meter.root / "herbs" / "mint").write_bytes(b"a")
     (meter.root / "herbs" / "wild" / "sage").write_bytes(b"b")
@@ -151,7 +151,7 @@ def test_folder_is_its_names_and_not_their_bytes(meter: Meter) -> None:
     assert meter.measure("folder:none") == names_digest([])
 
 
-def test_pattern_is_what_it_matches_but_what_builds_made(meter: Meter) -> None:
+def test_pattern_is_what_it_matches_but_what_builds_made(meter: InputHasher) -> None:
     for name in ("a.herb", "b.txt", "dist/c.herb", "src/d.herb"):
         (meter.root / name).parent.mkdir(exist_ok=True)
         (meter.root / name).touch()
@@ -159,7 +159,7 @@ def test_pattern_is_what_it_matches_but_what_builds_made(meter: Meter) -> None:
     assert meter.measure("glob:*.herb") == names_digest(["a.herb"])
 
 
-def test_variable_is_a_digest_as_it_may_be_a_secret(meter: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_is_a_digest_as_it_may_be_a_secret(meter: InputHasher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WATER", raising=False)
     assert meter.measure("variable:WATER") == variable("WATER") == UNSET
     monkeypatch.setenv("WATER", "")
@@ -171,7 +171,7 @@ def test_variable_is_a_digest_as_it_may_be_a_secret(meter: Meter, monkeypatch: p
 
 
 @pytest.mark.parametrize("kind", sorted(set(Kind) - MEASURED))
-def test_what_only_a_builder_can_tell_is_not_measured(meter: Meter, kind: Kind) -> None:
+def test_what_only_a_builder_can_tell_is_not_measured(meter: InputHasher, kind: Kind) -> None:
     with pytest.raises(KeyError):
         meter.measure(f"{kind}:x")
 
@@ -195,10 +195,10 @@ def test_file_that_is_too_new_is_not_believed_the_next_time(tmp_path: Path, monk
     path = tmp_path / "leaf"
     path.write_bytes(b"green")
     monkeypatch.setattr(time, "time_ns", lambda: path.stat().st_ctime_ns + inputs._TICK)
-    assert measure_file(str(path), None) == Known(_sha256(b"green"), None)
+    assert measure_file(str(path), None) == FileStamp(_sha256(b"green"), None)
     monkeypatch.setattr(time, "time_ns", lambda: path.stat().st_ctime_ns + inputs._TICK + 1)
-    found = measure_file(str(path), Known("", None))
-    assert found == Known(_sha256(b"green"), inputs.signature_of(path.stat()))
+    found = measure_file(str(path), FileStamp("", None))
+    assert found == FileStamp(_sha256(b"green"), inputs.signature_of(path.stat()))
 
 
 def test_file_that_changes_while_it_is_read_is_not_believed_the_next_time(

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.freshness.inputs import Meter
+from doit_provenance.tasks.freshness.inputs import InputHasher
 from doit_provenance.tasks.freshness.patterns import beginning, below, expand, is_pattern, matches
 
 if TYPE_CHECKING:
@@ -270,5 +270,5 @@ def test_below_takes_a_folder_by_its_name(tmp_path: Path) -> None:
     assert below(root, str(tmp_path / "other")) == [f"{tmp_path}/other/in/w"]
     assert below(root, ".", skipped=[root / "a1"]) == ["a[1]/x", "b !c/z"]
     assert below(root, "nothing") == []
-    assert Meter(root).files("folder:a[1]") == ("a[1]/x",)
-    assert Meter(root).files("glob:a[1]/*") == ("a1/y", "a[1]/x")
+    assert InputHasher(root).files("folder:a[1]") == ("a[1]/x",)
+    assert InputHasher(root).files("glob:a[1]/*") == ("a1/y", "a[1]/x")

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doit_provenance.tasks.freshness import remembered
-from doit_provenance.tasks.freshness.inputs import Known
+from doit_provenance.tasks.freshness.inputs import FileStamp
 from doit_provenance.tasks.freshness.remembered import Remembered, look_again, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_known = st.builds(Known, st.text(), st.none() | st.tuples(*[st.integers(0)] * 4))
+_known = st.builds(FileStamp, st.text(), st.none() | st.tuples(*[st.integers(0)] * 4))
 _remembered = st.builds(
     Remembered,
     by=st.text(),
@@ -40,9 +40,9 @@ def test_recorded_inputs_are_all_of_them() -> None:
     found = Remembered(
         by="",
         digest=("", "", 0),
-        files={"tea": Known("x", None)},
+        files={"tea": FileStamp("x", None)},
         values={"file:none": "absent", "setting:a": "b"},
-        inputs={"file:leaf": Known("c", (1, 2, 3, 4))},
+        inputs={"file:leaf": FileStamp("c", (1, 2, 3, 4))},
         since="",
     )
     assert found.recorded() == {"file:none": "absent", "setting:a": "b", "file:leaf": "c"}
@@ -87,9 +87,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _files(place: Path) -> dict[str, Known]:
+def _files(place: Path) -> dict[str, FileStamp]:
     return {
-        name: Known(hashlib.sha256((place / name).read_bytes()).hexdigest(), signature)
+        name: FileStamp(hashlib.sha256((place / name).read_bytes()).hexdigest(), signature)
         for name, signature in signatures(place).items()
     }
 
@@ -109,7 +109,7 @@ def test_touched_file_is_known_by_its_new_signature(place: Path) -> None:
 
 def test_racy_file_is_read_each_time(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remembered, "settled", lambda *_: False)
-    racy = {name: Known(known.sha256, None) for name, known in _files(place).items()}
+    racy = {name: FileStamp(known.sha256, None) for name, known in _files(place).items()}
     assert look_again(place, racy) == racy
     (place / "tea").write_bytes(b"pot")
     assert look_again(place, racy) is None
@@ -157,7 +157,7 @@ def test_folder_that_is_a_file_is_not_what_it_was(place: Path) -> None:
 
 
 def test_file_that_changes_while_it_is_read_is_not_what_it_was(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {name: Known(known.sha256, None) for name, known in _files(place).items()}
+    files = {name: FileStamp(known.sha256, None) for name, known in _files(place).items()}
     digest = hashlib.file_digest
 
     def meanwhile(stream: Any, name: str) -> object:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doit_provenance.provenance.errors import BuildError, InputChangedError, ProvenanceError
-from doit_provenance.tasks.builder import Declared
-from doit_provenance.tasks.freshness.inputs import ABSENT, Meter
+from doit_provenance.tasks.freshness.inputs import ABSENT, Declared, InputHasher
 from doit_provenance.tasks.freshness.snapshot import Snapshot, read_upstream
 from doit_provenance.tasks.pipeline.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from doit_provenance.tasks.builder import Artifact
+    from doit_provenance.tasks.artifacts import Artifact
     from doit_provenance.tasks.context import Context
 
 MUG = "kettle:mug@linux/amd64"
@@ -42,7 +41,7 @@ def context(kitchen: Any) -> Iterator[Context]:
 
 
 def _take(context: Context, declared: Declared = DECLARED) -> Snapshot:
-    meter = Meter(context.workspace.root, context.build_dirs)
+    meter = InputHasher(context.workspace.root, context.build_dirs)
     return Snapshot.take(context, context.artifacts["kettle:tea@linux/amd64"], declared, meter)
 
 

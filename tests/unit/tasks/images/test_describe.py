@@ -15,7 +15,7 @@ from doit_provenance.provenance.errors import ProvenanceError, UnreadableError, 
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.sbom.inventory import Completeness, Inventory, Kind, Role
-from doit_provenance.tasks.builder import Artifact, Form
+from doit_provenance.tasks.artifacts import Artifact, Form
 from doit_provenance.tasks.images.describe import describe_image, describe_index
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from doit_provenance.provenance.errors import InputChangedError, UnreadableError
 from doit_provenance.provenance.oci.annotations import TITLE
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import Index
-from doit_provenance.tasks.builder import Form
-from doit_provenance.tasks.freshness.inputs import Meter
+from doit_provenance.tasks.artifacts import Form
+from doit_provenance.tasks.freshness.inputs import InputHasher
 from doit_provenance.tasks.freshness.snapshot import Snapshot
 from doit_provenance.tasks.images import index as index_module
 from doit_provenance.tasks.images.builder import declare_index, index_artifact
@@ -19,7 +19,8 @@ from doit_provenance.tasks.images.index import build_index, describe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from doit_provenance.tasks.builder import Artifact, Built
+    from doit_provenance.tasks.artifacts import Artifact
+    from doit_provenance.tasks.builder import Built
     from doit_provenance.tasks.context import Context
     from doit_provenance.tasks.session import Session
 
@@ -47,7 +48,7 @@ def test_index_is_an_artifact_made_of_images(context: Context) -> None:
 def joined(context: Context, *images: str) -> tuple[Artifact, Built]:
     index = index_artifact([context.artifacts[image] for image in images])
     context.artifacts[index.id] = index
-    meter = Meter(context.workspace.root, context.build_dirs)
+    meter = InputHasher(context.workspace.root, context.build_dirs)
     snapshot = Snapshot.take(context, index, declare_index("chosen"), meter)
     return index, build_index(context, index, snapshot, {TITLE: "Tray"}, BUILD_TYPE, EXTERNAL)
 

@@ -10,7 +10,7 @@ import pytest
 
 from doit_provenance.provenance.config import Nix
 from doit_provenance.provenance.errors import ToolError
-from doit_provenance.tasks.builder import Form
+from doit_provenance.tasks.artifacts import Form
 from doit_provenance.tasks.nix.artifacts import artifacts_of, is_valid_name, package_errors, table_errors
 from doit_provenance.tasks.nix.evaluation import Evaluation, images_of, read_answers
 from doit_provenance.tasks.nix.expression import as_regex, of_file, of_flake

@@ -15,7 +15,7 @@ from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.sbom.inventory import Inventory, Kind, Role
 from doit_provenance.provenance.sbom.nix.store import Meta, PathInfo
-from doit_provenance.tasks.builder import Artifact, Form
+from doit_provenance.tasks.artifacts import Artifact, Form
 from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.nix.build import NixBuild
 from doit_provenance.tasks.nix.describe import describe

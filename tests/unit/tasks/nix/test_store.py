@@ -11,7 +11,7 @@ import pytest
 
 from doit_provenance.provenance.attest.resource import ResourceDescriptor
 from doit_provenance.provenance.errors import BuildError, ToolError
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.nix import store
 from doit_provenance.tasks.nix.artifacts import NixArtifact
 from doit_provenance.tasks.nix.evaluation import NixPackage

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.errors import ConfigError, ToolError
-from doit_provenance.tasks.context import ShortMemory
 from doit_provenance.tasks.freshness import inputs
+from doit_provenance.tasks.memory import ShortMemory
 from doit_provenance.tasks.nix import tree
 from doit_provenance.tasks.nix.program import read_configuration
 from doit_provenance.tasks.nix.tree import digests, outside, read_tree, tracked_files

@@ -10,7 +10,7 @@ from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.redaction import Redactor
 from doit_provenance.provenance.sbom.inventory import Completeness, Component, Inventory, Kind, Role
 from doit_provenance.provenance.sbom.party import Party
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.pipeline.outcome import Done, Outcome
 from doit_provenance.tasks.progress.summary import Failure, not_built, not_reached, table
 from doit_provenance.tasks.progress.transcript import Transcript

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doit_provenance.provenance.config import load
-from doit_provenance.tasks.builder import Artifact, Form
+from doit_provenance.tasks.artifacts import Artifact, Form
 from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.images.docker.builder import DockerBuilder
 from doit_provenance.tasks.workspace import Workspace

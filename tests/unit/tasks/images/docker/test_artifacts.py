@@ -8,7 +8,7 @@ import pytest
 
 from doit_provenance.provenance.errors import ConfigError
 from doit_provenance.provenance.platform import Platform
-from doit_provenance.tasks.builder import Form
+from doit_provenance.tasks.artifacts import Form
 from doit_provenance.tasks.images.docker.artifacts import dockerfile_of, external, secret_ids
 
 if TYPE_CHECKING:

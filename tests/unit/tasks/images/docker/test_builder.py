@@ -12,7 +12,7 @@ from doit_provenance.provenance.errors import BuildError, InputChangedError, Pro
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.oci.model import OCI_CONFIG, OCI_MANIFEST, Manifest
 from doit_provenance.provenance.oci.writer import LayoutWriter
-from doit_provenance.tasks.freshness.inputs import MEASURED, Meter, parts
+from doit_provenance.tasks.freshness.inputs import MEASURED, InputHasher, parts
 from doit_provenance.tasks.images.docker import buildx, engine
 from doit_provenance.tasks.pipeline import build as pipeline
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from doit_provenance.tasks.builder import Artifact, Built
+    from doit_provenance.tasks.artifacts import Artifact
+    from doit_provenance.tasks.builder import Built
     from doit_provenance.tasks.images.docker.builder import DockerBuilder
 
     Docker = Callable[[str], Path]
@@ -143,7 +144,7 @@ def test_declared_is_what_was_recorded(images: Images, made: Path, tmp_path: Pat
     calls = (tmp_path / "calls").read_text()
     declared = builder.declare(artifact)
     assert (tmp_path / "calls").read_text() == calls
-    meter = Meter(builder.workspace.root, made=builder.context.build_dirs)
+    meter = InputHasher(builder.workspace.root, made=builder.context.build_dirs)
     now = dict(declared.values) | {of: meter.measure(of) for of in declared.measured}
     assert now.items() <= built.inputs.items()
     assert built.inputs.keys() - now.keys() == {"file:app/a"}

@@ -9,7 +9,7 @@ import pytest
 
 from doit_provenance.provenance.config import Docker
 from doit_provenance.provenance.errors import BuildError
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.images.docker.engine import _follow, _refuse_other_platform
 from doit_provenance.tasks.images.docker.inputs import BuildRequest, Staged
 

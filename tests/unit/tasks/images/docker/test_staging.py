@@ -11,8 +11,8 @@ import pytest
 from doit_provenance.provenance.config import Docker
 from doit_provenance.provenance.digest import digest_bytes
 from doit_provenance.provenance.errors import BuildError, InputChangedError
-from doit_provenance.tasks.builder import Artifact
-from doit_provenance.tasks.freshness.inputs import Meter
+from doit_provenance.tasks.artifacts import Artifact
+from doit_provenance.tasks.freshness.inputs import InputHasher
 from doit_provenance.tasks.freshness.snapshot import Snapshot, Upstream
 from doit_provenance.tasks.images.docker.inputs import Staged, declared, stage
 
@@ -90,7 +90,7 @@ def test_what_was_copied_is_what_is_measured(context: Context) -> None:
     found = staged(context, upstream(context, "wash", "w"))
     image = Artifact(builder="docker", name="x", platform="linux/amd64", group="x", file="image")
     inputs = declared(context.workspace, Docker(name="x", context="app"), "tool", {})
-    snapshot = Snapshot.take(context, image, inputs, Meter(context.workspace.root, context.build_dirs))
+    snapshot = Snapshot.take(context, image, inputs, InputHasher(context.workspace.root, context.build_dirs))
     assert found.files == snapshot.in_repository(context.workspace)
     assert "context:app !app/Dockerfile" in snapshot.values
     assert snapshot.values["file:app/Dockerfile.rego"] == "absent"

@@ -23,7 +23,7 @@ from doit_provenance.provenance.oci.model import (
 )
 from doit_provenance.provenance.oci.writer import LayoutWriter
 from doit_provenance.provenance.platform import Platform
-from doit_provenance.tasks.builder import Artifact
+from doit_provenance.tasks.artifacts import Artifact
 from doit_provenance.tasks.context import Context
 from doit_provenance.tasks.images.oci.builder import OciBuilder
 from doit_provenance.tasks.workspace import Workspace

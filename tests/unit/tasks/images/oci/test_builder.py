@@ -20,8 +20,7 @@ from doit_provenance.provenance.errors import (
 from doit_provenance.provenance.oci.annotations import CREATED, SOURCE, TITLE, VENDOR
 from doit_provenance.provenance.oci.layout import opened_layout, verify_layout
 from doit_provenance.provenance.record import IMAGE
-from doit_provenance.tasks.artifacts import Ids
-from doit_provenance.tasks.builder import Form
+from doit_provenance.tasks.artifacts import Form, Ids
 from doit_provenance.tasks.images.oci import take
 from doit_provenance.tasks.images.oci.artifacts import config_errors
 from doit_provenance.tasks.pipeline import build as pipeline

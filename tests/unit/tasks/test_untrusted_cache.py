@@ -157,9 +157,9 @@ def test_provenance_of_another_artifact_with_the_same_bytes_is_not_kept(chain: A
 def test_inputs_of_a_kind_that_only_a_later_version_knows(chain: Any) -> None:
     later = {"image:base": "1"}
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("session", "pipeline.produce"):
+        for module in ("freshness.inputs", "pipeline.produce"):
             patch.setattr(f"doit_provenance.tasks.{module}.digest_of", lambda inputs: digest_of({**inputs, **later}))
-        patch.setattr("doit_provenance.tasks.session.to_json", lambda inputs: to_json({**inputs, **later}))
+        patch.setattr("doit_provenance.tasks.freshness.inputs.to_json", lambda inputs: to_json({**inputs, **later}))
         patch.setattr("doit_provenance.tasks.freshness.freshness.VERSION", "99")
         chain.run(always=True)
     answer = chain.plan()["leaf"]

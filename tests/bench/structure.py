@@ -25,7 +25,7 @@ PACKAGE = "doit_provenance"
 AREAS = {
     "cargo": ("tasks/cargo",),
     "command": ("tasks/command",),
-    "images": ("tasks/docker", "tasks/oci", "tasks/image", "provenance/oci", "provenance/sbom/image"),
+    "images": ("tasks/images", "provenance/oci", "provenance/sbom/image"),
     "nix": ("tasks/nix", "provenance/sbom/nix"),
     "configuration": ("provenance/config",),
 }

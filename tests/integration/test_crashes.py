@@ -1,6 +1,6 @@
 """Killed at any call that changes a file: what a reader accepts is the old state or the new, and the next run goes on.
 
-A spread of the calls is tried, those of the commit among them; `EVERY_CALL=1` in the environment tries each.
+A spread of the calls is tried, those of the commit among them; `EXHAUSTIVE=1` in the environment tries each.
 """
 
 from __future__ import annotations

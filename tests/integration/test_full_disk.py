@@ -1,7 +1,7 @@
 """A disk that gets full at any moment: the message says so, what was there still verifies, and with room a run goes on.
 
 First in every call that needs room, as faults.c has it; then on real filesystems of a few pages more or less, for the
-programs that are started too. `EVERY_CALL=1` in the environment tries each call.
+programs that are started too. `EXHAUSTIVE=1` in the environment tries each call.
 """
 
 from __future__ import annotations

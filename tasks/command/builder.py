@@ -9,7 +9,6 @@ import threading
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING
 
-from ...provenance import VERSION
 from ...provenance.attest.resource import ResourceDescriptor
 from ...provenance.errors import BuildError, quoted
 from ...provenance.sbom.inventory import Completeness, Component, Inventory, Role
@@ -105,12 +104,10 @@ class CommandBuilder:
         snapshot, project = self._snapshots[artifact.id], self.workspace.project
         upstream = [each for _, each in sorted(snapshot.upstream.items())]
         tool = _tool(self._units[artifact.group].command.run[0], snapshot)
-        components = sorted(_components(upstream, tool, project), key=lambda component: component.ref)
-        refs = tuple(component.ref for component in components)
-        inventory = Inventory(
-            artifact=artifact.id,
-            digest=digest,
-            subject=Component(
+        components = list(_components(upstream, tool, project))
+        inventory = Inventory.for_artifact(
+            artifact.id,
+            Component(
                 ref=artifact.id,
                 kind=ComponentKind.FILE,
                 role=Role.SUBJECT,
@@ -119,13 +116,13 @@ class CommandBuilder:
                 supplier=project,
                 filename=path.name,
             ),
-            components=tuple(components),
-            dependencies={artifact.id: refs, **dict.fromkeys(refs, ())},
+            components,
+            {artifact.id: [component.ref for component in components]},
+            digest=digest,
             completeness=Completeness.UNKNOWN,
             note=_NOTE,
             created=time_of(self.workspace.source, list(snapshot.in_repository(self.workspace))),
             author=project,
-            generator=("doit-provenance", VERSION),
         )
         materials = [each.material for each in upstream]
         if tool:

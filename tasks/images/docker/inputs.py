@@ -128,7 +128,7 @@ _PATHS = ("src", "source")
 
 
 def refuse_in_contexts(context: Context, docker: Docker) -> None:
-    """Require that no secret is a file of a context, before any context is read.
+    """Require that no secret is a file of a context, before any context is copied or sent.
 
     Otherwise it would be sent to BuildKit, `COPY . .` would put it into a layer, and its digest would be an input.
 
